@@ -1,0 +1,204 @@
+"""Make the tables of docs/benchmarks.md from the result files.
+
+    python benchmarks/tables.py [--check]
+
+Nothing in that page is typed by hand. --check writes nothing and exits with 1 when the page is not what the results say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections import defaultdict
+from typing import Any
+
+from measured import ROOT, load_results
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+TASKS = {
+    "fashion": "Fashion-MNIST, class-conditional, 28x28",
+    "mnist": "MNIST, class-conditional, 28x28",
+    "faces": "Faces (LFWcrop), 64x64 colour",
+}
+ARMS = {"real": "real images", "gandem": "gandem", "dcgan": "textbook DCGAN"}
+QUALITY = """
+Both generators learn for the same minutes from the same images in the same process, one after the other. Distances are
+taken between {count:,} generated images and real images that no generator and no feature has seen, in the features of a small
+CNN trained on real images ({fingerprint}); they compare rows of this table only. "real images" are real training images in the place
+of generated ones: the floor. Kernel distance: unbiased, cubic kernel, mean of {subsets} subsets of {subset_size:,}.
+"""
+SPEED = """
+Medians of alternating repeats in one process. GFLOP/s: work done by gandem's step (4 G + (9 + 6 p) D forward passes per
+image, p the part of the batch with penalties). Of peak: that, as a part of what a 4096^3 matrix product reaches
+in the same precision in the same run. Plain: the same networks, loss and full-batch penalties in an fp32 NCHW eager loop.
+"""
+Result = dict[str, Any]
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Return a Markdown table."""
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+def interval(figure: dict[str, Any] | None, scale: float = 1, digits: int = 2) -> str:
+    """Return "value (low to high)", or a dash where there is nothing."""
+    if figure is None:
+        return "-"
+    value, low, high = (f"{figure[key] * scale:.{digits}f}" for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def origin(results: list[Result]) -> list[str]:
+    """Return the lines that say where the numbers come from."""
+    machines = {
+        f"{r['machine']['processor']}, {r['machine']['cores']} cores, torch {r['machine']['torch']}" for r in results
+    }
+    machines |= {r["machine"]["accelerator"] for r in results if r["machine"].get("accelerator")}
+    loads = [r["load_before"][0] for r in results if r["load_before"]]
+    return [
+        "",
+        *(f"`{command}`  " for command in sorted({r["command"] for r in results})),
+        f"Machine: {'; '.join(sorted(machines))}. Load average before: {min(loads, default=0):.1f} to {max(loads, default=0):.1f}. "
+        f"Commit: {', '.join(sorted({r['commit'] for r in results}))}. Date: {max(r['date'] for r in results)[:10]}.",
+        "",
+    ]
+
+
+def quality_section(task: str, results: list[Result]) -> list[str]:
+    """Return one task's table: a row for each arm and seed, then the ratios."""
+    order = sorted(results, key=lambda r: (list(ARMS).index(r["figures"]["arm"]), r["seed"]))
+    rows = []
+    for result in order:
+        figures, training = result["figures"], result["figures"]["training"]
+        real = figures["arm"] == "real"
+        rows.append(
+            [
+                ARMS[figures["arm"]] + ("" if real else f", seed {result['seed']}"),
+                "-" if real else f"{figures['minutes']:g}",
+                f"{training['images']:,}" if "images" in training else "-",
+                interval(figures["frechet_distance"]),
+                interval(figures["kernel_distance"], 100),
+                interval(figures.get("accuracy_trained_on_it"), 100, 1),
+            ]
+        )
+    head = [
+        "",
+        "minutes",
+        "images seen",
+        "Fréchet distance",
+        "kernel distance x100",
+        "test accuracy of a CNN trained on it, %",
+    ]
+    kernel = order[0]["figures"]["kernel_distance"]
+    text = QUALITY.format(
+        count=kernel["n"],
+        fingerprint=", ".join(sorted({r["figures"]["features"] for r in results})),
+        subsets=kernel["subsets"],
+        subset_size=kernel["subset_size"],
+    )
+    whole = [f for r in order if (f := r["figures"].get("accuracy_trained_on_all_real"))]
+    more = [f"Trained on all {f['trained_on']:,} real training images: {interval(f, 100, 1)} %." for f in whole]
+    return [f"## {TASKS[task]}", text, *table(head, rows), "", *ratios(order), *more, *origin(results)]
+
+
+def ratios(results: list[Result]) -> list[str]:
+    """Return how many times lower gandem's distances are, per seed and in the mean."""
+    by_seed: dict[int, dict[str, Result]] = defaultdict(dict)
+    for result in results:
+        by_seed[result["seed"]][result["figures"]["arm"]] = result["figures"]
+    pairs = [(arms["gandem"], arms["dcgan"]) for arms in by_seed.values() if {"gandem", "dcgan"} <= arms.keys()]
+    lines = []
+    for key in ("frechet_distance", "kernel_distance"):
+        each = [dcgan[key]["value"] / ours[key]["value"] for ours, dcgan in pairs]
+        if each:
+            listed = ", ".join(f"{value:.2f}" for value in each)
+            name = {"frechet_distance": "Fréchet", "kernel_distance": "Kernel"}[key]
+            lines.append(
+                f"{name} distance: **{statistics.mean(each):.2f} times lower** than the textbook DCGAN ({listed}).  "
+            )
+    return lines
+
+
+def speed_section(results: list[Result]) -> list[str]:
+    """Return the table of a step's speed on every device that was measured."""
+    head = [
+        "device",
+        "pixels",
+        "width",
+        "images/s",
+        "GFLOP/s",
+        "of peak",
+        "peak fp32 / bf16",
+        "plain images/s",
+        "speed-up",
+    ]
+    head += ["data and logging", "peak memory"]
+    rows = []
+    for row in (row for result in results for row in result["figures"]["rows"]):
+        peak, precision, memory = row["peak_gflops_per_second"], row["precision"], row["peak_gib"]["gandem"]
+        rows.append(
+            [
+                f"{row['device']}, {precision}",
+                f"{row['size']} x{row['channels']}",
+                str(row["width"]),
+                f"{row['images_per_second']['gandem']:,.0f}",
+                f"{row['gflops_per_second']['gandem']:,.0f}",
+                f"{row['fraction_of_peak'][precision]:.2f}",
+                f"{peak['fp32']:,.0f} / {peak['bf16']:,.0f}",
+                f"{row['images_per_second']['plain']:,.0f}",
+                f"{row['speed_up']:.2f}x",
+                f"{100 * row['chores_share']:.1f} %",
+                f"{memory:.2f} GiB" if memory else "-",
+            ]
+        )
+    return ["## Speed of a training step", SPEED, *table(head, rows), *origin(results)]
+
+
+def kill_section(result: Result) -> list[str]:
+    """Return what became of the run that was killed."""
+    figures = result["figures"]
+    waited = figures["most_seconds_since_checkpoint"]
+    rows = [
+        ["kills, over how many runs", f"{figures['kills']}, {figures['runs']}"],
+        [
+            "tensors of the final checkpoint that differ",
+            f"{len(figures['tensors_different'])} of {figures['tensors_compared']}",
+        ],
+        ["unreadable checkpoint files", str(figures["unreadable_checkpoint_files"])],
+        ["seconds between checkpoints", f"{figures['checkpoint_seconds']:g}"],
+        ["most seconds lost", "-" if waited is None else f"{waited:.1f}"],
+        ["most images lost", f"{figures['most_images_lost']:,}"],
+    ]
+    return ["## kill -9 and resume", "", *table(["", ""], rows), *origin([result])]
+
+
+def page(results: dict[str, Result]) -> str:
+    """Return the whole page."""
+    lines = ["# Benchmarks", "", "Made by `benchmarks/tables.py` from `benchmarks/results/*.json`; do not edit."]
+    lines += ["Intervals are 95 %: bootstrap or subsets for distances, Wilson for accuracies.", ""]
+    for task in TASKS:
+        if found := [result for result in results.values() if result["figures"].get("task") == task]:
+            lines += quality_section(task, found)
+    if speed := [result for name, result in results.items() if name.startswith("speed")]:
+        lines += speed_section(speed)
+    if "kill" in results:
+        lines += kill_section(results["kill"])
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main() -> None:
+    """Write the page, or compare it with the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    text = page(load_results())
+    if options.check:
+        sys.exit(not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text)
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(text, encoding="utf-8")
+    print(f"wrote {PAGE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""gandem: bring your data; get a generator that is trained and ready to use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+__version__ = version("gandem")
+
+__all__ = [
+    "GandemError",
+    "Recipe",
+    "Run",
+    "inspect_source",
+    "load_recipe",
+    "open_run",
+    "plan_training",
+    "resume",
+    "train",
+]
+
+if TYPE_CHECKING:
+    from gandem.api import inspect_source, plan_training, resume, train
+    from gandem.errors import GandemError
+    from gandem.recipe import Recipe, load_recipe
+    from gandem.run import Run, open_run
+
+# Imported on first use, so that `gandem --help` does not wait for torch.
+_HOME = {
+    "GandemError": "errors",
+    "Recipe": "recipe",
+    "Run": "run",
+    "inspect_source": "api",
+    "load_recipe": "recipe",
+    "open_run": "run",
+    "plan_training": "api",
+    "resume": "api",
+    "train": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"gandem.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'gandem' has no attribute {name!r}")

@@ -1,0 +1,256 @@
+"""The Python face of the commands: train, resume, plan_training, inspect_source."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gandem.domains import DOMAINS
+from gandem.domains.domain import Dataset, Domain
+from gandem.errors import GandemError, Interrupted, RecipeError, RunError, nearest
+from gandem.game.losses import LOSSES
+from gandem.game.noise_game import NoiseGame
+from gandem.game.schedules import geometric
+from gandem.recipe import Recipe, load_recipe
+from gandem.recording import RunRecorder, Silence, Watch, free_path
+from gandem.run import Run, create_run, locked, must_be_new, open_run
+from gandem.training import checkpoint
+from gandem.training.budget import Budget, parse_budget
+from gandem.training.engine import Engine
+from gandem.training.loop import Trainer
+from gandem.training.plan import Plan, make_plan
+
+MUCH_DATA = 20_000
+"""With so many images the discriminator does not learn them by heart, and augmentation only costs sharpness."""
+
+
+def train(
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    recipe: str | Path = "default",
+    settings: dict[str, Any] | None = None,
+    budget: str = "10m",
+    seed: int | None = None,
+    device: str = "auto",
+    precision: str | None = None,
+    watch: Watch | None = None,
+) -> Run:
+    """Train a generator on `source` and return the finished run.
+
+    out: the run folder to make (default: a free name under runs/). settings: dotted recipe keys, {"game.gamma": 1.0}.
+    budget: "90s", "10m", "2h" or images, "200k". With images, equal calls on one machine give equal bytes.
+    watch: receives every event as a dict while it happens, as in events.jsonl.
+    Raises GandemError with one line that says what to do; Interrupted after SIGINT or SIGTERM, with a checkpoint saved.
+    """
+    path = Path(out) if out is not None else free_path(source)
+    must_be_new(path)
+    prepared = _prepare(source, recipe, settings, budget, seed, device, precision, watch)
+    engine = Engine(device, prepared.plan.precision)
+    if engine.is_main:
+        create_run(path, prepared.recipe, prepared.dataset.codec.to_dict(), prepared.data(source), prepared.report())
+    engine.wait()
+    return _play(open_run(path), prepared.dataset, prepared.budget, engine, watch, prepared.plan.measured_seconds)
+
+
+def resume(path: str | Path, *, budget: str | None = None, device: str = "auto", watch: Watch | None = None) -> Run:
+    """Continue a run to the end of its budget, or give it more with budget="+10m" or "+50k".
+
+    A finished run without more budget is returned as it is. The continued training is the uninterrupted one to the bit,
+    on the same machine, when the budget counts images.
+    """
+    run = open_run(path)
+    report = run.report
+    allowed = Budget(**report["budget"])
+    if report["status"] == "finished" and budget is None:
+        if watch:
+            watch({"event": "finished_already", "images": report["images"], "path": str(run.path)})
+        return run
+    if budget is not None:
+        allowed = allowed.extended(budget)
+    source = run.data_report["path"]
+    try:
+        dataset = _read(run.domain, source, run.recipe, watch)
+    except GandemError as error:
+        raise RunError(f"{run.path} cannot be resumed without its data: {error}") from error
+    if dataset.fingerprint != run.data_report["fingerprint"]:
+        raise RunError(f"{source} has changed since {run.path} was trained on it; put the old data back or train anew")
+    return _play(run, dataset, allowed, Engine(device, run.recipe.training.precision), watch)
+
+
+def plan_training(
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    recipe: str | Path = "default",
+    settings: dict[str, Any] | None = None,
+    budget: str = "10m",
+    seed: int | None = None,
+    device: str = "auto",
+    precision: str | None = None,
+    watch: Watch | None = None,
+) -> dict[str, Any]:
+    """Do all that `train` does before the first step and return {"data": ..., "recipe": ..., "plan": ...}."""
+    if out is not None:
+        must_be_new(Path(out))
+    prepared = _prepare(source, recipe, settings, budget, seed, device, precision, watch)
+    plan = {**prepared.plan.to_dict(), "text": prepared.plan.lines()}
+    return {"data": prepared.dataset.report, "recipe": prepared.recipe.model_dump(mode="json"), "plan": plan}
+
+
+def inspect_source(
+    source: str | Path,
+    *,
+    settings: dict[str, Any] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Return the data report of a source: counts, sizes, what would be skipped and why, duplicates."""
+    domain = _domain()
+    return domain.read(source, load_recipe("default", settings).data, None, progress).report
+
+
+def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> NoiseGame:
+    """Return the game that a recipe describes, with fresh networks drawn from the recipe's seed."""
+    if recipe.game.loss not in LOSSES:
+        raise RecipeError(f"game.loss = {recipe.game.loss!r} is not known.{nearest(recipe.game.loss, LOSSES)}")
+    torch.manual_seed(recipe.training.seed)
+    options = recipe.network.model_copy(update={"width": width})
+    strength = float(recipe.game.augment) if recipe.game.augment != "auto" else float(len(dataset) < MUCH_DATA)
+    return NoiseGame(
+        *domain.networks(dataset.spec, options),
+        latent=recipe.network.latent,
+        loss=recipe.game.loss,
+        gamma=geometric(recipe.game.gamma, recipe.game.gamma_end),
+        penalty_fraction=recipe.game.penalty_fraction,
+        augmentation=lambda progress: strength,
+    )
+
+
+class _Prepared:
+    """A training that is about to start: data read, plan made, every "auto" decided."""
+
+    def __init__(self, dataset: Dataset, recipe: Recipe, plan: Plan, budget: Budget) -> None:
+        self.dataset, self.recipe, self.plan, self.budget = dataset, recipe, plan, budget
+
+    def data(self, source: str | Path) -> dict[str, Any]:
+        """Return what data.json holds."""
+        return {
+            **self.dataset.report,
+            "path": str(Path(source).resolve()),
+            "fingerprint": self.dataset.fingerprint,
+        }
+
+    def report(self) -> dict[str, Any]:
+        """Return what report.json holds before the first step."""
+        packages = {name: metadata.version(name) for name in ("gandem", "torch", "numpy", "pillow", "safetensors")}
+        return {
+            "schema_version": 1,
+            "status": "training",
+            "images": 0,
+            "seconds": 0.0,
+            "budget": self.budget.to_dict(),
+            "plan": self.plan.to_dict(),
+            "dataset_size": len(self.dataset),
+            "versions": {**packages, "python": platform.python_version()},
+            "command": sys.argv,
+        }
+
+
+def _prepare(
+    source: str | Path,
+    recipe: str | Path,
+    settings: dict[str, Any] | None,
+    budget: str,
+    seed: int | None,
+    device: str,
+    precision: str | None,
+    watch: Watch | None,
+) -> _Prepared:
+    choices = dict(settings or {})
+    choices |= {} if seed is None else {"training.seed": seed}
+    choices |= {} if precision is None else {"training.precision": precision}
+    wanted = load_recipe(recipe, choices)
+    allowed = parse_budget(budget)
+    domain = _domain()
+    tell = _teller(watch)
+    dataset = _read(domain, source, wanted, watch)
+    tell("data", report=dataset.report, text=domain.lines(dataset.report))
+    plan = make_plan(
+        lambda width: build_game(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell
+    )
+    tell("plan", **plan.to_dict(), text=plan.lines())
+    augment = float(len(dataset) < MUCH_DATA) if wanted.game.augment == "auto" else wanted.game.augment
+    decided = wanted.replace(
+        {
+            "data.size": tuple(dataset.spec.shape[1:]),
+            "data.channels": dataset.spec.shape[0],
+            "data.labels": "auto" if dataset.spec.num_labels else "none",
+            "network.width": plan.width,
+            "game.augment": augment,
+            "training.precision": plan.precision,
+        }
+    )
+    return _Prepared(dataset, decided, plan, allowed)
+
+
+def _play(
+    run: Run, dataset: Dataset, budget: Budget, engine: Engine, watch: Watch | None, seconds_spent: float = 0.0
+) -> Run:
+    game = build_game(run.domain, dataset, run.recipe, int(run.recipe.network.width))
+    options = run.recipe
+    trainer = Trainer(
+        game, dataset, engine, budget=budget, optimizer=options.optimizer, training=options.training
+    )
+    trainer.seconds = seconds_spent
+    with locked(run.path) if engine.is_main else nullcontext():
+        events_bytes = 0
+        if checkpoint.paths(run.checkpoints):
+            saved = checkpoint.newest(run.checkpoints)
+            trainer.load_state(saved.tensors, saved.numbers)
+            events_bytes = saved.numbers["events_bytes"]
+        recorder = RunRecorder(run, watch, events_bytes, trainer.images) if engine.is_main else Silence()
+        try:
+            if trainer.images:
+                recorder.event("resumed", images=trainer.images, seconds=trainer.seconds)
+            recorder.report("training", trainer)
+            trainer.fit(recorder)
+            recorder.report("finished", trainer)
+            recorder.finish()
+            facts = {"images": trainer.images, "seconds": trainer.seconds, "path": str(run.path)}
+            recorder.event("finished", **facts)
+        except Interrupted as stopped:
+            recorder.report("interrupted", trainer)
+            recorder.event("interrupted", signal=stopped.signal, images=stopped.images)
+            raise Interrupted(stopped.signal, stopped.images, run.path) from None
+        finally:
+            recorder.close()
+    engine.wait()
+    return run
+
+
+def _read(domain: Domain, source: str | Path, recipe: Recipe, watch: Watch | None) -> Dataset:
+    tell = _teller(watch)
+    return domain.read(
+        source, recipe.data, None, lambda what, done, total: tell("reading", what=what, done=done, total=total)
+    )
+
+
+def _domain() -> Domain:
+    return DOMAINS["images"]
+
+
+def _teller(watch: Watch | None) -> Callable[..., None]:
+    """Return a function tell(event, **facts) for what happens before there is a run to write it into."""
+
+    def tell(name: str, **facts: Any) -> None:
+        if watch:
+            watch({"event": name, **facts})
+
+    return tell

@@ -1,0 +1,384 @@
+"""The commands: parse, call the API, print. `--help` and `--version` answer without importing torch.
+
+Exit codes: 0 done; 1 a bug in gandem; 2 something the caller can mend, said in one line; 130 and 143 stopped by
+SIGINT and SIGTERM after a checkpoint.
+"""
+
+from __future__ import annotations
+
+import errno
+import json as jsonlib
+import os
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from gandem.console import Console, describe
+from gandem.errors import GandemError, Interrupted, RecipeError, RunError
+
+app = App(
+    name="gandem",
+    help="Bring your data; get a generator that is trained and ready to use.",
+    version=lambda: metadata.version("gandem"),
+    default_parameter=Parameter(negative=()),
+    result_action="return_value",
+    exit_on_error=False,
+    print_error=False,
+    suppress_keyboard_interrupt=False,
+)
+
+DATA = Group("What to learn from")
+MACHINE = Group("Machine")
+OUTPUT = Group("Output")
+
+Budget = Annotated[str, Parameter(allow_leading_hyphen=True)]
+Settings = Annotated[list[str] | None, Parameter(name="--set")]
+Size = Annotated[str | None, Parameter(group=DATA)]
+Fit = Annotated[Literal["crop", "pad", "stretch"] | None, Parameter(group=DATA)]
+Mirror = Annotated[bool | None, Parameter(group=DATA, negative="--no-mirror")]
+Device = Annotated[str, Parameter(group=MACHINE)]
+Devices = Annotated[int, Parameter(group=MACHINE)]
+Precision = Annotated[Literal["auto", "fp32", "bf16"] | None, Parameter(group=MACHINE)]
+Json = Annotated[bool, Parameter(group=OUTPUT, show_default=False)]
+Quiet = Annotated[bool, Parameter(group=OUTPUT, show_default=False)]
+Force = Annotated[bool, Parameter(group=OUTPUT, show_default=False)]
+
+
+class _Relaunch(Exception):
+    """Asks `main` to start the same command once per device."""
+
+    def __init__(self, devices: int) -> None:
+        self.devices = devices
+
+
+@app.command
+def train(
+    source: str,
+    /,
+    *,
+    out: Path | None = None,
+    budget: Budget = "10m",
+    recipe: str = "default",
+    set_: Settings = None,
+    seed: int | None = None,
+    size: Size = None,
+    fit: Fit = None,
+    mirror: Mirror = None,
+    device: Device = "auto",
+    devices: Devices = 1,
+    precision: Precision = None,
+    dry_run: Annotated[bool, Parameter(show_default=False)] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a generator on SOURCE.
+
+    Args:
+        source: A folder of pictures (its subfolders are classes), a .zip or .tar of one, .npz, .parquet, MNIST files.
+        out: The run folder to make; it must not exist.
+        budget: How long: 90s, 10m, 2h, or how many images to show: 200k, 1M.
+        recipe: A recipe by name, or a YAML file.
+        set_: Change one key of the recipe, as in --set game.gamma=1; may be repeated.
+        seed: Seed of everything random.
+        size: Side in pixels, or HEIGHTxWIDTH; otherwise taken from the pictures.
+        fit: How pictures of another shape become that size.
+        mirror: Show every picture mirrored too; wrong for writing and digits.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        devices: Processes to train with, one per GPU.
+        precision: Otherwise the recipe's, which measures what is faster here.
+        dry_run: Print the plan and stop.
+        json: Print nothing but one JSON object at the end.
+        quiet: Print nothing but errors.
+    """
+    _spread(devices)
+    settings = _settings(set_, size, fit, mirror)
+    import gandem
+
+    console = Console(silent=json or quiet or not _is_main())
+    choices: dict[str, Any] = {
+        "recipe": recipe,
+        "settings": settings,
+        "budget": budget,
+        "seed": seed,
+        "device": device,
+        "precision": precision,
+        "watch": console,
+    }
+    with console:
+        if dry_run:
+            result = gandem.plan_training(source, out, **choices)
+        else:
+            result = gandem.train(source, out, **choices).summary()
+    _report(result, json)
+
+
+@app.command
+def resume(
+    run: Path,
+    /,
+    *,
+    budget: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    device: Device = "auto",
+    devices: Devices = 1,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Continue a run that was stopped, or give a finished one more.
+
+    Args:
+        run: The run folder.
+        budget: More of it for a finished run: +10m or +50k.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        devices: Processes to train with, one per GPU.
+        json: Print nothing but one JSON object at the end.
+        quiet: Print nothing but errors.
+    """
+    _spread(devices)
+    import gandem
+
+    console = Console(silent=json or quiet or not _is_main())
+    with console:
+        result = gandem.resume(run, budget=budget, device=device, watch=console).summary()
+    _report(result, json)
+
+
+@app.command
+def sample(
+    run: Path,
+    /,
+    *,
+    out: Path,
+    count: int = 16,
+    where: str | None = None,
+    seed: int = 0,
+    truncation: float = 1.0,
+    interpolate: int | None = None,
+    frames: int = 60,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Make new pictures with the generator of RUN.
+
+    Args:
+        run: The run folder.
+        out: A folder for single PNGs, x.png for one grid, x.npz for arrays, x.gif for a walk.
+        count: How many.
+        where: One class only, as label=3 or label=Bag.
+        seed: Equal seeds give equal pictures.
+        truncation: Below 1 more typical and less varied, above 1 the reverse.
+        interpolate: Walk through so many random points instead, into a GIF.
+        frames: Frames of that walk.
+        force: Replace what lies at --out.
+        json: Print one JSON object.
+    """
+    _must_be_free(out, force)
+    condition = _where(where)
+    import gandem
+    from gandem.uses.sample import write_samples
+
+    written = write_samples(
+        gandem.open_run(run),
+        out,
+        count=count,
+        where=condition,
+        seed=seed,
+        truncation=truncation,
+        interpolate=interpolate,
+        frames=frames,
+    )
+    if json:
+        _report(written, json)
+    else:
+        print(f"wrote {out}")
+
+
+@app.command
+def inspect(
+    path: Path,
+    /,
+    *,
+    size: Size = None,
+    fit: Fit = None,
+    set_: Settings = None,
+    json: Json = False,
+) -> None:
+    """Say what a source holds and how it would be read, or how a run went.
+
+    Args:
+        path: A source, as for train, or a run folder.
+        size: Side in pixels, or HEIGHTxWIDTH; otherwise taken from the pictures.
+        fit: How pictures of another shape become that size.
+        set_: Change one key of the recipe, as in --set data.channels=1; may be repeated.
+        json: Print one JSON object.
+    """
+    settings = _settings(set_, size, fit, None)
+    import gandem
+
+    if (path / "recipe.yaml").is_file():
+        report = gandem.open_run(path).summary()
+    else:
+        with Console(silent=json) as console:
+            report = gandem.inspect_source(path, settings=settings, progress=console.reading)
+    if json:
+        _report(report, json)
+    else:
+        print("\n".join(describe(report)))
+
+
+@app.command
+def export(
+    run: Path,
+    /,
+    *,
+    out: Path,
+    format: Literal["onnx"] = "onnx",
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Write the generator of RUN in a form that other programs run.
+
+    Args:
+        run: The run folder.
+        out: The file to write.
+        format: ONNX, checked against the live generator before it is called done.
+        force: Replace what lies at --out.
+        json: Print one JSON object.
+    """
+    _must_be_free(out, force)
+    import gandem
+    from gandem.uses.export import export_onnx
+
+    result = export_onnx(gandem.open_run(run), out)
+    if json:
+        _report(result, json)
+    else:
+        print(f"wrote {out} ({result['bytes'] / 1e6:.1f} MB); it agrees with the run to {result['max_difference']:.1e}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command (default: the arguments of this process) and return its exit code."""
+    tokens = list(sys.argv[1:] if argv is None else argv)
+    try:
+        app(tokens)
+        return 0
+    except _Relaunch as request:
+        return _relaunch(tokens, request.devices)
+    except (Exception, KeyboardInterrupt) as error:
+        return _explain(error)
+
+
+def _explain(error: BaseException) -> int:
+    """Print one line that says what went wrong and return the exit code that belongs to it."""
+    if os.environ.get("GANDEM_DEBUG") == "1":
+        traceback.print_exception(error)
+    if isinstance(error, BrokenPipeError):  # `gandem inspect x | head`: nobody listens any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if isinstance(error, Interrupted):
+        _say(str(error))
+        return 143 if error.signal == "SIGTERM" else 130
+    if isinstance(error, KeyboardInterrupt):
+        _say("stopped")
+        return 130
+    message = _advice(error)
+    if message is None:
+        what = f"{type(error).__name__}: {error}"
+        _say(f"error: {what}; this is a bug in gandem, please report it (GANDEM_DEBUG=1 shows where)")
+        return 1
+    _say(f"error: {message}")
+    return 2
+
+
+def _advice(error: BaseException) -> str | None:
+    """Return what to tell about an error that the caller can mend, None for a bug."""
+    if isinstance(error, CycloptsError | GandemError):
+        return str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "the memory is full; try --set training.batch=32, a smaller --size or a smaller --set network.width"
+    if not isinstance(error, OSError):
+        return None
+    place = error.filename or "the output"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full at {place}; free some space, then resume the run or try again"
+    if error.errno == errno.EROFS:
+        return f"{place} lies on a read-only file system; choose another place"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"no permission for {place}; change its permissions or choose another place"
+    return None
+
+
+def _say(message: str) -> None:
+    """Print one line to stderr, once per machine when several processes train together."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print("gandem:", re.sub(r"\s+", " ", message).strip(), file=sys.stderr)
+
+
+def _report(result: dict[str, Any], json: bool) -> None:
+    """Print a result as JSON where it was asked for; without, the console has told the story already."""
+    if json and _is_main():
+        print(jsonlib.dumps(result, indent=2, default=str, ensure_ascii=False))
+
+
+def _is_main() -> bool:
+    """Whether this process is the one that speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _spread(devices: int) -> None:
+    """Ask for one process per device unless torchrun has started them already."""
+    if devices < 1:
+        raise RecipeError(f"--devices {devices}: must be 1 or more")
+    if devices > 1 and "RANK" not in os.environ:
+        raise _Relaunch(devices)
+
+
+def _relaunch(tokens: list[str], devices: int) -> int:
+    """Become torchrun, which runs the same command in `devices` processes."""
+    position = next(i for i, token in enumerate(tokens) if token.split("=")[0] == "--devices")
+    width = 1 if "=" in tokens[position] else 2
+    tokens = tokens[:position] + tokens[position + width :]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *torchrun, "-m", "gandem", *tokens])
+
+
+def _settings(pairs: list[str] | None, size: str | None, fit: str | None, mirror: bool | None) -> dict[str, Any]:
+    """Gather the recipe keys that options change; an option of its own wins over --set."""
+    from gandem.recipe import parse_settings
+
+    options = {"data.size": _size(size), "data.fit": fit, "data.mirror": mirror}
+    return parse_settings(pairs or []) | {key: value for key, value in options.items() if value is not None}
+
+
+def _size(text: str | None) -> int | tuple[int, int] | None:
+    """Read 64 or 48x64 (height x width)."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,5})(?:[xX](\d{1,5}))?", text)
+    if match is None:
+        raise RecipeError(f"--size {text} is neither a number of pixels such as 64 nor HEIGHTxWIDTH such as 48x64")
+    height, width = match.groups()
+    return int(height) if width is None else (int(height), int(width))
+
+
+def _where(text: str | None) -> dict[str, int | str] | None:
+    """Read label=3 or label=Bag."""
+    if text is None:
+        return None
+    key, equals, value = text.partition("=")
+    if not equals or not key or not value:
+        raise RecipeError(f"--where {text!r} is not key=value, as in --where label=3")
+    return {key: int(value) if value.isdecimal() else value}
+
+
+def _must_be_free(out: Path, force: bool) -> None:
+    """Refuse to write over a file or into a folder that holds something, unless told to."""
+    taken = any(out.iterdir()) if out.is_dir() else out.exists()
+    if taken and not force:
+        raise RunError(f"{out} exists already; choose another --out or add --force")

@@ -1,0 +1,86 @@
+"""The protocol of a domain: everything that knows about one kind of data, behind a few calls.
+
+The trainer, the run folder and the uses see these protocols only, never pixels or columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from torch import nn
+
+from gandem.recipe import NetworkOptions
+from gandem.spec import SampleSpec
+
+Progress = Callable[[str, int, int], None]
+"""Called as progress(what, done, total) while something slow runs."""
+
+
+class Dataset(Protocol):
+    """Real samples, decoded once and ready to be drawn by index."""
+
+    spec: SampleSpec
+    codec: Codec
+    report: dict[str, Any]
+    """The data report: counts, sizes, what was skipped and why, in plain JSON types."""
+    fingerprint: str
+    """Hash of the decoded samples and labels; equal data give equal fingerprints."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return {"real": float32 (n, *spec.shape) in [-1, 1]} and, with labels, {"label": int64 (n,)}."""
+        ...
+
+
+class Codec(Protocol):
+    """Turns samples into tensors and back; saved in every run, so that a run samples without its data."""
+
+    spec: SampleSpec
+
+    def decode(self, samples: torch.Tensor) -> np.ndarray:
+        """Turn (n, *spec.shape) tensors in [-1, 1] into the array that people use (images: uint8 NHWC)."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        ...
+
+    def to_pictures(self, samples: np.ndarray) -> list[Image]:
+        """Turn decoded samples into Pillow images."""
+        ...
+
+
+class Domain(Protocol):
+    """One kind of data."""
+
+    name: str
+
+    def networks(self, spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
+        """Return (generator, discriminator) for samples of this shape."""
+        ...
+
+    def preview(self, samples: np.ndarray, columns: int | None = None) -> Image:
+        """Lay decoded samples out as one picture."""
+        ...
+
+    def animation(self, frames: Sequence[Path], out: Path) -> None:
+        """Write saved previews as one moving picture."""
+        ...
+
+    def lines(self, report: dict[str, Any]) -> list[str]:
+        """Say a data report in a few lines."""
+        ...
+
+    def read(self, source: str | Path, options: Any, cache: Path | None, progress: Progress | None) -> Dataset:
+        """Read a source whole. `cache` is a folder for decoded data that do not fit in memory."""
+        ...
+
+    def codec(self, state: dict[str, Any]) -> Codec:
+        """Rebuild a codec from its `to_dict`."""
+        ...

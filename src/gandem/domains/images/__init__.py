@@ -1,0 +1,54 @@
+"""The domain of images: reads them from files, archives and arrays, and turns tensors back into pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL.Image import Image
+from torch import nn
+
+from gandem.domains.images import preview, report
+from gandem.domains.images.codec import ImageCodec
+from gandem.domains.images.networks import build_networks
+from gandem.domains.images.store import ImageData, read_images
+from gandem.domains.images.survey import Progress
+from gandem.recipe import DataOptions, NetworkOptions
+from gandem.spec import SampleSpec
+
+
+class ImageDomain:
+    """Pictures with 1 to 4 channels of 8 bits."""
+
+    name = "images"
+
+    def read(
+        self, source: str | Path, options: DataOptions, cache: Path | None = None, progress: Progress | None = None
+    ) -> ImageData:
+        """Read a source whole; see `gandem.domains.images.store.read_images`."""
+        return read_images(source, options, cache, progress)
+
+    def codec(self, state: dict[str, Any]) -> ImageCodec:
+        """Rebuild a codec from its `to_dict`."""
+        return ImageCodec.from_dict(state)
+
+    def networks(self, spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
+        """Return (generator, discriminator), channels last in memory; raises RecipeError for an unknown kind."""
+        return build_networks(spec, options)
+
+    def preview(self, samples: np.ndarray, columns: int | None = None) -> Image:
+        """Lay uint8 (n, H, W, C) images out as one picture."""
+        return preview.grid(samples, columns)
+
+    def animation(self, frames: Sequence[Path], out: Path) -> None:
+        """Write saved previews as one GIF."""
+        preview.animation(frames, out)
+
+    def lines(self, data_report: dict[str, Any]) -> list[str]:
+        """Say a data report in a few lines."""
+        return report.lines(data_report)
+
+
+IMAGES = ImageDomain()

@@ -1,0 +1,148 @@
+"""Generator and discriminator for images: dense 3x3 residual networks without normalisation.
+
+Both start as nearly linear maps: every residual branch ends in a zero convolution, the others are scaled by the depth
+(Zhang et al. 2019, "Fixup"; Huang et al. 2024), so no normalisation layer is needed to train them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gandem.domains.images.r3gan import build_r3gan
+from gandem.errors import RecipeError, nearest
+from gandem.recipe import NetworkOptions
+from gandem.spec import SampleSpec
+
+NARROWEST = 16
+"""Channels of the narrowest stage; fewer would leave the processor's vector units half empty."""
+
+
+def stage_widths(spec: SampleSpec, width: int) -> list[int]:
+    """Return the channels of each stage, from the coarsest (about 4 to 7 pixels a side) to full resolution."""
+    halvings = max(int(math.log2(min(spec.shape[1:]) / 4)), 0)
+    return [max(width >> stage, NARROWEST) for stage in range(halvings + 1)]
+
+
+def convolution(inputs: int, outputs: int, kernel: int = 3, gain: float = 1.0) -> nn.Conv2d:
+    """Return a size-preserving convolution with weights of variance gain^2 / fan-in and zero biases."""
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+    nn.init.normal_(layer.weight, 0, gain / math.sqrt(inputs * kernel * kernel))
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def linear(inputs: int, outputs: int) -> nn.Linear:
+    """Return a linear layer with weights of variance 1 / fan-in and zero biases."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.normal_(layer.weight, 0, 1 / math.sqrt(inputs))
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def activation(x: Tensor) -> Tensor:
+    """Leaky ReLU with slope 0.2."""
+    return F.leaky_relu(x, 0.2)
+
+
+class ResidualBlock(nn.Module):
+    """x + convolution(activation(convolution(activation(x)))), the last convolution zero at first."""
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        self.first = convolution(width, width, gain=math.sqrt(2 / depth))
+        self.last = convolution(width, width, gain=0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, width, h, w) to the same shape."""
+        return x + self.last(activation(self.first(activation(x))))
+
+
+class Generator(nn.Module):
+    """Latent and class to image: linear to the coarsest stage, then per stage bilinear doubling and residual blocks."""
+
+    def __init__(self, spec: SampleSpec, width: int, blocks: int, latent: int) -> None:
+        super().__init__()
+        channels, self.height, self.width = spec.shape
+        widths = stage_widths(spec, width)
+        scale = 2 ** (len(widths) - 1)
+        self.base = (widths[0], math.ceil(self.height / scale), math.ceil(self.width / scale))
+        self.latent = latent
+        self.embedding = nn.Embedding(spec.num_labels, latent) if spec.num_labels else None
+        self.input = linear(latent * (2 if spec.num_labels else 1), math.prod(self.base))
+        depth = blocks * (len(widths) - 1)
+        self.stages = nn.ModuleList(_stage(width, blocks, depth) for width in widths[:-1])
+        self.narrow = nn.ModuleList(
+            convolution(coarse, fine, kernel=1) for coarse, fine in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.output = convolution(widths[-1], channels)
+
+    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map (n, latent) and labels (n,) to images (n, channels, height, width), about [-1, 1] and not clipped."""
+        if self.embedding is not None:
+            latent = torch.cat([latent, self.embedding(label)], 1)
+        x = self.input(latent).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
+        for stage, narrow in zip(self.stages, self.narrow, strict=True):
+            x = F.interpolate(narrow(stage(x)), scale_factor=2, mode="bilinear", align_corners=False)
+        return self.output(activation(x))[:, :, : self.height, : self.width]
+
+
+class Discriminator(nn.Module):
+    """Image and class to a logit: the generator's mirror image, with a projection head (Miyato and Koyama 2018)."""
+
+    def __init__(self, spec: SampleSpec, width: int, blocks: int) -> None:
+        super().__init__()
+        channels, height, image_width = spec.shape
+        widths = stage_widths(spec, width)
+        scale = 2 ** (len(widths) - 1)
+        rows, columns = math.ceil(height / scale), math.ceil(image_width / scale)
+        self.padding = (0, columns * scale - image_width, 0, rows * scale - height)
+        self.input = convolution(channels, widths[-1])
+        depth = blocks * (len(widths) - 1)
+        self.widen = nn.ModuleList(
+            convolution(fine, coarse, kernel=1) for coarse, fine in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.stages = nn.ModuleList(_stage(width, blocks, depth) for width in widths[:-1])
+        features = widths[0]
+        self.features = linear(widths[0] * rows * columns, features)
+        self.score = linear(features, 1)
+        self.embedding = nn.Embedding(spec.num_labels, features) if spec.num_labels else None
+        if self.embedding is not None:
+            nn.init.normal_(self.embedding.weight, 0, 1 / math.sqrt(features))
+
+    def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map images (n, channels, height, width) and labels (n,) to logits (n,)."""
+        x = self.input(F.pad(images, self.padding) if any(self.padding) else images)
+        for stage, widen in zip(reversed(self.stages), reversed(self.widen), strict=True):
+            x = stage(F.avg_pool2d(widen(x), 2))
+        features = activation(self.features(activation(x).flatten(1)))
+        score = self.score(features).squeeze(1)
+        return score if self.embedding is None else score + (features * self.embedding(label)).sum(1)
+
+
+def _stage(width: int, blocks: int, depth: int) -> nn.Sequential:
+    return nn.Sequential(*[ResidualBlock(width, depth) for _ in range(blocks)])
+
+
+def build_residual(spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
+    """Return the default networks."""
+    width = int(options.width)
+    return Generator(spec, width, options.blocks, options.latent), Discriminator(spec, width, options.blocks)
+
+
+NETWORKS: dict[str, Callable[[SampleSpec, NetworkOptions], tuple[nn.Module, nn.Module]]] = {
+    "residual": build_residual,
+    "r3gan": build_r3gan,
+}
+
+
+def build_networks(spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
+    """Return (generator, discriminator) as the options name them; raises RecipeError for an unknown kind."""
+    if options.kind not in NETWORKS:
+        raise RecipeError(f"network.kind = {options.kind!r} is not known.{nearest(options.kind, NETWORKS)}")
+    generator, discriminator = NETWORKS[options.kind](spec, options)
+    return generator.to(memory_format=torch.channels_last), discriminator.to(memory_format=torch.channels_last)

@@ -1,0 +1,227 @@
+"""All images of a source, decoded once into one uint8 array that training draws from by index."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+
+from gandem.domains.images import readers
+from gandem.domains.images.codec import ImageCodec, to_unit
+from gandem.domains.images.readers import Fit, UnreadableError
+from gandem.domains.images.records import Source, sorted_classes
+from gandem.domains.images.report import data_report
+from gandem.domains.images.source import open_source
+from gandem.domains.images.survey import Progress, choose_channels, choose_size, fetch, require_two, survey
+from gandem.errors import StorageError
+from gandem.recipe import DataOptions
+from gandem.spec import SampleSpec
+
+_CHUNK_RECORDS = 32
+_CHUNK_BYTES = 8 * 2**20
+_HASH_ROWS = 4096
+
+
+class ImageData:
+    """Real images, ready to be drawn by index.
+
+    images: uint8 (n, H, W, C), in memory or mapped from a file. labels: int64 (n,) or None.
+    spec: shape (C, H, W) and the class names. mirror: indices n..2n-1 are the same images mirrored.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray | None,
+        spec: SampleSpec,
+        report: dict[str, Any] | None = None,
+        mirror: bool = False,
+    ) -> None:
+        self.images = images
+        self.labels = labels
+        self.spec = spec
+        self.codec = ImageCodec(spec)
+        self.report = report or {}
+        self.mirror = mirror
+        self.fingerprint = fingerprint(images, labels)
+        self._pixels = torch.from_numpy(images)
+        self._labels = None if labels is None else torch.from_numpy(labels)
+
+    def __len__(self) -> int:
+        return len(self.images) * (1 + self.mirror)
+
+    def batch(self, indices: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return {"real": float32 (n, C, H, W) in [-1, 1], channels last} and, with classes, {"label": int64 (n,)}."""
+        rows = indices % len(self.images) if self.mirror else indices
+        pixels = self._pixels.index_select(0, rows)
+        if self.mirror:
+            turned = indices >= len(self.images)
+            pixels[turned] = pixels[turned].flip(2)
+        samples = {"real": to_unit(pixels)}
+        if self._labels is not None:
+            samples["label"] = self._labels.index_select(0, rows)
+        return samples
+
+
+def read_images(
+    path: str | Path, options: DataOptions, cache: Path | None = None, progress: Progress | None = None
+) -> ImageData:
+    """Read a source whole: look at the headers, settle size and channels, decode, report.
+
+    cache: folder for a memory-mapped file when the pixels do not fit in half of the free memory; a temporary file
+    when None. Raises SourceError when the source cannot be read or holds fewer than two usable images, StorageError
+    when there is no room for the pixels.
+    """
+    with closing(open_source(path)) as source:
+        return _read(str(path), source, options, cache, progress)
+
+
+def _read(path: str, source: Source, options: DataOptions, cache: Path | None, progress: Progress | None) -> ImageData:
+    found = survey(source, progress)
+    size, size_rule = choose_size(found.headers, options.size)
+    channels, channel_rule = choose_channels(source, found, options.channels)
+    images = allocate((len(found.indices), *size, channels), cache)
+    rows = _decode_into(images, source, found.indices, options.fit, progress)
+    require_two(len(rows), source)
+    images = finish(images, len(rows))
+    labels, classes = _labels(source, [found.indices[row] for row in rows], options)
+    spec = SampleSpec((channels, *size), classes)
+    rules = {"size": size_rule, "channels": channel_rule, "fit": options.fit}
+    headers = [found.headers[row] for row in rows]
+    report = data_report(path, source, headers, images, labels, spec, rules)
+    return ImageData(images, labels, spec, report, options.mirror)
+
+
+def fingerprint(images: np.ndarray, labels: np.ndarray | None) -> str:
+    """Return the SHA-256 of shape, pixels and labels."""
+    digest = hashlib.sha256(repr(images.shape).encode())
+    for start in range(0, len(images), _HASH_ROWS):
+        digest.update(np.ascontiguousarray(images[start : start + _HASH_ROWS]))
+    if labels is not None:
+        digest.update(np.ascontiguousarray(labels))
+    return digest.hexdigest()
+
+
+def allocate(shape: tuple[int, ...], cache: Path | None) -> np.ndarray:
+    """Return room for uint8 pixels: memory when they fit in half of what is free, else a mapped temporary file."""
+    size = int(np.prod(shape, dtype=np.int64))
+    if size <= free_memory() // 2:
+        return np.empty(shape, dtype=np.uint8)
+    folder = cache or Path(tempfile.gettempdir())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # A mapped file that outgrows the disk kills the process, so the room is checked beforehand.
+        if shutil.disk_usage(folder).free < size + 2**26:
+            raise StorageError(f"{folder}: needs {size / 2**30:.1f} GiB for the decoded images; make room there")
+        file, name = tempfile.mkstemp(prefix=".images-", suffix=".npy", dir=folder)
+        os.close(file)
+        return np.lib.format.open_memmap(name, mode="w+", dtype=np.uint8, shape=shape)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot hold the decoded images ({error.strerror}); make room there") from error
+
+
+def finish(images: np.ndarray, count: int) -> np.ndarray:
+    """Keep the first `count` images; a mapped file gets its final name `images.npy`."""
+    if isinstance(images, np.memmap) and images.filename:
+        images.flush()
+        path = Path(images.filename)
+        path.replace(path.with_name("images.npy"))
+    return images[:count]
+
+
+def free_memory() -> int:
+    """Return the bytes that can still be used, by this machine and by the limit of this container."""
+    free = int(psutil.virtual_memory().available)
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    try:
+        return min(free, max(0, int(limit.read_text()) - int(used.read_text())))
+    except (OSError, ValueError):  # no such limit
+        return free
+
+
+def _labels(source: Source, kept: list[int], options: DataOptions) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Return int64 labels and class names; (None, ()) with fewer than two classes or when they are not wanted."""
+    if source.labels is None or options.labels == "none":
+        return None, ()
+    names = [source.labels[index] for index in kept]
+    present = set(names)
+    classes = tuple(name for name in source.classes if name in present) or sorted_classes(names)
+    if len(classes) < 2:
+        source.notes.append(f"all images carry the one label '{classes[0]}', so the training has no classes")
+        return None, ()
+    number = {name: index for index, name in enumerate(classes)}
+    return np.array([number[name] for name in names], dtype=np.int64), classes
+
+
+def _decode_into(
+    images: np.ndarray, source: Source, indices: list[int], fit: Fit, progress: Progress | None
+) -> list[int]:
+    """Decode records into the first rows of `images`, in order; return the positions in `indices` that went well."""
+    _, height, width, channels = images.shape
+
+    def decode(data: bytes | np.ndarray | UnreadableError) -> np.ndarray | UnreadableError:
+        try:
+            if isinstance(data, UnreadableError):
+                return data
+            picture = (
+                readers.from_array(data)
+                if isinstance(data, np.ndarray)
+                else readers.decode(data, 2 * max(height, width))
+            )
+            with readers.readable():
+                return readers.fitted(picture, (height, width), fit, channels)
+        except UnreadableError as error:
+            return error
+
+    def decode_chunk(chunk: list[bytes | np.ndarray | UnreadableError]) -> list[np.ndarray | UnreadableError]:
+        return [decode(data) for data in chunk]
+
+    rows: list[int] = []
+    position = 0
+    workers = min(8, max(2, os.cpu_count() or 2))
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[list[np.ndarray | UnreadableError]]] = deque()
+        chunks = _chunks(source, indices)
+        while True:
+            while len(waiting) < 2 * workers and (chunk := next(chunks, None)) is not None:
+                waiting.append(pool.submit(decode_chunk, chunk))
+            if not waiting:
+                return rows
+            for pixels in waiting.popleft().result():
+                if isinstance(pixels, UnreadableError):
+                    source.skipped.append((source.names[indices[position]], str(pixels)))
+                else:
+                    images[len(rows)] = pixels
+                    rows.append(position)
+                position += 1
+            if progress:
+                progress("reading", position, len(indices))
+
+
+def _chunks(source: Source, indices: list[int]) -> Iterator[list[bytes | np.ndarray | UnreadableError]]:
+    """Read records in order, by this thread alone, in bundles of bounded size."""
+    chunk: list[bytes | np.ndarray | UnreadableError] = []
+    size = 0
+    for index in indices:
+        try:
+            data: bytes | np.ndarray | UnreadableError = fetch(source, index)
+        except UnreadableError as error:
+            data = error
+        chunk.append(data)
+        size += len(data) if isinstance(data, bytes) else 0
+        if len(chunk) == _CHUNK_RECORDS or size >= _CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk

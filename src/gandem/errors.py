@@ -1,0 +1,84 @@
+"""Everything that can go wrong in a way a person can mend.
+
+GandemError              one line that says what, where and what to do; the command line exits with 2
+├── SourceError          the data cannot be read, or hold too little to learn from
+├── RecipeError          a choice (recipe key, option, budget) is unknown or out of range
+├── RunError             a run folder is missing, damaged, finished or in the way
+├── StorageError         the disk is full, read-only or not ours to write
+├── DependencyError      an optional library is missing; the message names the extra that brings it
+├── ExportError          an exported generator does not agree with the live one
+├── TrainingError        the numbers left the finite range and training cannot go on
+└── Interrupted          a signal stopped the training; its checkpoint is written and the run can be resumed
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+
+class GandemError(Exception):
+    """Root of every error that gandem raises on purpose."""
+
+
+class SourceError(GandemError):
+    """The data cannot be read, or hold too little to learn from."""
+
+
+class RecipeError(GandemError):
+    """A choice is unknown or out of range."""
+
+
+class RunError(GandemError):
+    """A run folder is missing, damaged, finished or in the way."""
+
+
+class StorageError(GandemError):
+    """The disk is full, read-only or not ours to write."""
+
+
+class DependencyError(GandemError):
+    """An optional library is missing."""
+
+
+class ExportError(GandemError):
+    """An exported generator does not agree with the live one."""
+
+
+class TrainingError(GandemError):
+    """The numbers left the finite range and training cannot go on."""
+
+
+class Interrupted(GandemError):
+    """A signal stopped the training after a checkpoint was written.
+
+    signal: "SIGINT" or "SIGTERM"; images: real images shown so far; path: the run folder, once it is known.
+    """
+
+    def __init__(self, signal: str, images: int, path: str | Path | None = None) -> None:
+        super().__init__(signal, images, path)
+        self.signal = signal
+        self.images = images
+        self.path = path
+
+    def __str__(self) -> str:
+        """Say where it stopped and how to go on."""
+        return f"stopped at {self.images:,} images; continue with: gandem resume {self.path or 'RUN'}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint such as " Did you mean 'gamma'?" for a misspelt name, or the list of known ones."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
+
+
+def optional(module: str, extra: str) -> ModuleType:
+    """Import an optional library or raise a DependencyError that names the extra to install."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise DependencyError(f"{module} is not installed; run: pip install 'gandem[{extra}]'") from error

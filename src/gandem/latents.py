@@ -1,0 +1,41 @@
+"""Latents and what a generator makes of them: the same seed gives the same samples wherever the run lies."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+BATCH = 64
+
+
+def draw(count: int, size: int, seed: int, truncation: float = 1.0) -> Tensor:
+    """Return (count, size) normal latents scaled by `truncation`; the first n are the same for every count."""
+    return torch.randn(count, size, generator=torch.Generator().manual_seed(seed)) * truncation
+
+
+def walk(keys: Tensor, frames: int) -> Tensor:
+    """Return `frames` latents on a closed path through the rows of `keys` (k, size).
+
+    Spherical interpolation (Shoemake 1985) keeps the length that normal latents have; a straight line would pass near
+    the origin, where the generator has never been.
+    """
+    places = torch.arange(frames) * (len(keys) / frames)
+    start, part = places.long(), (places % 1)[:, None]
+    a, b = keys[start], keys[(start + 1) % len(keys)]
+    cosine = (torch.nn.functional.cosine_similarity(a, b, dim=1))[:, None].clamp(-0.9995, 0.9995)
+    angle = torch.arccos(cosine)
+    return (torch.sin((1 - part) * angle) * a + torch.sin(part * angle) * b) / torch.sin(angle)
+
+
+@torch.no_grad()
+def generate(generator: nn.Module, latents: Tensor, labels: Tensor | None) -> Tensor:
+    """Return what the generator makes of latents (n, size) and labels (n,), computed in fp32 on its own device."""
+    device = next(generator.parameters()).device
+    return torch.cat(
+        [
+            generator(
+                latents[at : at + BATCH].to(device), None if labels is None else labels[at : at + BATCH].to(device)
+            ).float().cpu()
+            for at in range(0, len(latents), BATCH)
+        ]
+    )

@@ -1,0 +1,205 @@
+"""Every choice of a training, typed, frozen and saved whole as `recipe.yaml` in the run.
+
+A recipe is YAML with the sections below; presets live in `gandem/recipes/`. "auto" means that gandem decides from the
+data, the budget and the machine, and writes down what it decided.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from gandem.errors import RecipeError, nearest
+
+Auto = Literal["auto"]
+
+
+class Section(BaseModel):
+    """A frozen part of a recipe that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataOptions(Section):
+    """How a source becomes samples."""
+
+    size: int | tuple[int, int] | Auto = "auto"
+    """Pixels of a side, or (height, width); auto: the common size when all agree, else a power of two that most can fill."""
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    """How other shapes become that size: crop the middle, pad with the border colour, or stretch."""
+    channels: Literal["auto", 1, 2, 3, 4] = "auto"
+    """1 grey, 2 grey + alpha, 3 RGB, 4 RGBA; auto: what most of the images carry."""
+    labels: Literal["auto", "none"] = "auto"
+    """auto: class folders, a labels column or a labels array make the training class-conditional."""
+    mirror: bool = False
+    """Show every image mirrored too; wrong for writing, digits and anything with a left and a right."""
+
+    @field_validator("size")
+    @classmethod
+    def _size_in_range(cls, size: int | tuple[int, int] | str) -> int | tuple[int, int] | str:
+        sides = [] if size == "auto" else [size] if isinstance(size, int) else list(size)
+        if any(not 8 <= int(side) <= 512 for side in sides):
+            raise ValueError("must lie between 8 and 512 pixels")
+        return size
+
+
+class NetworkOptions(Section):
+    """Which networks play and how large they are."""
+
+    kind: str = "residual"
+    width: int | Auto = Field("auto")
+    """Channels of the widest stage; auto: chosen from the budget and the measured speed."""
+    blocks: int = Field(1, ge=1, le=8)
+    """Residual blocks in each stage."""
+    latent: int = Field(64, ge=1, le=4096)
+    """Size of the latent vector z."""
+
+    @field_validator("width")
+    @classmethod
+    def _width_in_range(cls, width: int | str) -> int | str:
+        if width != "auto" and not 8 <= int(width) <= 4096:
+            raise ValueError("must lie between 8 and 4096")
+        return width
+
+
+class GameOptions(Section):
+    """Who plays whom, and for what."""
+
+    loss: str = "relativistic"
+    gamma: float = Field(0.5, ge=0)
+    """Weight of the R1 and R2 penalties at the start."""
+    gamma_end: float = Field(0.5, ge=0)
+    """The same at the end of the budget; geometric in between."""
+    penalty_fraction: float = Field(0.25, gt=0, le=1)
+    """Part of each batch on which the penalties are computed, every step."""
+    augment: float | Auto = "auto"
+    """Strength of differentiable augmentation in [0, 1]; auto: 0 with 20,000 images or more, 1 with fewer."""
+
+    @field_validator("augment")
+    @classmethod
+    def _augment_in_range(cls, augment: float | str) -> float | str:
+        if augment != "auto" and not 0 <= float(augment) <= 1:
+            raise ValueError("must lie between 0 and 1")
+        return augment
+
+
+class OptimizerOptions(Section):
+    """Adam for both players, on one schedule of the budget's progress."""
+
+    lr: float = Field(5e-4, gt=0)
+    lr_end: float = Field(5e-5, gt=0)
+    """Learning rate at the end; cosine in between, after a warm-up."""
+    warmup: int = Field(5000, ge=0)
+    """Images over which the learning rate rises from zero."""
+    beta2: float = Field(0.9, ge=0, lt=1)
+    beta2_end: float = Field(0.99, ge=0, lt=1)
+
+
+class TrainingOptions(Section):
+    """How long, how often and on what."""
+
+    batch: int = Field(64, ge=2)
+    """Images of one step, over all devices together."""
+    ema: float = Field(0.05, gt=0, le=1)
+    """Half-life of the generator's moving average, as a part of the images shown so far."""
+    seed: int = Field(0, ge=0, lt=2**63)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    checkpoint_seconds: float = Field(60.0, gt=0)
+    """Seconds between checkpoints."""
+
+
+class Recipe(Section):
+    """All choices of a training."""
+
+    schema_version: Literal[1] = 1
+    data: DataOptions = DataOptions()
+    network: NetworkOptions = NetworkOptions()
+    game: GameOptions = GameOptions()
+    optimizer: OptimizerOptions = OptimizerOptions()
+    training: TrainingOptions = TrainingOptions()
+
+    def to_yaml(self) -> str:
+        """Return the whole recipe as YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+    def replace(self, settings: dict[str, Any]) -> Recipe:
+        """Return a copy with dotted keys changed, such as {"game.gamma": 1.0}; raises RecipeError."""
+        state = self.model_dump()
+        for key, value in settings.items():
+            section, _, name = key.partition(".")
+            if section not in state or not isinstance(state[section], dict):
+                raise RecipeError(f"unknown recipe key '{key}'.{nearest(key, known_keys())}")
+            if name not in state[section]:
+                raise RecipeError(f"unknown recipe key '{key}'.{nearest(key, known_keys())}")
+            state[section][name] = value
+        return _validated(state, "the settings")
+
+
+def known_keys() -> list[str]:
+    """Return every dotted key of a recipe, such as "game.gamma"."""
+    sections = {name: field.annotation for name, field in Recipe.model_fields.items()}
+    return [
+        f"{section}.{key}"
+        for section, model in sections.items()
+        if isinstance(model, type) and issubclass(model, Section)
+        for key in model.model_fields
+    ]
+
+
+def presets() -> dict[str, Path]:
+    """Return the recipes that ship with gandem, by name."""
+    folder = Path(str(resources.files("gandem") / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load_recipe(name_or_file: str | Path = "default", settings: dict[str, Any] | None = None) -> Recipe:
+    """Read a preset by name or a YAML file by path, then change the dotted keys in `settings`.
+
+    Raises RecipeError with the key at fault and the nearest right one.
+    """
+    known = presets()
+    path = known.get(str(name_or_file), Path(name_or_file))
+    if not path.is_file():
+        raise RecipeError(f"no recipe named '{name_or_file}' and no such file.{nearest(str(name_or_file), known)}")
+    try:
+        state = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not a YAML recipe: {str(error).splitlines()[0]}") from error
+    if not isinstance(state, dict):
+        raise RecipeError(f"{path} is not a YAML recipe: it holds no sections such as 'game:'")
+    return _validated(state, str(path)).replace(settings or {})
+
+
+def parse_settings(pairs: list[str]) -> dict[str, Any]:
+    """Turn ["game.gamma=1", ...] into {"game.gamma": 1, ...}; values are read as YAML."""
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise RecipeError(f"--set {pair!r} is not key=value, as in --set game.gamma=1")
+        try:
+            settings[key.strip()] = _number(value.strip())
+        except yaml.YAMLError as error:
+            raise RecipeError(f"--set {pair!r}: the value is not YAML") from error
+    return settings
+
+
+def _number(text: str) -> Any:
+    """Read a value as YAML, which takes 1e-3 for text unless it is written 1.0e-3."""
+    return float(text) if re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", text) else yaml.safe_load(text)
+
+
+def _validated(state: dict[str, Any], where: str) -> Recipe:
+    try:
+        return Recipe.model_validate(state)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"][:2])
+        if first["type"] == "extra_forbidden":
+            raise RecipeError(f"unknown recipe key '{key}' in {where}.{nearest(key, known_keys())}") from error
+        raise RecipeError(f"{key} = {first['input']!r} in {where}: {first['msg']}") from error

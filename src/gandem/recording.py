@@ -1,0 +1,125 @@
+"""What a training leaves behind while it plays: the event log, TensorBoard curves, pictures, checkpoints."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from gandem import latents
+from gandem.run import Run, model_card, write_json
+from gandem.training import checkpoint
+from gandem.training.checkpoint import storing, write_atomic
+from gandem.training.loop import Trainer
+
+Watch = Callable[[dict[str, Any]], None]
+"""Receives every event as it happens."""
+
+ROWS = 8
+
+
+class RunRecorder:
+    """Writes a run folder. In the other processes of a parallel training, use `Silence`.
+
+    events_bytes: length of the event log at the checkpoint that training continues from; what came later is cut off.
+    """
+
+    def __init__(self, run: Run, watch: Watch | None, events_bytes: int = 0, step: int = 0) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.run = run
+        self.watch = watch or (lambda event: None)
+        self._path = run.path / "events.jsonl"
+        with storing(run.path):
+            self._events = self._path.open("ab")
+            self._events.truncate(events_bytes)
+            self._board = SummaryWriter(str(run.path / "tensorboard"), purge_step=step)
+        columns = self._columns = min(run.spec.num_labels or ROWS, 2 * ROWS)
+        self._labels = torch.arange(columns * ROWS) % columns if run.spec.num_labels else None
+        self._latents = latents.draw(columns * ROWS, run.recipe.network.latent, run.recipe.training.seed)
+
+    def event(self, name: str, **facts: Any) -> None:
+        """Append one line to the log and tell whoever watches."""
+        event = {"event": name, "time": round(time.time(), 3), **facts}
+        with storing(self._path):
+            self._events.write((json.dumps(event, default=str) + "\n").encode())
+            self._events.flush()
+            if name == "progress":
+                for key, value in facts["losses"].items():
+                    self._board.add_scalar(key, value, facts["images"])
+                for key in ("images_per_second", "lr", "gamma"):
+                    self._board.add_scalar(f"progress/{key}", facts[key], facts["images"])
+        self.watch(event)
+
+    def preview(self, generator: nn.Module, images: int) -> None:
+        """Draw a grid with latents that stay the same throughout, one class a column."""
+        samples = self.run.codec.decode(latents.generate(generator, self._latents, self._labels))
+        picture = io.BytesIO()
+        self.run.domain.preview(samples, self._columns).save(picture, "PNG")
+        path = self.run.path / "samples" / f"{images:012d}.png"
+        write_atomic(path, picture.getvalue())
+        write_atomic(path.with_name("latest.png"), picture.getvalue())
+        self.event("samples", path=str(path), images=images)
+
+    def checkpoint(self, trainer: Trainer) -> None:
+        """Save the trainer's state and where the log stands."""
+        began = time.monotonic()
+        tensors, numbers = trainer.state()
+        numbers |= {"seed": trainer.options.seed, "events_bytes": self._path.stat().st_size}
+        path = checkpoint.save(self.run.checkpoints, tensors, numbers)
+        facts = {"images": trainer.images, "seconds": round(time.monotonic() - began, 3)}
+        self.event("checkpoint", path=str(path), **facts)
+
+    def report(self, status: str, trainer: Trainer) -> None:
+        """Bring report.json and the model card up to date."""
+        cost = {"images": trainer.images, "seconds": round(trainer.seconds, 3), "budget": trainer.budget.to_dict()}
+        write_json(self.run.path / "report.json", {**self.run.report, "status": status, **cost})
+        write_atomic(self.run.path / "README.md", model_card(self.run).encode())
+
+    def finish(self) -> None:
+        """Make the moving picture of the training."""
+        frames = sorted((self.run.path / "samples").glob("[0-9]*.png"))
+        with storing(self.run.path):
+            self.run.domain.animation(frames, self.run.path / "samples" / "training.gif")
+
+    def close(self) -> None:
+        """Close the log."""
+        self._events.close()
+        self._board.close()
+
+
+class Silence:
+    """Records nothing."""
+
+    def event(self, name: str, **facts: Any) -> None:
+        """Ignore it."""
+
+    def preview(self, generator: nn.Module, images: int) -> None:
+        """Ignore it."""
+
+    def checkpoint(self, trainer: Trainer) -> None:
+        """Ignore it."""
+
+    def report(self, status: str, trainer: Trainer) -> None:
+        """Ignore it."""
+
+    def finish(self) -> None:
+        """Ignore it."""
+
+    def close(self) -> None:
+        """Ignore it."""
+
+
+def free_path(source: str | Path, folder: Path = Path("runs")) -> Path:
+    """Return a name under `runs/` that is not taken: runs/photos, runs/photos-2, ..."""
+    stem = Path(source).resolve().name.split(".")[0] or "run"
+    number = 1
+    while (path := folder / (stem if number == 1 else f"{stem}-{number}")).exists():
+        number += 1
+    return path

@@ -1,0 +1,227 @@
+"""The run: a folder that says everything about a training. Copied to another machine, it samples there.
+
+    RUN/
+      recipe.yaml      every choice, "auto" replaced by what was decided
+      data.json        the data report, the source and its fingerprint
+      codec/           how tensors become pictures
+      checkpoints/     the newest two: players, averages, optimisers, counters
+      events.jsonl     everything that happened, a JSON object a line
+      tensorboard/     the same curves for TensorBoard
+      samples/         grids by images shown, and training.gif
+      report.json      plan, budget, status, cost
+      README.md        model card
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from gandem import latents
+from gandem.domains import DOMAINS
+from gandem.errors import RecipeError, RunError, nearest
+from gandem.recipe import Recipe, load_recipe
+from gandem.training import checkpoint
+from gandem.training.checkpoint import storing, write_atomic
+
+
+class Run:
+    """An open run folder. Use `open_run`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.recipe: Recipe = load_recipe(path / "recipe.yaml")
+        self.data_report: dict[str, Any] = read_json(path / "data.json")
+        state = read_json(path / "codec" / "codec.json")
+        if state.get("domain") not in DOMAINS:
+            raise RunError(f"{path} holds data of a kind {state.get('domain')!r} that this gandem does not know")
+        self.domain = DOMAINS[state["domain"]]
+        self.codec = self.domain.codec(state)
+        self.spec = self.codec.spec
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Plan, budget, status and cost, as in report.json."""
+        return read_json(self.path / "report.json")
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    def generator(self) -> nn.Module:
+        """Return the averaged generator of the newest readable checkpoint, in fp32 and eval mode."""
+        generator, _ = self.domain.networks(self.spec, self.recipe.network)
+        saved = checkpoint.newest(self.checkpoints, only={"generator_ema"})
+        generator.load_state_dict(saved.tensors["generator_ema"])
+        return generator.eval().requires_grad_(False)
+
+    def sample(
+        self, count: int, where: dict[str, Any] | None = None, seed: int = 0, truncation: float = 1.0
+    ) -> list[Image]:
+        """Return `count` new pictures.
+
+        where: {"label": 3} or {"label": "Bag"} for one class only; classes in turn when None.
+        truncation: factor on the latents; below 1 more typical and less varied.
+        """
+        images, _ = self.sample_array(count, where, seed, truncation)
+        return self.codec.to_pictures(images)
+
+    def sample_array(
+        self, count: int, where: dict[str, Any] | None = None, seed: int = 0, truncation: float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return (decoded samples, labels (count,) int64 or None); as `sample`, for images uint8 (count, H, W, C)."""
+        if count < 1:
+            raise RecipeError(f"count = {count}: ask for at least one sample")
+        if not 0 <= truncation <= 4:
+            raise RecipeError(f"truncation = {truncation}: must lie between 0 and 4")
+        labels = self.labels(count, where)
+        noise = latents.draw(count, self.recipe.network.latent, seed, truncation)
+        samples = self.codec.decode(latents.generate(self.generator(), noise, labels))
+        return samples, None if labels is None else labels.numpy()
+
+    def labels(self, count: int, where: dict[str, Any] | None) -> Tensor | None:
+        """Return the labels (count,) of samples that meet `where`, None for a run without classes."""
+        where = dict(where or {})
+        label = where.pop("label", None)
+        if where:
+            raise RecipeError(f"--where {next(iter(where))}=...: only label=... can be asked for")
+        if not self.spec.num_labels:
+            if label is not None:
+                raise RecipeError(f"--where label={label}: this run was trained without classes")
+            return None
+        if label is None:
+            return torch.arange(count) % self.spec.num_labels
+        return torch.full((count,), self._label(label), dtype=torch.int64)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what matters about the run, in plain JSON types."""
+        report = self.report
+        saved = checkpoint.paths(self.checkpoints)
+        return {
+            "path": str(self.path),
+            "status": report["status"],
+            "images": report.get("images", 0),
+            "seconds": report.get("seconds", 0.0),
+            "budget": report["budget"],
+            "plan": report["plan"],
+            "shape": list(self.spec.shape),
+            "labels": list(self.spec.labels),
+            "checkpoints": [path.name for path in saved],
+            "source": self.data_report.get("source"),
+        }
+
+    def _label(self, label: Any) -> int:
+        names = self.spec.labels
+        if str(label) in names:
+            return names.index(str(label))
+        if str(label).isdigit() and int(label) < len(names):
+            return int(label)
+        raise RecipeError(f"--where label={label}: no such class.{nearest(str(label), names)}")
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder; raises RunError when it is not one or is damaged."""
+    path = Path(path)
+    if not path.is_dir():
+        raise RunError(f"there is no run folder {path}")
+    if not (path / "recipe.yaml").is_file():
+        raise RunError(f"{path} is not a run folder: it has no recipe.yaml")
+    return Run(path)
+
+
+def create_run(
+    path: Path, recipe: Recipe, codec: dict[str, Any], data: dict[str, Any], report: dict[str, Any]
+) -> Run:
+    """Make the folder of a training that is about to start, all at once."""
+    aside = path.with_name(f".{path.name}.new")
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)
+        for folder in ("codec", "checkpoints", "samples"):
+            (aside / folder).mkdir(parents=True)
+        (aside / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
+        write_json(aside / "codec" / "codec.json", codec)
+        write_json(aside / "data.json", data)
+        write_json(aside / "report.json", report)
+        aside.rename(path)
+    return Run(path)
+
+
+def must_be_new(path: Path) -> None:
+    """Raise RunError when there is something where a new run should go."""
+    if (path / "recipe.yaml").is_file():
+        raise RunError(f"{path} is a run already; continue it with: gandem resume {path}, or choose another --out")
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RunError(f"{path} is in the way: choose another --out")
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep a second process from training the same run (where the system has file locks)."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with storing(path), (path / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunError(f"{path} is being trained by another process; wait for it or stop it") from error
+        yield
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read one of the run's JSON files; raises RunError when it is missing or damaged."""
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read ({error}); copy the run folder again") from error
+    if not isinstance(state, dict):
+        raise RunError(f"{path} cannot be read (no JSON object); copy the run folder again")
+    return state
+
+
+def write_json(path: Path, state: dict[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
+    write_atomic(path, (json.dumps(state, indent=1, ensure_ascii=False, default=str) + "\n").encode())
+
+
+def model_card(run: Run) -> str:
+    """Return the README.md of a run."""
+    report, data = run.report, run.data_report
+    plan = report["plan"]
+    classes = ", ".join(run.spec.labels) if run.spec.labels else "none"
+    front = yaml.safe_dump({"library_name": "gandem", "tags": ["gan", run.domain.name]}, sort_keys=False)
+    lines = [
+        f"---\n{front}---",
+        f"# {run.path.name}",
+        "",
+        f"A generator of samples of shape {tuple(run.spec.shape)}, trained by gandem {report['versions']['gandem']}.",
+        "",
+        f"- data: {data['source']}, {report['dataset_size']:,} samples; classes: {classes}",
+        f"- training: {report['images']:,} images in {report['seconds'] / 60:.1f} minutes on {plan['device']} "
+        f"({plan['precision']}), seed {run.recipe.training.seed}; status: {report['status']}",
+        f"- networks: {run.recipe.network.kind}, width {plan['width']}, generator "
+        f"{plan['parameters_generator'] / 1e6:.2f} M parameters",
+        "- quality: **not judged**. Look at the samples; nothing here says that they are good, varied or private.",
+        "",
+        "![samples](samples/latest.png)",
+        "",
+        "```",
+        f"gandem sample {run.path.name} --count 64 --out samples.png",
+        "```",
+        "",
+    ]
+    return "\n".join(lines)

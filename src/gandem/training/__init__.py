@@ -1,0 +1,1 @@
+"""Playing the game: hardware, turns, budget, checkpoints, the log."""

@@ -1,0 +1,126 @@
+"""Checkpoints: a folder of safetensors and one JSON each, written aside, synced and renamed, so never half there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+from gandem.errors import RunError, StorageError
+
+KEEP = 2
+"""How many of the newest checkpoints stay."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint folder holds: tensors by file and name, and the counters of the trainer."""
+
+    path: Path
+    tensors: dict[str, dict[str, Tensor]]
+    numbers: dict[str, Any]
+
+
+def save(folder: Path, tensors: dict[str, dict[str, Tensor]], numbers: dict[str, Any]) -> Path:
+    """Write a checkpoint into `folder` under the count of images, keep the newest two; raises StorageError."""
+    final = folder / f"{numbers['images']:012d}"
+    aside = folder / f".{final.name}.{os.getpid()}"
+    with storing(folder):
+        for leftover in folder.glob(".*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        aside.mkdir(parents=True)
+        files = {}
+        for name, group in tensors.items():
+            data = safetensors.torch.save({key: value.contiguous() for key, value in group.items()})
+            write_synced(aside / f"{name}.safetensors", data)
+            files[f"{name}.safetensors"] = hashlib.sha256(data).hexdigest()
+        state = {"schema_version": 1, **numbers, "sha256": files}
+        write_synced(aside / "state.json", json.dumps(state, indent=1).encode())
+        if final.exists():
+            shutil.rmtree(final)
+        aside.rename(final)
+        sync(folder)
+        for old in paths(folder)[:-KEEP]:
+            shutil.rmtree(old)
+    return final
+
+
+def load(path: Path, only: set[str] | None = None) -> Checkpoint:
+    """Read one checkpoint whole, or the named files of it; raises RunError when a file is damaged or missing."""
+    try:
+        numbers = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        tensors = {}
+        for file, digest in numbers.pop("sha256").items():
+            name = file.removesuffix(".safetensors")
+            if only is None or name in only:
+                data = (path / file).read_bytes()
+                if hashlib.sha256(data).hexdigest() != digest:
+                    raise RunError(f"{path / file} is damaged: its contents changed after it was written")
+                tensors[name] = safetensors.torch.load(data)
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise RunError(f"{path} is not a readable checkpoint: {error}") from error
+    return Checkpoint(path, tensors, numbers)
+
+
+def newest(folder: Path, only: set[str] | None = None) -> Checkpoint:
+    """Read the newest checkpoint that is whole; raises RunError when there is none."""
+    problems = []
+    for path in reversed(paths(folder)):
+        try:
+            return load(path, only)
+        except RunError as error:
+            problems.append(str(error))
+    raise RunError(f"no readable checkpoint in {folder}" + (f": {problems[0]}" if problems else "; train it first"))
+
+
+def paths(folder: Path) -> list[Path]:
+    """Return the finished checkpoints, oldest first."""
+    return sorted(path for path in folder.glob("[0-9]*") if path.is_dir())
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file so that readers see the old contents or the new, never a part; raises StorageError."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    with storing(path):
+        try:
+            write_synced(aside, data)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+        sync(path.parent)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file and wait until the disk has it."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync(folder: Path) -> None:
+    """Wait until the disk has the names in a folder (a no-op where folders cannot be opened)."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a StorageError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}; free some space or choose another --out") from error

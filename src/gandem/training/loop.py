@@ -1,0 +1,273 @@
+"""The trainer: plays the turns of a game until the budget is spent.
+
+One step is a function of (state, seed, step number) alone: batches, latents and dropout are drawn from generators seeded
+by counting, so a resumed run continues with the very numbers that it would have seen.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import signal
+import threading
+import time
+from functools import lru_cache
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from gandem.domains.domain import Dataset
+from gandem.errors import Interrupted, TrainingError
+from gandem.game.noise_game import NoiseGame, Turn
+from gandem.game.schedules import cosine, ema_decay
+from gandem.recipe import OptimizerOptions, TrainingOptions
+from gandem.training.budget import Budget
+from gandem.training.engine import Engine
+
+REPORT_SECONDS = 1.0
+PREVIEWS = 60
+
+
+class Recorder(Protocol):
+    """What the trainer tells the outside world; a run folder, a test or nobody listens."""
+
+    def event(self, name: str, **facts: Any) -> None:
+        """Take note of something that happened."""
+
+    def preview(self, generator: nn.Module, images: int) -> None:
+        """Draw what the averaged generator makes after `images` images."""
+
+    def checkpoint(self, trainer: Trainer) -> None:
+        """Save the state of the trainer."""
+
+
+class Trainer:
+    """Plays a game on a dataset.
+
+    The state is what `state()` returns: the players, the moving averages, the optimisers and three counters
+    (images, step, seconds). Everything else follows from the options.
+    """
+
+    def __init__(
+        self,
+        game: NoiseGame,
+        dataset: Dataset,
+        engine: Engine,
+        *,
+        budget: Budget,
+        optimizer: OptimizerOptions,
+        training: TrainingOptions,
+    ) -> None:
+        self.game = game
+        self.dataset = dataset
+        self.engine = engine
+        self.budget = budget
+        self.options = training
+        self.images = 0
+        self.step = 0
+        self.seconds = 0.0
+        self._warmup = optimizer.warmup
+        self._lr = cosine(optimizer.lr, optimizer.lr_end)
+        self._beta2 = cosine(optimizer.beta2, optimizer.beta2_end)
+        for player in game.players.values():
+            player.to(engine.device)
+        self.averages = {name: copy.deepcopy(game.players[name]).eval() for name in game.averaged}
+        self.optimizers = {
+            name: torch.optim.Adam(player.parameters(), lr=optimizer.lr, betas=(0.0, optimizer.beta2), fused=True)
+            for name, player in game.players.items()
+        }
+
+    @property
+    def progress(self) -> float:
+        """Part of the budget that is spent, in [0, 1]."""
+        return self.budget.progress(self.images, self.seconds)
+
+    def fit(self, recorder: Recorder) -> None:
+        """Play until the budget is spent.
+
+        Raises Interrupted after a checkpoint when SIGINT or SIGTERM arrives, and TrainingError when a loss is not finite.
+        """
+        # Clocks of the chores; none of them touches the state that is trained.
+        self.began = time.monotonic() - self.seconds
+        reported = checkpointed = previewed = time.monotonic()
+        images_reported, drawn = self.images, -1
+        losses: dict[str, Tensor] = {}
+        with _Signals() as signals:
+            while True:
+                # Is it time to stop? Every process follows the first one.
+                progress = self.engine.agree(-1.0 if signals.received else self.progress)
+                if progress < 0 or progress >= 1:
+                    break
+
+                # One step: each player in turn.
+                losses = self.play_step(progress)
+                now = time.monotonic()
+                self.seconds = now - self.began
+
+                # Report.
+                if now - reported >= REPORT_SECONDS:
+                    speed = (self.images - images_reported) / (now - reported)
+                    recorder.event("progress", **self._report(losses, speed))
+                    reported, images_reported = now, self.images
+
+                # Draw what the generator makes now.
+                due = int(self.progress * PREVIEWS)
+                if due > drawn and (now - previewed >= REPORT_SECONDS or drawn < 0):
+                    recorder.preview(self.averages["generator"], self.images)
+                    drawn, previewed = due, time.monotonic()
+
+                # Save.
+                if now - checkpointed >= self.options.checkpoint_seconds:
+                    self._assert_finite(losses)
+                    recorder.checkpoint(self)
+                    checkpointed = time.monotonic()
+
+            # Leave a checkpoint behind, whatever the reason to stop.
+            self._assert_finite(losses)
+            recorder.checkpoint(self)
+        if signals.received:
+            raise Interrupted(signals.received, self.images)
+
+    def play_step(self, progress: float) -> dict[str, Tensor]:
+        """Let each player take its turn on a fresh batch; return the detached parts of the losses."""
+        self._set_schedules(progress)
+        parts = {}
+        for position, turn in enumerate(self.game.turns):
+            batch = self.batch(self.step * len(self.game.turns) + position)
+            parts |= self._play(turn, batch, progress)
+        self.images += self.options.batch
+        self.step += 1
+        self._average()
+        return parts
+
+    def batch(self, number: int) -> dict[str, Tensor]:
+        """Return this process's rows of batch `number`: the same whoever asks, and whenever."""
+        seed = self.options.seed * 1_000_003 + number
+        torch.manual_seed(seed)  # what the networks themselves draw, such as dropout
+        count = self.options.batch
+        batch = self.dataset.batch(data_order(len(self.dataset), number * count, count, self.options.seed))
+        return self.engine.share(batch | self.game.draw(count, torch.Generator().manual_seed(seed)))
+
+    def gradients(self, turn: Turn, batch: dict[str, Tensor], progress: float) -> dict[str, Tensor]:
+        """Compute one turn's gradients, averaged over all processes, and return the parts of its loss."""
+        for name, player in self.game.players.items():
+            player.requires_grad_(name == turn.player)
+        player = self.game.players[turn.player]
+        player.zero_grad(set_to_none=True)
+        with self.engine.autocast():
+            loss, parts = turn.loss(batch, progress)
+        loss.backward()
+        self.engine.average_gradients(player.parameters())
+        return parts
+
+    def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+        """Return (tensors by file and name, numbers) from which `load_state` continues to the bit."""
+        tensors = {name: player.state_dict() for name, player in self.game.players.items()}
+        tensors |= {f"{name}_ema": average.state_dict() for name, average in self.averages.items()}
+        for name, optimizer in self.optimizers.items():
+            moments = optimizer.state_dict()["state"]
+            tensors[f"optimizer_{name}"] = {
+                f"{index}.{key}": value for index, values in moments.items() for key, value in values.items()
+            }
+        numbers = {"images": self.images, "step": self.step, "seconds": self.seconds}
+        return tensors, numbers
+
+    def load_state(self, tensors: dict[str, dict[str, Tensor]], numbers: dict[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        for name, player in self.game.players.items():
+            player.load_state_dict(tensors[name])
+        for name, average in self.averages.items():
+            average.load_state_dict(tensors[f"{name}_ema"])
+        for name, optimizer in self.optimizers.items():
+            for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
+                saved = {
+                    key: tensors[f"optimizer_{name}"][f"{index}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq")
+                }
+                # The fused kernel walks moments and weights side by side: same memory layout, or wrong numbers.
+                optimizer.state[parameter] = {
+                    "step": saved.pop("step").to(torch.float32),
+                    **{key: torch.empty_like(parameter).copy_(value) for key, value in saved.items()},
+                }
+        self.images, self.step, self.seconds = numbers["images"], numbers["step"], numbers["seconds"]
+
+    def _play(self, turn: Turn, batch: dict[str, Tensor], progress: float) -> dict[str, Tensor]:
+        parts = self.gradients(turn, batch, progress)
+        self.optimizers[turn.player].step()
+        return {f"{turn.player}/{name}": value for name, value in parts.items()}
+
+    def _set_schedules(self, progress: float) -> None:
+        lr = self._lr(progress) * min(1.0, (self.images + self.options.batch) / max(self._warmup, 1))
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"], group["betas"] = lr, (0.0, self._beta2(progress))
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = ema_decay(self.options.batch, self.images, self.options.ema)
+        for name, average in self.averages.items():
+            player = self.game.players[name]
+            for mean, value in zip(average.parameters(), player.parameters(), strict=True):
+                mean.lerp_(value, 1 - decay)
+            for mean, value in zip(average.buffers(), player.buffers(), strict=True):
+                mean.copy_(value)
+
+    def _report(self, losses: dict[str, Tensor], speed: float) -> dict[str, Any]:
+        self._assert_finite(losses)
+        progress = self.progress
+        return {
+            "images": self.images,
+            "step": self.step,
+            "progress": progress,
+            "seconds": self.seconds,
+            "images_per_second": speed,
+            "eta_seconds": self.seconds / progress * (1 - progress) if progress else None,
+            "losses": {name: float(value) for name, value in losses.items()},
+            "lr": self.optimizers["generator"].param_groups[0]["lr"],
+            "gamma": self.game.gamma(progress),
+            "ema_halflife": self.options.ema * self.images,
+        }
+
+    def _assert_finite(self, losses: dict[str, Tensor]) -> None:
+        for name, value in losses.items():
+            if not math.isfinite(float(value)):
+                raise TrainingError(
+                    f"{name} is not finite after {self.images:,} images; the last checkpoint is good. "
+                    "Train again with a lower rate, as in --set optimizer.lr=2e-4"
+                )
+
+
+def data_order(size: int, start: int, count: int, seed: int) -> Tensor:
+    """Return the indices at places start .. start + count of an endless sequence of shuffled epochs."""
+    places = torch.arange(start, start + count)
+    epochs = places // size
+    return torch.cat(
+        [_shuffled(size, seed, int(epoch))[places[epochs == epoch] % size] for epoch in epochs.unique()]
+    )
+
+
+@lru_cache(maxsize=2)
+def _shuffled(size: int, seed: int, epoch: int) -> Tensor:
+    return torch.randperm(size, generator=torch.Generator().manual_seed((seed * 1_000_003 + epoch) ^ 0x5EED))
+
+
+class _Signals:
+    """Turns SIGINT and SIGTERM into a flag while the trainer plays; a second one acts as usual."""
+
+    def __init__(self) -> None:
+        self.received: str | None = None
+        self._usual: dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._usual[number] = signal.signal(number, self._take)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._usual.items():
+            signal.signal(number, handler)
+
+    def _take(self, number: int, _: object) -> None:
+        self.received = signal.Signals(number).name
+        signal.signal(number, self._usual[number])

@@ -1,0 +1,153 @@
+"""The plan: how large the networks are, how fast they run here, and how many images the budget will see."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from gandem.domains.domain import Dataset
+from gandem.errors import RecipeError
+from gandem.game.noise_game import NoiseGame
+from gandem.recipe import Recipe
+from gandem.training.budget import Budget
+from gandem.training.engine import Engine, best_precision
+from gandem.training.loop import Trainer
+
+IMAGES_PER_GFLOP = 900_000
+"""Images that a training should see for each GFLOP that it spends on one; measured, see docs/experiments.md."""
+
+WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
+MEASURE_SECONDS = 2.0
+
+Build = Callable[[int], NoiseGame]
+"""Returns a game with networks of a width, as build(width)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be trained, and what it will cost."""
+
+    width: int
+    precision: str
+    device: str
+    processes: int
+    batch: int
+    parameters_generator: int
+    parameters_discriminator: int
+    gflops_per_image: float
+    images_per_second: float | None
+    """Measured here; None when the budget counts images, since then nothing may depend on the clock."""
+    images: int
+    seconds: float | None
+    measured_seconds: float
+    """Time that the measuring took; it counts towards a budget of time."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """Say it in a few lines."""
+        speed = "not measured: the budget counts images" if self.images_per_second is None else (
+            f"{self.images_per_second:,.0f} images/s measured here"
+        )
+        minutes = "" if self.seconds is None else f" in {self.seconds / 60:.3g} minutes"
+        return [
+            f"networks: width {self.width}, generator {self.parameters_generator / 1e6:.2f} M and discriminator "
+            f"{self.parameters_discriminator / 1e6:.2f} M parameters, {self.gflops_per_image:.2f} GFLOP an image",
+            f"machine: {self.device}, {self.precision}, {self.processes} process(es); {speed}",
+            f"budget: {self.images:,} images{minutes}, batch {self.batch}",
+        ]
+
+
+def make_plan(
+    build: Build, dataset: Dataset, recipe: Recipe, budget: Budget, device: str, tell: Callable[..., None]
+) -> Plan:
+    """Choose width and precision where the recipe says "auto", and measure this machine if the budget is time.
+
+    tell: called as tell("measure", width=..., precision=..., images_per_second=...) after each measurement.
+    """
+    began = time.monotonic()
+    Engine(device)  # refuses a device that is not there before anything is measured
+    batch = recipe.training.batch
+    if batch > len(dataset):
+        raise RecipeError(f"training.batch = {batch}, but there are only {len(dataset)} images; choose a smaller batch")
+    wanted = recipe.network.width
+    precision = recipe.training.precision if recipe.training.precision != "auto" else best_precision(device)
+    speed = None
+    if budget.images:
+        width = choose_width(build, dataset, budget.images / IMAGES_PER_GFLOP) if wanted == "auto" else int(wanted)
+        images = budget.images
+    else:
+        seconds = budget.seconds or 0.0
+        first = WIDTHS[2] if wanted == "auto" else int(wanted)
+        speeds = {}
+        for candidate in (precision,) if recipe.training.precision != "auto" else ("fp32", "bf16"):
+            speeds[candidate] = measure(build, first, candidate, dataset, recipe, device)
+            tell("measure", width=first, precision=candidate, images_per_second=speeds[candidate])
+        precision = max(speeds, key=speeds.__getitem__)
+        width, speed = first, speeds[precision]
+        if wanted == "auto":
+            # images * GFLOP is what the machine can do; images / GFLOP is what the networks need.
+            gflops = speed * seconds * cost(build(first), dataset)
+            width = choose_width(build, dataset, (gflops / IMAGES_PER_GFLOP) ** 0.5)
+            if width != first:
+                speed = measure(build, width, precision, dataset, recipe, device)
+                tell("measure", width=width, precision=precision, images_per_second=speed)
+        images = max(round(speed * max(seconds - (time.monotonic() - began), 0)), batch)
+    game = build(width)
+    parameters = {name: sum(value.numel() for value in player.parameters()) for name, player in game.players.items()}
+    engine = Engine(device)
+    return Plan(
+        width=width,
+        precision=precision,
+        device=str(engine.device),
+        processes=engine.processes,
+        batch=batch,
+        parameters_generator=parameters["generator"],
+        parameters_discriminator=parameters["discriminator"],
+        gflops_per_image=cost(game, dataset),
+        images_per_second=speed,
+        images=images,
+        seconds=budget.seconds,
+        measured_seconds=time.monotonic() - began,
+    )
+
+
+def cost(game: NoiseGame, dataset: Dataset) -> float:
+    """Return the GFLOP that one step spends on each image."""
+    batch = dataset.batch(torch.arange(2)) | game.draw(2, torch.Generator().manual_seed(0))
+    return game.flops_per_sample(batch) / 1e9
+
+
+def choose_width(build: Build, dataset: Dataset, gflops: float) -> int:
+    """Return the widest networks that cost at most `gflops` an image, and at least the narrowest."""
+    chosen = WIDTHS[0]
+    for width in WIDTHS[1:]:
+        if cost(build(width), dataset) > gflops:
+            break
+        chosen = width
+    return chosen
+
+
+def measure(build: Build, width: int, precision: str, dataset: Dataset, recipe: Recipe, device: str) -> float:
+    """Play a few steps of a game that is thrown away; return images per second."""
+    engine = Engine(device, precision)
+    trainer = Trainer(
+        build(width),
+        dataset,
+        engine,
+        budget=Budget(seconds=1.0),
+        optimizer=recipe.optimizer,
+        training=recipe.training,
+    )
+    for _ in range(2):
+        trainer.play_step(0.0)
+    began, images = time.monotonic(), trainer.images
+    while engine.agree(time.monotonic() - began) < MEASURE_SECONDS:
+        trainer.play_step(0.0)
+    return engine.agree((trainer.images - images) / (time.monotonic() - began))

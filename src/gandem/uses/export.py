@@ -1,0 +1,140 @@
+"""Export: the generator in a form that runs without gandem and without PyTorch."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from gandem.errors import ExportError, optional
+
+if TYPE_CHECKING:
+    from gandem.run import Run
+
+TOLERANCE = 1e-4
+"""Largest allowed difference of a pixel, in a range of [-1, 1]."""
+
+BATCHES = (1, 5)
+"""Sizes at which the export is compared; neither is the size it was traced with."""
+
+
+def export_onnx(run: Run, out: Path, check: int = 8) -> dict[str, Any]:
+    """Write the averaged generator as one ONNX file and compare it with the live one before it is called done.
+
+    Inputs: latent float32 (n, latent) from a standard normal and, when the run is conditional, label int64 (n,).
+    Output: images float32 (n, channels, height, width), nominally in [-1, 1]. n is free.
+
+    check: how many random draws are compared at each of the batch sizes in `BATCHES`, in onnxruntime on the CPU.
+
+    Raises DependencyError without the export extra, and ExportError, leaving nothing behind, when any pixel differs by
+    more than `TOLERANCE`.
+    """
+    for library in ("onnx", "onnxscript", "onnxruntime"):
+        optional(library, "export")
+    out = Path(out)
+    generator = run.generator().cpu()
+    latent, labels = run.recipe.network.latent, run.spec.num_labels
+    partial = out.with_name(f".{out.name}.partial")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _write(generator, _draw(3, latent, labels, seed=0), partial)
+        difference = max(
+            _difference(generator, partial, [_draw(n, latent, labels, seed) for seed in range(1, check + 1)])
+            for n in BATCHES
+        )
+        if not difference <= TOLERANCE:
+            raise ExportError(
+                f"{out}: the exported generator differs from the run by {difference:.1e}, more than {TOLERANCE:.0e}; "
+                "nothing was written"
+            )
+        os.replace(partial, out)
+    finally:
+        partial.unlink(missing_ok=True)
+    return {
+        "path": str(out),
+        "format": "onnx",
+        "bytes": out.stat().st_size,
+        "max_difference": difference,
+        "compared": check * sum(BATCHES),
+        "inputs": {"latent": ["n", latent]} | ({"label": ["n"]} if labels else {}),
+        "output": {"images": ["n", *run.spec.shape]},
+        "labels": list(run.spec.labels),
+    }
+
+
+def _draw(count: int, latent: int, labels: int, seed: int) -> dict[str, Tensor]:
+    """Draw random inputs by name."""
+    rng = torch.Generator().manual_seed(seed)
+    inputs = {"latent": torch.randn(count, latent, generator=rng)}
+    if labels:
+        inputs["label"] = torch.randint(labels, (count,), generator=rng)
+    return inputs
+
+
+def _write(generator: nn.Module, example: dict[str, Tensor], path: Path) -> None:
+    """Trace the generator and write it, weights included, as one file."""
+    batch = torch.export.Dim("n")
+    arguments = (example["latent"], example.get("label"))
+    shapes = ({0: batch}, {0: batch} if "label" in example else None)
+    try:
+        with _quiet():
+            torch.onnx.export(
+                generator,
+                arguments,
+                path,
+                input_names=list(example),
+                output_names=["images"],
+                dynamic_shapes=shapes,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ExportError(f"this generator cannot be written as ONNX: {reason}") from error
+
+
+def _difference(generator: nn.Module, path: Path, draws: list[dict[str, Tensor]]) -> float:
+    """Return the largest absolute difference between the file and the live generator; NaN counts as infinite."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    largest = 0.0
+    for inputs in draws:
+        try:
+            (images,) = session.run(["images"], {name: value.numpy() for name, value in inputs.items()})
+        except Exception as error:  # onnxruntime's own exceptions share no root
+            count = len(inputs["latent"])
+            raise ExportError(f"the exported generator does not run on {count} latents: {error}") from error
+        with torch.no_grad():
+            expected = generator(inputs["latent"], inputs.get("label"))
+        if images.shape != tuple(expected.shape):
+            raise ExportError(
+                f"the exported generator makes {images.shape} where the run makes {tuple(expected.shape)}"
+            )
+        difference = (torch.from_numpy(images) - expected).abs().nan_to_num(nan=float("inf")).max()
+        largest = max(largest, float(difference))
+    return largest
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's progress, warnings and log off the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,230 @@
+"""The command line: it answers quickly, refuses in one line with exit code 2, and keeps its word about the others."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import gandem
+from gandem import cli
+from gandem.errors import Interrupted, SourceError
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "GANDEM_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Replace the training by one that takes note of what it was asked for."""
+    taken: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def train(*positional: Any, **named: Any) -> SimpleNamespace:
+        taken.append((positional, named))
+        return SimpleNamespace(summary=lambda: {"images": 640})
+
+    monkeypatch.setattr(gandem, "train", train, raising=False)
+    return taken
+
+
+def training_that_raises(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def train(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(gandem, "train", train, raising=False)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["sample", "--help"], []])
+def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
+    program = "import sys, gandem.cli; gandem.cli.main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("tran photos", 'Did you mean "train"?'),
+        ("--hlep", "Available commands"),
+        ("train photos --bugdet 5m", "Did you mean --budget?"),
+        ("train", "SOURCE"),
+        ("train photos more", "more"),
+        ("train photos --seed many", "--seed"),
+        ("train photos --fit cro", 'Did you mean "crop"?'),
+        ("train photos --precision fp8", "fp32"),
+        ("train photos --devices 0", "must be 1 or more"),
+        ("train photos --set", "--set"),
+        ("train photos --set gamma", "is not key=value"),
+        ("train photos --size big", "HEIGHTxWIDTH"),
+        ("train photos --size -64", "HEIGHTxWIDTH"),
+        ("train photos --size 64x", "HEIGHTxWIDTH"),
+        ("resume", "RUN"),
+        ("sample run", "--out"),
+        ("sample run --out x.png --where Bag", "label=3"),
+        ("sample run --out x.png --count few", "--count"),
+        ("sample run --out x.png --truncation high", "--truncation"),
+        ("export run --out x.onnx --format keras", "onnx"),
+        ("export run", "--out"),
+    ],
+)
+def test_a_wrong_command_line_gets_one_line(line: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert_refused(line.split(), words, capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--budget -5m", "budget '-5m'"),
+        ("--budget 0", "budget '0'"),
+        ("--budget soon", "10m, 2h"),
+        ("--set game.gama=1", "game.gamma"),
+        ("--set gamma=1", "game.gamma"),
+        ("--set game.gamma=-1", "game.gamma"),
+        ("--set game.gamma=.nan", "game.gamma"),
+        ("--set game.gamma=[1", "YAML"),
+        ("--set game.loss=magic", "relativistic"),
+        ("--set network.kind=magic", "residual"),
+        ("--set network.width=1", "network.width"),
+        ("--set training.batch=1", "training.batch"),
+        ("--set data.channels=7", "data.channels"),
+        ("--size 4", "data.size"),
+        ("--size 4096", "data.size"),
+        ("--seed -1", "training.seed"),
+        ("--recipe defualt", "default"),
+        ("--device tpu", "tpu"),
+    ],
+)
+def test_a_wrong_choice_gets_one_line(
+    options: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "pictures.npz"
+    write_source(source)
+    arguments = ["train", str(source), "--out", str(tmp_path / "run"), "--device", "cpu", *options.split()]
+    if "--budget" not in options:
+        arguments += ["--budget", "64"]
+    assert_refused(arguments, words, capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_file_with_a_wrong_key_names_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, recipe = tmp_path / "pictures.npz", tmp_path / "mine.yaml"
+    write_source(source)
+    recipe.write_text("game: {gama: 1}\n")
+    assert_refused(["train", str(source), "--recipe", str(recipe)], "mine.yaml", capsys)
+    recipe.write_text("just words")
+    assert_refused(["train", str(source), "--recipe", str(recipe)], "not a YAML recipe", capsys)
+
+
+def test_a_missing_run_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("resume", "sample", "export"):
+        out = [] if command == "resume" else ["--out", str(tmp_path / "x.png")]
+        assert_refused([command, str(tmp_path / "nowhere"), *out], "nowhere", capsys)
+
+
+def test_options_become_recipe_keys(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    line = (
+        "train photos --out run --budget 1k --set game.gamma=1e-1 --set data.fit=crop --size 48x64 --fit pad --mirror"
+    )
+    assert cli.main(line.split()) == 0
+    (positional, named), *_ = calls
+    assert positional == ("photos", Path("run"))
+    assert named["settings"] == {"game.gamma": 0.1, "data.fit": "pad", "data.size": (48, 64), "data.mirror": True}
+    assert named["budget"] == "1k"
+    assert named["seed"] is None
+
+
+def test_json_prints_one_object_and_nothing_else(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "photos", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == {"images": 640}
+    assert captured.err == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (SourceError("photos holds no\nimages"), 2, "gandem: error: photos holds no images"),
+        (Interrupted("SIGINT", 1280, "run"), 130, "gandem: stopped at 1,280 images; continue with: gandem resume run"),
+        (Interrupted("SIGTERM", 1280, "run"), 143, "gandem: stopped at 1,280 images; continue with: gandem resume run"),
+        (KeyboardInterrupt(), 130, "gandem: stopped"),
+        (OSError(errno.ENOSPC, "No space", "run/x"), 2, "gandem: error: the disk is full at run/x"),
+        (OSError(errno.EROFS, "Read-only", "run"), 2, "gandem: error: run lies on a read-only file system"),
+        (OSError(errno.EACCES, "Denied", "run"), 2, "gandem: error: no permission for run"),
+        (MemoryError(), 2, "gandem: error: the memory is full"),
+        (ZeroDivisionError("oh"), 1, "gandem: error: ZeroDivisionError: oh; this is a bug in gandem"),
+    ],
+)
+def test_every_end_has_its_exit_code_and_one_line(
+    error: BaseException, code: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training_that_raises(monkeypatch, error)
+    assert cli.main(["train", "photos"]) == code
+    (printed,) = capsys.readouterr().err.splitlines()
+    assert printed.startswith(line)
+
+
+def test_debugging_shows_where(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("GANDEM_DEBUG", "1")
+    training_that_raises(monkeypatch, ZeroDivisionError("oh"))
+    assert cli.main(["train", "photos"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--devices", "2"], ["--devices=2"]])
+def test_several_devices_become_torchrun(options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+
+    def execv(_: str, arguments: list[str]) -> None:
+        started.append(arguments)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(os, "execv", execv)
+    with pytest.raises(SystemExit):
+        cli.main(["train", "photos", *options, "--out", "run"])
+    assert " ".join(started[0][1:]) == (
+        "-m torch.distributed.run --standalone --nproc-per-node=2 -m gandem train photos --out run"
+    )
+
+
+def test_only_the_first_process_speaks(
+    calls: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert cli.main(["train", "photos", "--devices", "2", "--json"]) == 0
+    assert cli.main(["train", "photos", "--fit", "cro"]) == 2
+    assert capsys.readouterr() == ("", "")
+
+
+def test_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid = tmp_path / "grid.png"
+    grid.write_bytes(b"precious")
+    assert_refused(["sample", "run", "--out", str(grid)], "--force", capsys)
+    assert_refused(["sample", "run", "--out", str(tmp_path)], "--force", capsys)
+    assert_refused(["export", "run", "--out", str(grid)], "--force", capsys)
+    assert grid.read_bytes() == b"precious"
+
+
+def write_source(path: Path) -> None:
+    import numpy as np
+
+    images = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 1), dtype=np.uint8)
+    np.savez(path, images=images)
+
+
+def assert_refused(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, one line on stderr that holds the words, nothing on stdout of its own."""
+    assert cli.main(arguments) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("gandem: error: ")
+    assert words in line
