@@ -139,9 +139,9 @@ def save_grid(made: Generated, path: Path, columns: int = 10, rows: int = 8) -> 
     )
 
 
-def print_table(task: str) -> None:
+def print_table(task: str, folder: Path) -> None:
     """Print every result of a task, and how much nearer to the real images gandem comes than the baseline."""
-    found = {name: result for name, result in load_results().items() if name.startswith(f"{task}-")}
+    found = {name: result for name, result in load_results(folder).items() if name.startswith(f"{task}-")}
     keys = {"frechet_distance": 1, "kernel_distance": 100, "accuracy_trained_on_it": 100}
     print(f"\n{'':28}{'images':>10}{'Frechet':>20}{'kernel x100':>20}{'accuracy %':>20}")
     for name, result in found.items():
@@ -198,7 +198,7 @@ def main() -> None:
             name = f"{task.name}-{arm}" + ("" if arm == "real" else f"-seed{seed}")
             save_result(name, figures, seed=seed, folder=options.results)
             save_grid(made, grids / f"{name}.png")
-    print_table(task.name)
+    print_table(task.name, options.results)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The judge of the image benchmarks: distances between sets of images, and what a classifier learns from generated ones.
+"""The judge of the image benchmarks: distances between sets of images, and what a CNN learns from generated ones.
 
 Distances compare the features of two sets in a small CNN that has learnt from real images which are never judged:
 to tell the classes apart or, where there are none (faces), to recognise the same picture and person under another crop,
@@ -74,7 +74,7 @@ def fit_classifier(
 def fit_contrastive(
     images: np.ndarray, identities: np.ndarray, *, epochs: int, seed: int, device: torch.device
 ) -> Encoder:
-    """Train a small CNN to pull together two views of a picture, and pictures of one person, among a batch of others."""
+    """Train a small CNN to pull together two views of a picture, and pictures of one person, among others."""
     people = torch.from_numpy(identities).to(device)
 
     def loss(encoder: Encoder, rows: np.ndarray) -> Tensor:
@@ -179,7 +179,7 @@ def accuracy_figure(
     epochs: int,
     device: torch.device,
 ) -> dict[str, Any]:
-    """Train classifiers on `images` only and return their mean accuracy on the test set, Wilson interval of one test."""
+    """Train classifiers on `images` only; return their mean accuracy on the test set, with its Wilson interval."""
     classes = int(test_labels.max()) + 1
     counts = []
     for seed in CLASSIFIERS:
@@ -226,13 +226,13 @@ def cached(path: Path, like: Encoder, device: torch.device) -> Encoder | None:
     if not path.is_file():
         return None
     like.load_state_dict(load_file(path))
-    return like.to(device).eval()
+    return like.to(device, memory_format=torch.channels_last).eval()
 
 
 def keep(path: Path, encoder: Encoder) -> None:
     """Save an encoder for the next time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(encoder.state_dict(), path)
+    save_file({name: weight.contiguous() for name, weight in encoder.state_dict().items()}, path)
 
 
 def _fit(encoder: Encoder, loss: Any, count: int, epochs: int, seed: int, device: torch.device) -> Encoder:

@@ -2,8 +2,8 @@
 
     python benchmarks/kill.py [--kills 20] [--budget 20k] [--width 16]
 
-The final generator, its moving average, the discriminator and both optimisers must be equal bit for bit (on the CPU), no
-checkpoint may be unreadable, and no kill may cost more than the interval between two checkpoints. Moments are drawn
+The final generator, its moving average, the discriminator and both optimisers must be equal bit for bit (on the CPU),
+no checkpoint may be unreadable, and no kill may cost more than the interval between two checkpoints. Moments are drawn
 over the whole life of a process, so some kills fall into its start. A run that ends before all kills are done is
 compared and another one begins.
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -42,11 +41,8 @@ class Victim:
         self.resume = ["resume", str(out), "--device", "cpu", "--quiet"]
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Resume where there is a checkpoint; otherwise begin, over the remains of a start that was killed."""
-        resuming = bool(self.checkpoints())
-        if not resuming:
-            shutil.rmtree(self.out, ignore_errors=True)
-        words = self.resume if resuming else self.train
+        """Resume where there is a run folder, and begin where the start was killed before it made one."""
+        words = self.resume if self.out.exists() else self.train
         return subprocess.Popen(
             [sys.executable, "-m", "gandem", *words], stderr=subprocess.PIPE, start_new_session=True
         )

@@ -87,7 +87,7 @@ def read_idx(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Read one split ("train", "t10k") of MNIST-like IDX files as uint8 (n, height, width, 1) and int64 (n,)."""
     with gzip.open(folder / f"{split}-images-idx3-ubyte.gz") as file:
         _, count, height, width = np.frombuffer(file.read(16), dtype=">u4").tolist()
-        images = np.frombuffer(file.read(), dtype=np.uint8).reshape(count, height, width, 1)
+        images = np.frombuffer(bytearray(file.read()), dtype=np.uint8).reshape(count, height, width, 1)
     with gzip.open(folder / f"{split}-labels-idx1-ubyte.gz") as file:
         labels = np.frombuffer(file.read(), dtype=np.uint8, offset=8).astype(np.int64)
     return images, labels

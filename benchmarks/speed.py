@@ -3,9 +3,9 @@
     python benchmarks/speed.py [--sizes 28 32 64] [--device auto] [--repeats 5] [--seconds 2]
 
 "gandem" is the trainer's own step with the networks and the precision that the plan chooses for 15 minutes. "plain" is
-the same networks, loss and penalties (on the whole batch) as a straightforward fp32 NCHW eager loop. Both, and the large
-matrix products that give the peak, take turns in one process, and the medians are reported, so that whatever else the
-machine does falls on all of them alike. The work of a step per image, in forward passes of the generator G and the
+the same networks, loss and penalties (on the whole batch) as a straightforward fp32 NCHW eager loop. Both, and the
+large matrix products that give the peak, take turns in one process, and the medians are reported, so that whatever else
+the machine does falls on all of them alike. The work of a step per image, in forward passes of the generator G and the
 discriminator D, is 4 G + (9 + 6 p) D with penalties on the part p of the batch.
 """
 
@@ -31,10 +31,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import gandem
+from gandem.api import build_game
 from gandem.domains.images import IMAGES
-from gandem.domains.images.networks import build_networks
-from gandem.game.noise_game import NoiseGame
-from gandem.recipe import load_recipe
+from gandem.recipe import Recipe
 from gandem.training.budget import parse_budget
 from gandem.training.engine import Engine
 from gandem.training.loop import Trainer
@@ -56,7 +55,9 @@ class Case:
     def write(self, folder: Path, count: int = 4000) -> Path:
         """Write random images of this kind as an .npz; what they show does not change the time."""
         rng = np.random.default_rng(0)
-        arrays = {"images": rng.integers(0, 256, (count, self.size, self.size, self.channels), dtype=np.uint8)}
+        arrays: dict[str, Any] = {
+            "images": rng.integers(0, 256, (count, self.size, self.size, self.channels), dtype=np.uint8)
+        }
         if self.labels:
             arrays["labels"] = np.arange(count) % self.labels
         path = folder / f"{self.size}.npz"
@@ -67,25 +68,21 @@ class Case:
 CASES = {28: Case(28, 1, 10), 32: Case(32, 3, 10), 64: Case(64, 3, 0), 128: Case(128, 3, 0)}
 
 
-def gandem_trainer(source: Path, batch: int, device: str) -> tuple[Trainer, dict[str, Any]]:
-    """Return the trainer as `gandem.train` would build it for this source, and the plan."""
+def gandem_trainer(source: Path, batch: int, device: str) -> tuple[Trainer, Recipe]:
+    """Return the trainer as `gandem.train` would build it for this source, and the recipe with all that was decided."""
     settings = SETTINGS | {"training.batch": batch}
-    plan = gandem.plan_training(source, None, settings=settings, budget=BUDGET, seed=0, device=device)
-    settings |= {"network.width": plan["width"], "training.precision": plan["precision"]}
-    recipe = load_recipe("default", settings)
-    data = IMAGES.read(source, recipe.data, None, None)
-    torch.manual_seed(0)
-    generator, discriminator = build_networks(data.spec, recipe.network)
-    game = NoiseGame(generator, discriminator, recipe.network.latent, penalty_fraction=recipe.game.penalty_fraction)
+    planned = gandem.plan_training(source, settings=settings, budget=BUDGET, seed=0, device=device)
+    recipe = Recipe.model_validate(planned["recipe"])
+    data = IMAGES.read(source, recipe.data)
     trainer = Trainer(
-        game,
+        build_game(IMAGES, data, recipe, int(recipe.network.width)),
         data,
-        Engine(device, plan["precision"]),
+        Engine(device, recipe.training.precision),
         budget=parse_budget(BUDGET),
         optimizer=recipe.optimizer,
         training=recipe.training,
     )
-    return trainer, plan
+    return trainer, recipe
 
 
 class PlainLoop:
@@ -137,17 +134,20 @@ def forward_flops(network: nn.Module, *inputs: Tensor | None) -> float:
     assert inputs[0] is not None
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(*inputs)
-    return counter.get_total_flops() / len(inputs[0])
+    return float(counter.get_total_flops() / len(inputs[0]))
 
 
 def rate(step: Callable[[], object], batch: int, seconds: float, device: torch.device) -> float:
-    """Repeat a step for so many seconds and return images per second."""
+    """Repeat a step for about so many seconds and return images per second."""
     synchronise(device)
-    began, steps = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
+    began = time.perf_counter()
+    step()
+    synchronise(device)
+    steps = max(round(seconds / (time.perf_counter() - began)), 1)
+    began = time.perf_counter()
+    for _ in range(steps):
         step()
-        steps += 1
-        synchronise(device)
+    synchronise(device)
     return steps * batch / (time.perf_counter() - began)
 
 
@@ -204,7 +204,7 @@ def chores_share(source: Path, folder: Path, settings: dict[str, Any], device: s
 def measure(case: Case, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Let gandem, the plain loop and the matrix products take turns on one kind of images."""
     source = case.write(folder)
-    trainer, plan = gandem_trainer(source, options.batch, options.device)
+    trainer, recipe = gandem_trainer(source, options.batch, options.device)
     device, fraction = trainer.engine.device, trainer.game.penalty_fraction
     batch = trainer.batch(0)
     real, label = batch["real"].contiguous(), batch.get("label")
@@ -227,14 +227,14 @@ def measure(case: Case, folder: Path, options: argparse.Namespace) -> dict[str, 
     median = {name: statistics.median(values) for name, values in rates.items()}
     flops = {"gandem": 4 * g + (9 + 6 * fraction) * d, "plain": 4 * g + 15 * d}
     done = median["gandem"] * flops["gandem"]
-    settings = SETTINGS | {"network.width": plan["width"], "training.batch": options.batch}
+    settings = SETTINGS | {"network.width": recipe.network.width, "training.batch": options.batch}
     return {
         "size": case.size,
         "channels": case.channels,
         "labels": case.labels,
         "batch": options.batch,
-        "width": plan["width"],
-        "precision": plan["precision"],
+        "width": recipe.network.width,
+        "precision": recipe.training.precision,
         "device": str(device),
         "gflops_per_image": {name: value / 1e9 for name, value in flops.items()},
         "images_per_second": {name: median[name] for name in steps},
@@ -253,11 +253,12 @@ def measure(case: Case, folder: Path, options: argparse.Namespace) -> dict[str, 
 def show(row: dict[str, Any]) -> None:
     """Print one size in a line of the table."""
     own, precision = row["images_per_second"]["gandem"], row["precision"]
+    peak, part = row["peak_gflops_per_second"], row["fraction_of_peak"][precision]
     memory = row["peak_gib"]["gandem"]
     print(
         f"{row['size']:>4} px x{row['channels']}  width {row['width']:>4}  {precision}  {own:>9,.0f} images/s  "
-        f"{row['gflops_per_second']['gandem']:>8,.0f} GFLOP/s = {row['fraction_of_peak'][precision]:.2f} of the {precision} "
-        f"peak ({row['peak_gflops_per_second'][precision]:,.0f}; fp32 {row['peak_gflops_per_second']['fp32']:,.0f})  "
+        f"{row['gflops_per_second']['gandem']:>8,.0f} GFLOP/s = {part:.2f} of the {precision} "
+        f"peak ({peak[precision]:,.0f}; fp32 {peak['fp32']:,.0f})  "
         f"{row['speed_up']:.2f}x the plain loop ({row['images_per_second']['plain']:,.0f})  "
         f"data and logging {100 * row['chores_share']:.1f} %" + (f"  {memory:.2f} GiB" if memory else ""),
         flush=True,

@@ -2,7 +2,7 @@
 
     python benchmarks/tables.py [--check]
 
-Nothing in that page is typed by hand. --check writes nothing and exits with 1 when the page is not what the results say.
+Nothing in that page is typed by hand. --check writes nothing and exits with 1 when the page is not what they say.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ TASKS = {
 ARMS = {"real": "real images", "gandem": "gandem", "dcgan": "textbook DCGAN"}
 QUALITY = """
 Both generators learn for the same minutes from the same images in the same process, one after the other. Distances are
-taken between {count:,} generated images and real images that no generator and no feature has seen, in the features of a small
-CNN trained on real images ({fingerprint}); they compare rows of this table only. "real images" are real training images in the place
-of generated ones: the floor. Kernel distance: unbiased, cubic kernel, mean of {subsets} subsets of {subset_size:,}.
+taken between {count:,} generated images and real images that no generator and no feature has seen, in the features of
+a small CNN trained on real images ({fingerprint}); they compare rows of this table only. "real images" are real
+training images in the place of generated ones: the floor. Kernel distance: unbiased, cubic kernel, mean of {subsets}
+subsets of {subset_size:,}.
 """
 SPEED = """
 Medians of alternating repeats in one process. GFLOP/s: work done by gandem's step (4 G + (9 + 6 p) D forward passes per
 image, p the part of the batch with penalties). Of peak: that, as a part of what a 4096^3 matrix product reaches
-in the same precision in the same run. Plain: the same networks, loss and full-batch penalties in an fp32 NCHW eager loop.
+in the same precision in the same run. Plain: the same networks, loss and full-batch penalties, fp32, NCHW, eager.
 """
 Result = dict[str, Any]
 
@@ -56,10 +57,11 @@ def origin(results: list[Result]) -> list[str]:
     }
     machines |= {r["machine"]["accelerator"] for r in results if r["machine"].get("accelerator")}
     loads = [r["load_before"][0] for r in results if r["load_before"]]
+    load = f"{min(loads, default=0):.1f} to {max(loads, default=0):.1f}"
     return [
         "",
         *(f"`{command}`  " for command in sorted({r["command"] for r in results})),
-        f"Machine: {'; '.join(sorted(machines))}. Load average before: {min(loads, default=0):.1f} to {max(loads, default=0):.1f}. "
+        f"Machine: {'; '.join(sorted(machines))}. Load average before: {load}. "
         f"Commit: {', '.join(sorted({r['commit'] for r in results}))}. Date: {max(r['date'] for r in results)[:10]}.",
         "",
     ]

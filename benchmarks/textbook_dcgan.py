@@ -1,14 +1,15 @@
 """The baseline: the class-conditional DCGAN of the textbooks, as plainly as they write it.
 
-Radford et al. 2015 with the settings of every tutorial: BatchNorm, binary cross-entropy, Adam 2e-4 with beta1 0.5, batch
-64, base width 64, weights from N(0, 0.02), latent 100; the class enters as one-hot channels of both networks (Mirza and
-Osindero 2014). fp32, NCHW, eager, and the clock says when to stop.
+Radford et al. 2015 with the settings of every tutorial: BatchNorm, binary cross-entropy, Adam 2e-4 with beta1 0.5,
+batch 64, base width 64, weights from N(0, 0.02), latent 100; the class enters as one-hot channels of both networks
+(Mirza and Osindero 2014). fp32, NCHW, eager, and the clock says when to stop.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ LATENT, WIDTH, BATCH = 100, 64, 64
 
 
 def stages(size: int) -> tuple[int, int]:
-    """Return how often `size` halves down to a side of 4 to 7, and that side: 28 -> (2, 7), 32 -> (3, 4), 64 -> (4, 4)."""
+    """Return how often `size` halves down to 4 to 7 pixels, and that side: 28 -> (2, 7), 32 -> (3, 4), 64 -> (4, 4)."""
     halvings = 0
     while size % 2 == 0 and size > 4:
         size, halvings = size // 2, halvings + 1
@@ -39,7 +40,7 @@ class Generator(nn.Module):
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(),
         ]
-        for before, width in zip(widths, widths[1:], strict=False):
+        for before, width in pairwise(widths):
             layers += [nn.ConvTranspose2d(before, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh())
         self.apply(initialise)
@@ -59,7 +60,7 @@ class Discriminator(nn.Module):
         halvings, side = stages(size)
         widths = [WIDTH * 2**level for level in range(halvings)]
         layers: list[nn.Module] = [nn.Conv2d(channels + classes, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
-        for before, width in zip(widths, widths[1:], strict=False):
+        for before, width in pairwise(widths):
             layers += [nn.Conv2d(before, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, side))
         self.apply(initialise)

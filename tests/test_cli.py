@@ -108,9 +108,10 @@ def test_a_wrong_choice_gets_one_line(
 ) -> None:
     source = tmp_path / "pictures.npz"
     write_source(source)
-    arguments = ["train", str(source), "--out", str(tmp_path / "run"), "--device", "cpu", *options.split()]
-    if "--budget" not in options:
-        arguments += ["--budget", "64"]
+    quick = {"--device": "cpu", "--budget": "64"}
+    arguments = ["train", str(source), "--out", str(tmp_path / "run"), *options.split()]
+    for option, value in quick.items():
+        arguments += [] if option in options else [option, value]
     assert_refused(arguments, words, capsys)
     assert not (tmp_path / "run").exists()
 
@@ -212,6 +213,75 @@ def test_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert_refused(["sample", "run", "--out", str(tmp_path)], "--force", capsys)
     assert_refused(["export", "run", "--out", str(grid)], "--force", capsys)
     assert grid.read_bytes() == b"precious"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two steps, made by the command."""
+    folder = tmp_path_factory.mktemp("runs")
+    write_source(folder / "pictures.npz")
+    line = f"train {folder}/pictures.npz --out {folder}/run --budget 32 --device cpu --set training.batch=16 --quiet"
+    assert cli.main(line.split()) == 0
+    return folder / "run"
+
+
+def test_inspect_describes_sources_and_runs(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["inspect", str(finished)]) == 0
+    assert "status: finished" in capsys.readouterr().out
+    assert cli.main(["inspect", str(finished), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 32
+    source = str(finished.parent / "pictures.npz")
+    assert cli.main(["inspect", source]) == 0
+    assert "64 images" in capsys.readouterr().out
+    assert cli.main(["inspect", source, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 64
+
+
+def test_a_finished_run_says_so_and_a_taken_folder_is_refused(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["resume", str(finished)]) == 0
+    assert "finished already, at 32 images" in capsys.readouterr().out
+    assert_refused(["train", str(finished.parent / "pictures.npz"), "--out", str(finished)], "resume", capsys)
+    assert_refused(["resume", str(finished), "--budget", "-5k"], "budget", capsys)
+    assert_refused(["resume", str(finished), "--budget", "+5m"], "measured in images", capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--where label=3", "without classes"),
+        ("--where colour=red", "only label"),
+        ("--count 0", "count"),
+        ("--truncation 9", "truncation"),
+        ("--truncation nan", "truncation"),
+        ("--out x.bmp", "x.bmp"),
+        ("--out x.gif --frames 0 --interpolate 2", "frames"),
+        ("--out x.gif --interpolate 1", "interpolate"),
+    ],
+)
+def test_a_wrong_wish_for_samples_gets_one_line(
+    options: str, words: str, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = [] if "--out" in options else ["--out", "x.png"]
+    assert_refused(["sample", str(finished), *out, *options.split()], words, capsys)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("out", ["new", "x.png", "x.npz", "x.gif"])
+def test_samples_are_written_in_every_form(
+    out: str, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    walk = ["--interpolate", "2", "--frames", "3"] if out == "x.gif" else ["--count", "3"]
+    assert cli.main(["sample", str(finished), "--out", str(tmp_path / out), *walk, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["path"] == str(tmp_path / out)
+    assert (tmp_path / out).exists()
+
+
+def test_export_writes_a_checked_file(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["export", str(finished), "--out", str(tmp_path / "x.onnx"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["max_difference"] <= 1e-4
 
 
 def write_source(path: Path) -> None:

@@ -38,29 +38,31 @@ def test_plain_progress_is_one_line_every_ten_seconds() -> None:
             clock.now = float(second)
             console(PROGRESS)
     lines = out.getvalue().splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 2
     assert lines[0] == (
         " 25% 12,800 images, 427/s, 1 min 35 s left | D 0.61  G 0.8  D wins 0.7  EMA half-life 640 images"
     )
 
 
 def test_an_unknown_time_left_is_not_invented() -> None:
-    out = io.StringIO()
-    Console(file=out)(PROGRESS | {"eta_seconds": None})
+    out, clock = io.StringIO(), Clock()
+    console = Console(file=out, clock=clock)
+    clock.now = 10.0
+    console(PROGRESS | {"eta_seconds": None})
+    assert "12,800 images" in out.getvalue()
     assert "left" not in out.getvalue()
 
 
 def test_what_happens_once_is_said_at_once() -> None:
     out = io.StringIO()
     console = Console(file=out)
-    console({"event": "data", "time": 0.0, "report": {"images": 4000, "classes": {"Bag": 400}}})
+    console({"event": "data", "report": {"images": 4000}, "text": ["4,000 images in a folder", "10 classes"]})
     console({"event": "plan", "time": 0.0, "text": ["width 128 in bf16", "180,000 images in 3 minutes"]})
     console({"event": "checkpoint", "time": 0.0, "path": "runs/x/checkpoints/1", "images": 5, "seconds": 0.1})
     console(FINISHED)
     assert out.getvalue().splitlines() == [
-        "images: 4,000",
-        "classes:",
-        "  Bag: 400",
+        "4,000 images in a folder",
+        "10 classes",
         "width 128 in bf16",
         "180,000 images in 3 minutes",
         "checkpoint at 5 images: runs/x/checkpoints/1",

@@ -182,9 +182,7 @@ def _prepare(
     tell = _teller(watch)
     dataset = _read(domain, source, wanted, watch)
     tell("data", report=dataset.report, text=domain.lines(dataset.report))
-    plan = make_plan(
-        lambda width: build_game(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell
-    )
+    plan = make_plan(lambda width: build_game(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell)
     tell("plan", **plan.to_dict(), text=plan.lines())
     augment = float(len(dataset) < MUCH_DATA) if wanted.game.augment == "auto" else wanted.game.augment
     decided = wanted.replace(
@@ -205,9 +203,7 @@ def _play(
 ) -> Run:
     game = build_game(run.domain, dataset, run.recipe, int(run.recipe.network.width))
     options = run.recipe
-    trainer = Trainer(
-        game, dataset, engine, budget=budget, optimizer=options.optimizer, training=options.training
-    )
+    trainer = Trainer(game, dataset, engine, budget=budget, optimizer=options.optimizer, training=options.training)
     trainer.seconds = seconds_spent
     with locked(run.path) if engine.is_main else nullcontext():
         events_bytes = 0

@@ -167,12 +167,12 @@ def sample(
 
     Args:
         run: The run folder.
-        out: A folder for single PNGs, x.png for one grid, x.npz for arrays, x.gif for a walk.
+        out: A folder for single PNGs, x.png for one grid, x.npz for arrays, x.gif for a walk (with --interpolate).
         count: How many.
         where: One class only, as label=3 or label=Bag.
         seed: Equal seeds give equal pictures.
         truncation: Below 1 more typical and less varied, above 1 the reverse.
-        interpolate: Walk through so many random points instead, into a GIF.
+        interpolate: Walk through so many random points instead, into x.gif.
         frames: Frames of that walk.
         force: Replace what lies at --out.
         json: Print one JSON object.
@@ -219,16 +219,19 @@ def inspect(
     """
     settings = _settings(set_, size, fit, None)
     import gandem
+    from gandem.domains import DOMAINS
 
     if (path / "recipe.yaml").is_file():
         report = gandem.open_run(path).summary()
+        lines = describe(report)
     else:
         with Console(silent=json) as console:
             report = gandem.inspect_source(path, settings=settings, progress=console.reading)
+        lines = DOMAINS["images"].lines(report) + describe({"skipped": report["skipped"]["files"]})
     if json:
         _report(report, json)
     else:
-        print("\n".join(describe(report)))
+        print("\n".join(lines))
 
 
 @app.command

@@ -37,7 +37,7 @@ class Console:
         self._terminal = Terminal(file=file, highlight=False, soft_wrap=True)
         self._live: Live | None = None
         self._clock = clock
-        self._printed = -PLAIN_SECONDS
+        self._printed = clock()
         self._newest_samples = ""
 
     def __enter__(self) -> Console:
@@ -62,7 +62,7 @@ class Console:
         self._redraw(text, lambda: _bar(done / total if total else 0.0, text))
 
     def _on_data(self, event: Event) -> None:
-        self._say(*describe(event.get("report", _facts(event))))
+        self._say(*event["text"])
 
     def _on_measure(self, event: Event) -> None:
         self._say(
@@ -171,10 +171,6 @@ def _inline(value: Any) -> str:
 
 def _shortened(items: list[Any], most: int) -> Iterable[Any]:
     return items if len(items) <= most else [*items[:most], f"... and {len(items) - most:,} more"]
-
-
-def _facts(event: Event) -> dict[str, Any]:
-    return {key: value for key, value in event.items() if key not in ("event", "time")}
 
 
 def _bar(progress: float, text: str) -> Table:

@@ -35,7 +35,9 @@ def generate(generator: nn.Module, latents: Tensor, labels: Tensor | None) -> Te
         [
             generator(
                 latents[at : at + BATCH].to(device), None if labels is None else labels[at : at + BATCH].to(device)
-            ).float().cpu()
+            )
+            .float()
+            .cpu()
             for at in range(0, len(latents), BATCH)
         ]
     )

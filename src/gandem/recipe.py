@@ -29,7 +29,7 @@ class DataOptions(Section):
     """How a source becomes samples."""
 
     size: int | tuple[int, int] | Auto = "auto"
-    """Pixels of a side, or (height, width); auto: the common size when all agree, else a power of two that most can fill."""
+    """Pixels of a side, or (height, width); auto: the size that all share, else a power of two."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
     """How other shapes become that size: crop the middle, pad with the border colour, or stretch."""
     channels: Literal["auto", 1, 2, 3, 4] = "auto"
@@ -42,8 +42,8 @@ class DataOptions(Section):
     @field_validator("size")
     @classmethod
     def _size_in_range(cls, size: int | tuple[int, int] | str) -> int | tuple[int, int] | str:
-        sides = [] if size == "auto" else [size] if isinstance(size, int) else list(size)
-        if any(not 8 <= int(side) <= 512 for side in sides):
+        sides = [] if isinstance(size, str) else [size] if isinstance(size, int) else list(size)
+        if any(not 8 <= side <= 512 for side in sides):
             raise ValueError("must lie between 8 and 512 pixels")
         return size
 

@@ -140,9 +140,7 @@ def open_run(path: str | Path) -> Run:
     return Run(path)
 
 
-def create_run(
-    path: Path, recipe: Recipe, codec: dict[str, Any], data: dict[str, Any], report: dict[str, Any]
-) -> Run:
+def create_run(path: Path, recipe: Recipe, codec: dict[str, Any], data: dict[str, Any], report: dict[str, Any]) -> Run:
     """Make the folder of a training that is about to start, all at once."""
     aside = path.with_name(f".{path.name}.new")
     with storing(path):

@@ -24,12 +24,25 @@ Progress = Callable[[str, int, int], None]
 class Dataset(Protocol):
     """Real samples, decoded once and ready to be drawn by index."""
 
-    spec: SampleSpec
-    codec: Codec
-    report: dict[str, Any]
-    """The data report: counts, sizes, what was skipped and why, in plain JSON types."""
-    fingerprint: str
-    """Hash of the decoded samples and labels; equal data give equal fingerprints."""
+    @property
+    def spec(self) -> SampleSpec:
+        """Shape and labels of one sample."""
+        ...
+
+    @property
+    def codec(self) -> Codec:
+        """Turns the samples into tensors and back."""
+        ...
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The data report: counts, sizes, what was skipped and why, in plain JSON types."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the decoded samples and labels; equal data give equal fingerprints."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -41,7 +54,10 @@ class Dataset(Protocol):
 class Codec(Protocol):
     """Turns samples into tensors and back; saved in every run, so that a run samples without its data."""
 
-    spec: SampleSpec
+    @property
+    def spec(self) -> SampleSpec:
+        """Shape and labels of one sample."""
+        ...
 
     def decode(self, samples: torch.Tensor) -> np.ndarray:
         """Turn (n, *spec.shape) tensors in [-1, 1] into the array that people use (images: uint8 NHWC)."""
@@ -59,7 +75,10 @@ class Codec(Protocol):
 class Domain(Protocol):
     """One kind of data."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the kind is called in a run folder."""
+        ...
 
     def networks(self, spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
         """Return (generator, discriminator) for samples of this shape."""
@@ -77,7 +96,9 @@ class Domain(Protocol):
         """Say a data report in a few lines."""
         ...
 
-    def read(self, source: str | Path, options: Any, cache: Path | None, progress: Progress | None) -> Dataset:
+    def read(
+        self, source: str | Path, options: Any, cache: Path | None = None, progress: Progress | None = None
+    ) -> Dataset:
         """Read a source whole. `cache` is a folder for decoded data that do not fit in memory."""
         ...
 

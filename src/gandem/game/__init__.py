@@ -1,1 +1,1 @@
-"""The adversarial game on tensors: losses, penalties, augmentation, schedules, averages. Knows no files, devices or time."""
+"""The adversarial game on tensors: losses, penalties, augmentation, schedules, averages. It knows no files."""

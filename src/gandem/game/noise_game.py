@@ -127,9 +127,7 @@ class NoiseGame:
             forward[player] = counter.get_total_flops() / count
         return 4 * forward["generator"] + (9 + 6 * self.penalty_fraction) * forward["discriminator"]
 
-    def _scores(
-        self, batch: Batch, fake: Tensor, rows: Tensor, progress: float, *, penalised: bool = False
-    ) -> _Scores:
+    def _scores(self, batch: Batch, fake: Tensor, rows: Tensor, progress: float, *, penalised: bool = False) -> _Scores:
         """Score the chosen rows of a batch, real and fake in one forward pass."""
         real, fake = batch["real"][rows], fake[rows]
         samples = torch.cat([real, fake]).requires_grad_(penalised)

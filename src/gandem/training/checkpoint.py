@@ -123,4 +123,6 @@ def storing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}; free some space or choose another --out") from error
+        raise StorageError(
+            f"cannot write {path}: {error.strerror or error}; free some space or choose another --out"
+        ) from error

@@ -1,7 +1,7 @@
 """The trainer: plays the turns of a game until the budget is spent.
 
-One step is a function of (state, seed, step number) alone: batches, latents and dropout are drawn from generators seeded
-by counting, so a resumed run continues with the very numbers that it would have seen.
+One step is a function of (state, seed, step number) alone: batches, latents and dropout are drawn from generators
+seeded by counting, so a resumed run continues with the very numbers that it would have seen.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Trainer:
     def fit(self, recorder: Recorder) -> None:
         """Play until the budget is spent.
 
-        Raises Interrupted after a checkpoint when SIGINT or SIGTERM arrives, and TrainingError when a loss is not finite.
+        Raises Interrupted, after a checkpoint, when SIGINT or SIGTERM arrives; TrainingError when a loss is not finite.
         """
         # Clocks of the chores; none of them touches the state that is trained.
         self.began = time.monotonic() - self.seconds
@@ -132,7 +132,7 @@ class Trainer:
     def play_step(self, progress: float) -> dict[str, Tensor]:
         """Let each player take its turn on a fresh batch; return the detached parts of the losses."""
         self._set_schedules(progress)
-        parts = {}
+        parts: dict[str, Tensor] = {}
         for position, turn in enumerate(self.game.turns):
             batch = self.batch(self.step * len(self.game.turns) + position)
             parts |= self._play(turn, batch, progress)
@@ -143,7 +143,7 @@ class Trainer:
 
     def batch(self, number: int) -> dict[str, Tensor]:
         """Return this process's rows of batch `number`: the same whoever asks, and whenever."""
-        seed = self.options.seed * 1_000_003 + number
+        seed = (self.options.seed * 1_000_003 + number) % 2**63
         torch.manual_seed(seed)  # what the networks themselves draw, such as dropout
         count = self.options.batch
         batch = self.dataset.batch(data_order(len(self.dataset), number * count, count, self.options.seed))
@@ -209,8 +209,8 @@ class Trainer:
             player = self.game.players[name]
             for mean, value in zip(average.parameters(), player.parameters(), strict=True):
                 mean.lerp_(value, 1 - decay)
-            for mean, value in zip(average.buffers(), player.buffers(), strict=True):
-                mean.copy_(value)
+            for copied, buffer in zip(average.buffers(), player.buffers(), strict=True):
+                copied.copy_(buffer)
 
     def _report(self, losses: dict[str, Tensor], speed: float) -> dict[str, Any]:
         self._assert_finite(losses)
@@ -241,14 +241,13 @@ def data_order(size: int, start: int, count: int, seed: int) -> Tensor:
     """Return the indices at places start .. start + count of an endless sequence of shuffled epochs."""
     places = torch.arange(start, start + count)
     epochs = places // size
-    return torch.cat(
-        [_shuffled(size, seed, int(epoch))[places[epochs == epoch] % size] for epoch in epochs.unique()]
-    )
+    return torch.cat([_shuffled(size, seed, int(epoch))[places[epochs == epoch] % size] for epoch in epochs.unique()])
 
 
 @lru_cache(maxsize=2)
 def _shuffled(size: int, seed: int, epoch: int) -> Tensor:
-    return torch.randperm(size, generator=torch.Generator().manual_seed((seed * 1_000_003 + epoch) ^ 0x5EED))
+    rng = torch.Generator().manual_seed(((seed * 1_000_003 + epoch) ^ 0x5EED) % 2**63)
+    return torch.randperm(size, generator=rng)
 
 
 class _Signals:

@@ -52,8 +52,10 @@ class Plan:
 
     def lines(self) -> list[str]:
         """Say it in a few lines."""
-        speed = "not measured: the budget counts images" if self.images_per_second is None else (
-            f"{self.images_per_second:,.0f} images/s measured here"
+        speed = (
+            "not measured: the budget counts images"
+            if self.images_per_second is None
+            else (f"{self.images_per_second:,.0f} images/s measured here")
         )
         minutes = "" if self.seconds is None else f" in {self.seconds / 60:.3g} minutes"
         return [

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gandem.domains.images.memory import free_memory
 from gandem.domains.images.records import Source
 from gandem.errors import SourceError
 
@@ -33,12 +34,10 @@ def array_source(kind: str, where: str, images: np.ndarray, labels: list[str] | 
         raise SourceError(f"{where}: {len(labels)} labels for {len(images)} images; give one label for each image")
     pixels, finite = to_bytes(images, where)
     kept = np.flatnonzero(finite)
-    source = Source(
-        kind,
-        [f"image {index}" for index in kept],
-        lambda index: pixels[kept[index]],
-        None if labels is None else [labels[index] for index in kept],
-    )
+    if len(kept) < len(pixels):
+        pixels = pixels[kept]
+    source = Source(kind, [f"image {index}" for index in kept], lambda index: pixels[index], pixels=pixels)
+    source.labels = None if labels is None else [labels[index] for index in kept]
     source.skipped = [(f"image {index}", "holds NaN or infinity") for index in np.flatnonzero(~finite)]
     return source
 
@@ -166,7 +165,12 @@ def _matching(image_key: str, keys: list[str]) -> str | None:
 
 def _load(archive: np.lib.npyio.NpzFile, key: str, path: Path) -> np.ndarray:
     try:
-        return archive[key]
+        if any(info.file_size > free_memory() for info in archive.zip.infolist()):  # type: ignore[union-attr]
+            raise SourceError(f"{path}: holds more than fits in memory; give the images as files or as several parts")
+        array = archive[key]
+        if not isinstance(array, np.ndarray):  # numpy hands out what is no array as bytes
+            raise ValueError(key)
+        return array
     except ValueError as error:
         if "pickle" in str(error).lower():
             raise SourceError(f"{path}['{key}']: holds Python objects; these are never read, save numbers") from error
@@ -184,6 +188,8 @@ def _read_idx(path: Path, dimensions: int) -> np.ndarray:
                 raise SourceError(f"{path}: not an IDX file of bytes in {dimensions} dimensions; download it again")
             shape = struct.unpack(f">{dimensions}I", head[4:])
             size = math.prod(shape)
+            if size > free_memory():
+                raise SourceError(f"{path}: promises {size / 2**30:.0f} GiB, more than fits in memory; check the file")
             data = file.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{path}: cannot be read ({type(error).__name__}); download it again") from error

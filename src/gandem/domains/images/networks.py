@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +34,7 @@ def convolution(inputs: int, outputs: int, kernel: int = 3, gain: float = 1.0) -
     """Return a size-preserving convolution with weights of variance gain^2 / fan-in and zero biases."""
     layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
     nn.init.normal_(layer.weight, 0, gain / math.sqrt(inputs * kernel * kernel))
-    nn.init.zeros_(layer.bias)
+    nn.init.constant_(cast(Tensor, layer.bias), 0)
     return layer
 
 
@@ -76,9 +78,7 @@ class Generator(nn.Module):
         self.input = linear(latent * (2 if spec.num_labels else 1), math.prod(self.base))
         depth = blocks * (len(widths) - 1)
         self.stages = nn.ModuleList(_stage(width, blocks, depth) for width in widths[:-1])
-        self.narrow = nn.ModuleList(
-            convolution(coarse, fine, kernel=1) for coarse, fine in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.narrow = nn.ModuleList(convolution(coarse, fine, kernel=1) for coarse, fine in pairwise(widths))
         self.output = convolution(widths[-1], channels)
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
@@ -103,9 +103,7 @@ class Discriminator(nn.Module):
         self.padding = (0, columns * scale - image_width, 0, rows * scale - height)
         self.input = convolution(channels, widths[-1])
         depth = blocks * (len(widths) - 1)
-        self.widen = nn.ModuleList(
-            convolution(fine, coarse, kernel=1) for coarse, fine in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.widen = nn.ModuleList(convolution(fine, coarse, kernel=1) for coarse, fine in pairwise(widths))
         self.stages = nn.ModuleList(_stage(width, blocks, depth) for width in widths[:-1])
         features = widths[0]
         self.features = linear(widths[0] * rows * columns, features)
@@ -145,4 +143,6 @@ def build_networks(spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module
     if options.kind not in NETWORKS:
         raise RecipeError(f"network.kind = {options.kind!r} is not known.{nearest(options.kind, NETWORKS)}")
     generator, discriminator = NETWORKS[options.kind](spec, options)
-    return generator.to(memory_format=torch.channels_last), discriminator.to(memory_format=torch.channels_last)
+    for network in (generator, discriminator):
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return generator, discriminator

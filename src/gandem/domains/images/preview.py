@@ -40,17 +40,24 @@ def grid(images: np.ndarray, columns: int | None = None) -> Image.Image:
 def animation(frames: Sequence[Path], out: Path, seconds: float = 8.0) -> None:
     """Write a GIF of at most 60 of the saved pictures, evenly chosen, first and last among them; the last one stays.
 
-    All frames share the palette of the last one, so that colours do not flicker.
+    All frames share one palette, so that colours do not flicker.
     """
     if not frames:
         return
     count = min(len(frames), _MOST_FRAMES)
-    chosen = [frames[round(index)] for index in np.linspace(0, len(frames) - 1, count)]
-    palette = _open(chosen[-1]).quantize(256)
-    pictures = [_open(path).resize(palette.size).quantize(palette=palette, dither=Image.Dither.NONE) for path in chosen]
-    each = round(1000 * seconds / count)
-    durations = [max(60, min(each, 500))] * (count - 1) + [2500]
-    pictures[0].save(out, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    pictures = [_open(frames[round(index)]) for index in np.linspace(0, len(frames) - 1, count)]
+    pictures = [picture.resize(pictures[-1].size) for picture in pictures]
+    palette = _common_palette(pictures)
+    drawn = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    each = max(60, min(round(1000 * seconds / count), 500))
+    durations = [each] * (count - 1) + [2500]
+    drawn[0].save(out, "GIF", save_all=True, append_images=drawn[1:], duration=durations, loop=0)
+
+
+def _common_palette(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Return an image whose palette suits four of the pictures, the first and the last among them."""
+    chosen = [pictures[round(index)] for index in np.linspace(0, len(pictures) - 1, 4)]
+    return Image.fromarray(np.concatenate([np.asarray(picture) for picture in chosen])).quantize(256)
 
 
 def _open(path: Path) -> Image.Image:

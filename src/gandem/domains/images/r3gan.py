@@ -50,6 +50,7 @@ class Resample(nn.Module):
         super().__init__()
         line = torch.tensor(BINOMIAL)
         kernel = torch.outer(line, line) / line.sum() ** 2
+        self.kernel: Tensor
         self.register_buffer("kernel", kernel.repeat(width, 1, 1, 1), persistent=False)
         self.width, self.up = width, up
 

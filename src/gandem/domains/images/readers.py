@@ -12,8 +12,8 @@ from typing import BinaryIO, Literal
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM")
-"""The Pillow readers in use; what is not here is never opened, whatever a file is called."""
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM")
+"""The Pillow readers in use; what is not here is never opened, whatever a file is called. JPEG includes MPO."""
 
 MAX_PIXELS = 64_000_000
 """Images with more pixels than this are refused by their header, before any memory is spent on them."""
@@ -141,7 +141,7 @@ def is_colourless(image: Image.Image) -> bool:
 
 def is_transparent(image: Image.Image) -> bool:
     """Say whether any pixel is transparent."""
-    return image.mode in ("LA", "RGBA") and image.getchannel("A").getextrema()[0] < 255
+    return image.mode in ("LA", "RGBA") and bool(np.asarray(image.getchannel("A")).min() < 255)
 
 
 def _resized(image: Image.Image, width: int, height: int, fit: Fit) -> Image.Image:

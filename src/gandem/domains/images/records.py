@@ -12,10 +12,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif")
-    + (".ppm", ".pgm", ".pbm", ".pnm")
-)
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif",
+                      ".ppm", ".pgm", ".pbm", ".pnm"))  # fmt: skip
 """File name endings that are read as images."""
 
 FOREIGN = frozenset((".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw"))
@@ -40,6 +38,7 @@ class Source:
         rising order, by one thread at a time; a record that cannot be opened raises OSError or ValueError.
     labels: one class name per record, or None when the records carry no classes.
     classes: the class names in the order of their integer labels, when the source defines that order.
+    pixels: all records as one uint8 (n, H, W, C) array, for sources that are one.
     skipped: (name, reason) of everything that was passed over on the way.
     notes: sentences for the data report.
     close: called once when nothing is opened any more.
@@ -50,6 +49,7 @@ class Source:
     open: Callable[[int], BinaryIO | np.ndarray]
     labels: list[str] | None = None
     classes: tuple[str, ...] = ()
+    pixels: np.ndarray | None = None
     skipped: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     close: Callable[[], None] = lambda: None

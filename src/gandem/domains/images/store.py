@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,17 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 
 from gandem.domains.images import readers
 from gandem.domains.images.codec import ImageCodec, to_unit
+from gandem.domains.images.memory import allocate, finish
 from gandem.domains.images.readers import Fit, UnreadableError
 from gandem.domains.images.records import Source, sorted_classes
 from gandem.domains.images.report import data_report
 from gandem.domains.images.source import open_source
 from gandem.domains.images.survey import Progress, choose_channels, choose_size, fetch, require_two, survey
-from gandem.errors import StorageError
 from gandem.recipe import DataOptions
 from gandem.spec import SampleSpec
 
@@ -94,7 +91,7 @@ def _read(path: str, source: Source, options: DataOptions, cache: Path | None, p
     images = allocate((len(found.indices), *size, channels), cache)
     rows = _decode_into(images, source, found.indices, options.fit, progress)
     require_two(len(rows), source)
-    images = finish(images, len(rows))
+    images = finish(images, len(rows), cache)
     labels, classes = _labels(source, [found.indices[row] for row in rows], options)
     spec = SampleSpec((channels, *size), classes)
     rules = {"size": size_rule, "channels": channel_rule, "fit": options.fit}
@@ -107,47 +104,10 @@ def fingerprint(images: np.ndarray, labels: np.ndarray | None) -> str:
     """Return the SHA-256 of shape, pixels and labels."""
     digest = hashlib.sha256(repr(images.shape).encode())
     for start in range(0, len(images), _HASH_ROWS):
-        digest.update(np.ascontiguousarray(images[start : start + _HASH_ROWS]))
+        digest.update(np.ascontiguousarray(images[start : start + _HASH_ROWS]).data)
     if labels is not None:
-        digest.update(np.ascontiguousarray(labels))
+        digest.update(np.ascontiguousarray(labels).data)
     return digest.hexdigest()
-
-
-def allocate(shape: tuple[int, ...], cache: Path | None) -> np.ndarray:
-    """Return room for uint8 pixels: memory when they fit in half of what is free, else a mapped temporary file."""
-    size = int(np.prod(shape, dtype=np.int64))
-    if size <= free_memory() // 2:
-        return np.empty(shape, dtype=np.uint8)
-    folder = cache or Path(tempfile.gettempdir())
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # A mapped file that outgrows the disk kills the process, so the room is checked beforehand.
-        if shutil.disk_usage(folder).free < size + 2**26:
-            raise StorageError(f"{folder}: needs {size / 2**30:.1f} GiB for the decoded images; make room there")
-        file, name = tempfile.mkstemp(prefix=".images-", suffix=".npy", dir=folder)
-        os.close(file)
-        return np.lib.format.open_memmap(name, mode="w+", dtype=np.uint8, shape=shape)
-    except OSError as error:
-        raise StorageError(f"{folder}: cannot hold the decoded images ({error.strerror}); make room there") from error
-
-
-def finish(images: np.ndarray, count: int) -> np.ndarray:
-    """Keep the first `count` images; a mapped file gets its final name `images.npy`."""
-    if isinstance(images, np.memmap) and images.filename:
-        images.flush()
-        path = Path(images.filename)
-        path.replace(path.with_name("images.npy"))
-    return images[:count]
-
-
-def free_memory() -> int:
-    """Return the bytes that can still be used, by this machine and by the limit of this container."""
-    free = int(psutil.virtual_memory().available)
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    try:
-        return min(free, max(0, int(limit.read_text()) - int(used.read_text())))
-    except (OSError, ValueError):  # no such limit
-        return free
 
 
 def _labels(source: Source, kept: list[int], options: DataOptions) -> tuple[np.ndarray | None, tuple[str, ...]]:
@@ -169,6 +129,9 @@ def _decode_into(
 ) -> list[int]:
     """Decode records into the first rows of `images`, in order; return the positions in `indices` that went well."""
     _, height, width, channels = images.shape
+    if source.pixels is not None and source.pixels.shape[1:] == images.shape[1:]:
+        images[:] = source.pixels
+        return list(range(len(indices)))
 
     def decode(data: bytes | np.ndarray | UnreadableError) -> np.ndarray | UnreadableError:
         try:

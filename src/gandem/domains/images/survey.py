@@ -36,7 +36,8 @@ def survey(source: Source, progress: Progress | None = None) -> Survey:
     total = len(source.names)
     for index, name in enumerate(source.names):
         try:
-            found.headers.append(_header(source, index))
+            same = source.pixels is not None and found.headers
+            found.headers.append(found.headers[0] if same else _header(source, index))
             found.indices.append(index)
         except UnreadableError as error:
             source.skipped.append((name, str(error)))

@@ -1,0 +1,99 @@
+"""Samples of a run as files: single pictures, one grid, arrays, or a walk through the latents."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL.Image import Image
+
+from gandem import latents
+from gandem.errors import RecipeError
+from gandem.run import Run
+from gandem.training.checkpoint import storing, write_atomic
+
+FRAME_MILLISECONDS = 66
+
+
+def write_samples(
+    run: Run,
+    out: Path,
+    *,
+    count: int = 16,
+    where: dict[str, Any] | None = None,
+    seed: int = 0,
+    truncation: float = 1.0,
+    interpolate: int | None = None,
+    frames: int = 60,
+) -> dict[str, Any]:
+    """Write new samples to `out` and return what was written.
+
+    out: x.png for one grid, x.npz for `images` uint8 (n, H, W, C) and `labels` int64 (n,), x.gif for a walk, and
+    anything without a suffix for a folder of single PNGs. interpolate: number of random points that the walk visits in
+    `frames` frames. Raises RecipeError for what cannot be asked, StorageError when the disk refuses.
+    """
+    facts: dict[str, Any] = {"path": str(out), "seed": seed, "truncation": truncation}
+    suffix = out.suffix.lower()
+    if suffix not in ("", ".png", ".npz", ".gif"):
+        raise RecipeError(f"--out {out}: write to a folder, .png, .npz or .gif")
+    if (interpolate is not None) != (suffix == ".gif"):
+        raise RecipeError(f"--out {out}: --interpolate makes a .gif, and a .gif needs --interpolate")
+    with storing(out):
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    if interpolate is not None:
+        pictures = walk(run, interpolate, frames, where, seed, truncation)
+        data = io.BytesIO()
+        pictures[0].save(data, "GIF", save_all=True, append_images=pictures[1:], duration=FRAME_MILLISECONDS, loop=0)
+        write_atomic(out, data.getvalue())
+        return {**facts, "frames": len(pictures)}
+    images, labels = run.sample_array(count, where, seed, truncation)
+    if suffix == ".npz":
+        write_atomic(out, _npz(images, labels))
+    elif suffix == ".png":
+        write_atomic(out, _png(run.domain.preview(images)))
+    else:
+        _write_folder(run, out, images, labels)
+    return {**facts, "count": count}
+
+
+def walk(
+    run: Run, keys: int, frames: int, where: dict[str, Any] | None = None, seed: int = 0, truncation: float = 1.0
+) -> list[Image]:
+    """Return the frames of a closed walk through `keys` random latents, of one class (the first unless `where`)."""
+    if keys < 2 or frames < keys:
+        raise RecipeError(f"--interpolate {keys} --frames {frames}: needs 2 points or more and as many frames")
+    labels = run.labels(1, where)
+    path = latents.walk(latents.draw(keys, run.recipe.network.latent, seed, truncation), frames)
+    samples = latents.generate(run.generator(), path, None if labels is None else labels.expand(frames))
+    images = run.codec.decode(samples)
+    return [run.domain.preview(image[None]) for image in images]
+
+
+def _write_folder(run: Run, folder: Path, images: np.ndarray, labels: np.ndarray | None) -> None:
+    """Write 00000.png ..., in one folder a class when there are classes, so that the result is a source again."""
+    for index, picture in enumerate(run.codec.to_pictures(images)):
+        place = folder if labels is None else folder / _safe(run.spec.labels[labels[index]])
+        with storing(place):
+            place.mkdir(parents=True, exist_ok=True)
+        write_atomic(place / f"{index:05d}.png", _png(picture))
+
+
+def _safe(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in " -_." else "_" for letter in name).strip(". ") or "_"
+
+
+def _png(picture: Image) -> bytes:
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    return data.getvalue()
+
+
+def _npz(images: np.ndarray, labels: np.ndarray | None) -> bytes:
+    data = io.BytesIO()
+    if labels is None:
+        np.savez_compressed(data, images=images)
+    else:
+        np.savez_compressed(data, images=images, labels=labels)
+    return data.getvalue()

@@ -1,0 +1,30 @@
+"""What the tests share: the pictures that ship with gandem, a few of them, and a file of some of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import first, shipped
+
+from gandem.domains.images.store import ImageData
+
+
+@pytest.fixture(scope="session")
+def fashion() -> ImageData:
+    """The 4,000 shipped pictures, 28 x 28, ten classes."""
+    return shipped()
+
+
+@pytest.fixture(scope="session")
+def few(fashion: ImageData) -> ImageData:
+    """64 of them."""
+    return first(fashion, 64)
+
+
+@pytest.fixture(scope="session")
+def npz(fashion: ImageData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 256 of them, labels by name."""
+    path = tmp_path_factory.mktemp("data") / "few.npz"
+    names = np.array(fashion.spec.labels)
+    np.savez(path, images=fashion.images[:256], labels=names[fashion.labels[:256]])
+    return path
