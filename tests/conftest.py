@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import first, shipped
 
 from gandem.domains.images.store import ImageData
+from helpers import first, shipped
 
 
 @pytest.fixture(scope="session")

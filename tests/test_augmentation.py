@@ -58,7 +58,7 @@ def test_shift_moves_whole_pixels(vertical: float, horizontal: float) -> None:
         for column in range(24):
             if 0 <= row + down < 16 and 0 <= column + right < 24:
                 expected[:, :, row, column] = IMAGES[:, :, row + down, column + right]
-    np.testing.assert_array_equal(result, expected)
+    np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
 def test_shift_reaches_both_ends() -> None:

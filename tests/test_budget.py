@@ -26,7 +26,9 @@ def test_understood(text: str, budget: Budget) -> None:
     assert parse_budget(text) == budget
 
 
-@pytest.mark.parametrize("text", ["", "m", "0", "0m", "0.0004k", "-5m", "10 parsecs", "10K", "1e6", "nan", "inf", "1:30", "5m 3s"])
+@pytest.mark.parametrize(
+    "text", ["", "m", "0", "0m", "0.0004k", "-5m", "10 parsecs", "10K", "1e6", "nan", "inf", "1:30", "5m 3s"]
+)
 def test_refused_with_advice(text: str) -> None:
     with pytest.raises(RecipeError, match=r"90s, 10m, 2h or images as 200k, 1\.5M"):
         parse_budget(text)

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from helpers import LATENT, tiny_game
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gandem import latents
 from gandem.domains.images.store import ImageData
+from helpers import LATENT, tiny_game
 
 
 @settings(deadline=None)

@@ -48,7 +48,7 @@ def test_each_player_pulls_its_way(name: str) -> None:
 def test_a_perfect_discriminator_has_nothing_to_gain(name: str) -> None:
     real = torch.full((4,), 50.0, requires_grad=True)
     loss = LOSSES[name].discriminator(real, -real)
-    assert float(loss) == pytest.approx(0, abs=1e-6)
+    assert loss.item() == pytest.approx(0, abs=1e-6)
     assert torch.autograd.grad(loss, real)[0].abs().max() < 1e-6
 
 
@@ -67,7 +67,12 @@ def test_large_logits_stay_finite(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("real", "fake", "rate"),
-    [([1.0, 2.0], [0.0, 1.0], 1.0), ([0.0, 0.0], [1.0, 2.0], 0.0), ([1.0, 1.0], [1.0, 1.0], 0.5), ([3.0, 1.0], [1.0, 1.0], 0.75)],
+    [
+        ([1.0, 2.0], [0.0, 1.0], 1.0),
+        ([0.0, 0.0], [1.0, 2.0], 0.0),
+        ([1.0, 1.0], [1.0, 1.0], 0.5),
+        ([3.0, 1.0], [1.0, 1.0], 0.75),
+    ],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_win_rate(real: list[float], fake: list[float], rate: float, dtype: torch.dtype) -> None:

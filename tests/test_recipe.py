@@ -27,7 +27,8 @@ def test_the_default_recipe_is_the_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "meant"), [("game.gama", "game.gamma"), ("gmae.gamma", "game.gamma"), ("optimizer.learning", "Known"), ("game", "Known")]
+    ("key", "meant"),
+    [("game.gama", "game.gamma"), ("gmae.gamma", "game.gamma"), ("optimizer.learning", "Known"), ("game", "Known")],
 )
 def test_an_unknown_key_names_the_nearest(key: str, meant: str) -> None:
     with pytest.raises(RecipeError, match="unknown recipe key") as error:
@@ -85,7 +86,16 @@ def test_out_of_range(key: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1e-3", 1e-3), ("2E4", 2e4), ("-1.5e+2", -150.0), ("3", 3), ("0.5", 0.5), ("auto", "auto"), ("[28, 40]", [28, 40]), ("true", True)],
+    [
+        ("1e-3", 1e-3),
+        ("2E4", 2e4),
+        ("-1.5e+2", -150.0),
+        ("3", 3),
+        ("0.5", 0.5),
+        ("auto", "auto"),
+        ("[28, 40]", [28, 40]),
+        ("true", True),
+    ],
 )
 def test_settings_are_read_as_people_write_them(text: str, value: object) -> None:
     (result,) = parse_settings([f"a.b={text}"]).values()

@@ -1,7 +1,7 @@
 """Where the schedules begin and end, and that they go one way in between."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gandem.game.schedules import cosine, ema_decay, geometric
@@ -39,6 +39,7 @@ def test_geometric_is_linear_from_or_to_zero() -> None:
 @given(st.integers(1, 512), st.integers(1, 10**9), st.floats(0.001, 1), st.integers(1, 5))
 def test_half_life(batch: int, images: int, fraction: float, steps: int) -> None:
     """After fraction * images more images a weight has halved, however they are cut into steps."""
+    assume(batch * steps < 100 * fraction * images)  # beyond, it is zero in double precision
     assert ema_decay(batch, images, fraction) ** (fraction * images / batch) == pytest.approx(0.5)
     assert ema_decay(batch, images, fraction) ** steps == pytest.approx(ema_decay(batch * steps, images, fraction))
 

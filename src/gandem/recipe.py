@@ -96,6 +96,7 @@ class OptimizerOptions(Section):
     """Learning rate at the end; cosine in between, after a warm-up."""
     warmup: int = Field(5000, ge=0)
     """Images over which the learning rate rises from zero."""
+    beta1: float = Field(0.5, ge=0, lt=1)
     beta2: float = Field(0.9, ge=0, lt=1)
     beta2_end: float = Field(0.99, ge=0, lt=1)
 

@@ -38,7 +38,7 @@ class RunRecorder:
         self._path = run.path / "events.jsonl"
         with storing(run.path):
             self._events = self._path.open("ab")
-            self._events.truncate(events_bytes)
+            self._events.truncate(min(events_bytes, self._path.stat().st_size))  # a copy may lack the log
             self._board = SummaryWriter(str(run.path / "tensorboard"), purge_step=step)
         columns = self._columns = min(run.spec.num_labels or ROWS, 2 * ROWS)
         self._labels = torch.arange(columns * ROWS) % columns if run.spec.num_labels else None

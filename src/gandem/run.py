@@ -1,15 +1,15 @@
 """The run: a folder that says everything about a training. Copied to another machine, it samples there.
 
-    RUN/
-      recipe.yaml      every choice, "auto" replaced by what was decided
-      data.json        the data report, the source and its fingerprint
-      codec/           how tensors become pictures
-      checkpoints/     the newest two: players, averages, optimisers, counters
-      events.jsonl     everything that happened, a JSON object a line
-      tensorboard/     the same curves for TensorBoard
-      samples/         grids by images shown, and training.gif
-      report.json      plan, budget, status, cost
-      README.md        model card
+RUN/
+  recipe.yaml      every choice, "auto" replaced by what was decided
+  data.json        the data report, the source and its fingerprint
+  codec/           how tensors become pictures
+  checkpoints/     the newest two: players, averages, optimisers, counters
+  events.jsonl     everything that happened, a JSON object a line
+  tensorboard/     the same curves for TensorBoard
+  samples/         grids by images shown, and training.gif
+  report.json      plan, budget, status, cost
+  README.md        model card
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Run:
         names = self.spec.labels
         if str(label) in names:
             return names.index(str(label))
-        if str(label).isdigit() and int(label) < len(names):
+        if str(label).isdecimal() and int(label) < len(names):
             return int(label)
         raise RecipeError(f"--where label={label}: no such class.{nearest(str(label), names)}")
 

@@ -66,7 +66,7 @@ def load(path: Path, only: set[str] | None = None) -> Checkpoint:
                 if hashlib.sha256(data).hexdigest() != digest:
                     raise RunError(f"{path / file} is damaged: its contents changed after it was written")
                 tensors[name] = safetensors.torch.load(data)
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunError(f"{path} is not a readable checkpoint: {error}") from error
     return Checkpoint(path, tensors, numbers)
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from gandem.domains.domain import Dataset
-from gandem.errors import Interrupted, TrainingError
+from gandem.errors import Interrupted, RecipeError, TrainingError
 from gandem.game.noise_game import NoiseGame, Turn
 from gandem.game.schedules import cosine, ema_decay
 from gandem.recipe import OptimizerOptions, TrainingOptions
@@ -59,6 +59,10 @@ class Trainer:
         optimizer: OptimizerOptions,
         training: TrainingOptions,
     ) -> None:
+        if training.batch % engine.processes:
+            raise RecipeError(
+                f"training.batch = {training.batch} cannot be shared by {engine.processes} processes; choose a multiple"
+            )
         self.game = game
         self.dataset = dataset
         self.engine = engine
@@ -69,12 +73,15 @@ class Trainer:
         self.seconds = 0.0
         self._warmup = optimizer.warmup
         self._lr = cosine(optimizer.lr, optimizer.lr_end)
+        self._beta1 = optimizer.beta1
         self._beta2 = cosine(optimizer.beta2, optimizer.beta2_end)
         for player in game.players.values():
             player.to(engine.device)
         self.averages = {name: copy.deepcopy(game.players[name]).eval() for name in game.averaged}
         self.optimizers = {
-            name: torch.optim.Adam(player.parameters(), lr=optimizer.lr, betas=(0.0, optimizer.beta2), fused=True)
+            name: torch.optim.Adam(
+                player.parameters(), lr=optimizer.lr, betas=(optimizer.beta1, optimizer.beta2), fused=True
+            )
             for name, player in game.players.items()
         }
 
@@ -119,13 +126,11 @@ class Trainer:
 
                 # Save.
                 if now - checkpointed >= self.options.checkpoint_seconds:
-                    self._assert_finite(losses)
-                    recorder.checkpoint(self)
+                    self._save(recorder, losses)
                     checkpointed = time.monotonic()
 
             # Leave a checkpoint behind, whatever the reason to stop.
-            self._assert_finite(losses)
-            recorder.checkpoint(self)
+            self._save(recorder, losses)
         if signals.received:
             raise Interrupted(signals.received, self.images)
 
@@ -181,6 +186,8 @@ class Trainer:
             average.load_state_dict(tensors[f"{name}_ema"])
         for name, optimizer in self.optimizers.items():
             for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
+                if f"{index}.step" not in tensors[f"optimizer_{name}"]:  # stopped before the first step
+                    continue
                 saved = {
                     key: tensors[f"optimizer_{name}"][f"{index}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq")
                 }
@@ -200,7 +207,7 @@ class Trainer:
         lr = self._lr(progress) * min(1.0, (self.images + self.options.batch) / max(self._warmup, 1))
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"], group["betas"] = lr, (0.0, self._beta2(progress))
+                group["lr"], group["betas"] = lr, (self._beta1, self._beta2(progress))
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -227,6 +234,15 @@ class Trainer:
             "gamma": self.game.gamma(progress),
             "ema_halflife": self.options.ema * self.images,
         }
+
+    def _save(self, recorder: Recorder, losses: dict[str, Tensor]) -> None:
+        """Save a checkpoint that training can continue from: finite losses may have had gradients that were not."""
+        norms = {
+            f"the size of the {name}'s weights": torch.nn.utils.get_total_norm([*player.parameters()]).detach()
+            for name, player in self.game.players.items()
+        }
+        self._assert_finite(losses | norms)
+        recorder.checkpoint(self)
 
     def _assert_finite(self, losses: dict[str, Tensor]) -> None:
         for name, value in losses.items():

@@ -22,6 +22,8 @@ IMAGES_PER_GFLOP = 900_000
 
 WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 MEASURE_SECONDS = 2.0
+MEASURE_SHARE = 0.02
+"""Longest single measurement, in seconds and as a part of a budget of time."""
 
 Build = Callable[[int], NoiseGame]
 """Returns a game with networks of a width, as build(width)."""
@@ -89,7 +91,7 @@ def make_plan(
         first = WIDTHS[2] if wanted == "auto" else int(wanted)
         speeds = {}
         for candidate in (precision,) if recipe.training.precision != "auto" else ("fp32", "bf16"):
-            speeds[candidate] = measure(build, first, candidate, dataset, recipe, device)
+            speeds[candidate] = measure(build, first, candidate, dataset, recipe, device, seconds)
             tell("measure", width=first, precision=candidate, images_per_second=speeds[candidate])
         precision = max(speeds, key=speeds.__getitem__)
         width, speed = first, speeds[precision]
@@ -98,7 +100,7 @@ def make_plan(
             gflops = speed * seconds * cost(build(first), dataset)
             width = choose_width(build, dataset, (gflops / IMAGES_PER_GFLOP) ** 0.5)
             if width != first:
-                speed = measure(build, width, precision, dataset, recipe, device)
+                speed = measure(build, width, precision, dataset, recipe, device, seconds)
                 tell("measure", width=width, precision=precision, images_per_second=speed)
         images = max(round(speed * max(seconds - (time.monotonic() - began), 0)), batch)
     game = build(width)
@@ -136,8 +138,10 @@ def choose_width(build: Build, dataset: Dataset, gflops: float) -> int:
     return chosen
 
 
-def measure(build: Build, width: int, precision: str, dataset: Dataset, recipe: Recipe, device: str) -> float:
-    """Play a few steps of a game that is thrown away; return images per second."""
+def measure(
+    build: Build, width: int, precision: str, dataset: Dataset, recipe: Recipe, device: str, seconds: float
+) -> float:
+    """Play a few steps of a game that is thrown away; return images per second. `seconds`: of the whole budget."""
     engine = Engine(device, precision)
     trainer = Trainer(
         build(width),
@@ -150,6 +154,7 @@ def measure(build: Build, width: int, precision: str, dataset: Dataset, recipe: 
     for _ in range(2):
         trainer.play_step(0.0)
     began, images = time.monotonic(), trainer.images
-    while engine.agree(time.monotonic() - began) < MEASURE_SECONDS:
+    allowed = min(MEASURE_SECONDS, MEASURE_SHARE * seconds)
+    while trainer.images == images or engine.agree(time.monotonic() - began) < allowed:
         trainer.play_step(0.0)
     return engine.agree((trainer.images - images) / (time.monotonic() - began))

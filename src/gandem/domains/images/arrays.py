@@ -20,6 +20,7 @@ IDX_NAME = re.compile(r"(?P<prefix>.*)images[-.]idx3-ubyte(?P<gz>\.gz)?$")
 
 _IMAGE_KEYS = ("images", "x", "train_images", "x_train", "X", "data", "arr_0")
 _LABEL_KEYS = ("labels", "y", "train_labels", "y_train", "label", "Y", "targets")
+_NAMES_KEY = "label_names"
 _BLOCK = 1024  # images converted at a time
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, zlib.error, zipfile.BadZipFile, NotImplementedError)
 
@@ -54,11 +55,25 @@ def npz_source(path: Path) -> Source:
         image_key, images = _images_of(archive, path)
         label_key = _matching(image_key, archive.files)
         labels = None if label_key is None else label_names(_load(archive, label_key, path), f"{path}['{label_key}']")
+        classes = _class_names(archive, labels, path)
+    if labels is not None and classes:
+        labels = [classes[int(label)] for label in labels]
     source = array_source("npz file", f"{path}['{image_key}']", images, labels)
-    others = [key for key in archive.files if key not in (image_key, label_key)]
+    source.classes = classes
+    others = [key for key in archive.files if key not in (image_key, label_key, _NAMES_KEY)]
     if others:
         source.notes.append(f"'{image_key}' is used; other arrays in the file are left alone: {', '.join(others[:8])}")
     return source
+
+
+def _class_names(archive: np.lib.npyio.NpzFile, labels: list[str] | None, path: Path) -> tuple[str, ...]:
+    """Return the texts in `label_names`, which name the whole numbers in the labels; () when there are none."""
+    if labels is None or _NAMES_KEY not in archive.files:
+        return ()
+    names = tuple(label_names(_load(archive, _NAMES_KEY, path), f"{path}['{_NAMES_KEY}']"))
+    if any(not label.isdigit() or int(label) >= len(names) for label in labels):
+        raise SourceError(f"{path}: some labels are no index into the {len(names)} label_names; write it again")
+    return names
 
 
 def idx_source(path: Path, others: list[str]) -> Source:

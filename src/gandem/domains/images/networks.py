@@ -116,7 +116,7 @@ class Discriminator(nn.Module):
         """Map images (n, channels, height, width) and labels (n,) to logits (n,)."""
         x = self.input(F.pad(images, self.padding) if any(self.padding) else images)
         for stage, widen in zip(reversed(self.stages), reversed(self.widen), strict=True):
-            x = stage(F.avg_pool2d(widen(x), 2))
+            x = stage(widen(F.avg_pool2d(x, 2)))
         features = activation(self.features(activation(x).flatten(1)))
         score = self.score(features).squeeze(1)
         return score if self.embedding is None else score + (features * self.embedding(label)).sum(1)

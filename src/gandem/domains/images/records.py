@@ -41,6 +41,7 @@ class Source:
     pixels: all records as one uint8 (n, H, W, C) array, for sources that are one.
     skipped: (name, reason) of everything that was passed over on the way.
     notes: sentences for the data report.
+    where: the path, for messages.
     close: called once when nothing is opened any more.
     """
 
@@ -52,6 +53,7 @@ class Source:
     pixels: np.ndarray | None = None
     skipped: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    where: str = ""
     close: Callable[[], None] = lambda: None
 
     def keep_labelled(self, labels: Sequence[str], reason: str) -> None:

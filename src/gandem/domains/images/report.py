@@ -16,7 +16,6 @@ _CHANNELS = {1: "grey", 2: "grey + alpha", 3: "RGB", 4: "RGBA"}
 
 
 def data_report(
-    path: str,
     source: Source,
     headers: list[Header],
     images: np.ndarray,
@@ -40,7 +39,7 @@ def data_report(
         )
     reasons = Counter(reason for _, reason in source.skipped)
     return {
-        "source": path,
+        "source": source.where,
         "kind": source.kind,
         "images": len(images),
         "classes": dict(zip(spec.labels, counts, strict=True)) if counts else {},

@@ -25,6 +25,9 @@ from gandem.domains.images.survey import Progress, choose_channels, choose_size,
 from gandem.recipe import DataOptions
 from gandem.spec import SampleSpec
 
+Record = bytes | np.ndarray | UnreadableError
+"""One record on its way: an encoded file, pixels, or the reason why there are none."""
+
 _CHUNK_RECORDS = 32
 _CHUNK_BYTES = 8 * 2**20
 _HASH_ROWS = 4096
@@ -81,10 +84,11 @@ def read_images(
     when there is no room for the pixels.
     """
     with closing(open_source(path)) as source:
-        return _read(str(path), source, options, cache, progress)
+        source.where = str(path)
+        return _read(source, options, cache, progress)
 
 
-def _read(path: str, source: Source, options: DataOptions, cache: Path | None, progress: Progress | None) -> ImageData:
+def _read(source: Source, options: DataOptions, cache: Path | None, progress: Progress | None) -> ImageData:
     found = survey(source, progress)
     size, size_rule = choose_size(found.headers, options.size)
     channels, channel_rule = choose_channels(source, found, options.channels)
@@ -96,7 +100,7 @@ def _read(path: str, source: Source, options: DataOptions, cache: Path | None, p
     spec = SampleSpec((channels, *size), classes)
     rules = {"size": size_rule, "channels": channel_rule, "fit": options.fit}
     headers = [found.headers[row] for row in rows]
-    report = data_report(path, source, headers, images, labels, spec, rules)
+    report = data_report(source, headers, images, labels, spec, rules)
     return ImageData(images, labels, spec, report, options.mirror)
 
 
@@ -128,28 +132,9 @@ def _decode_into(
     images: np.ndarray, source: Source, indices: list[int], fit: Fit, progress: Progress | None
 ) -> list[int]:
     """Decode records into the first rows of `images`, in order; return the positions in `indices` that went well."""
-    _, height, width, channels = images.shape
     if source.pixels is not None and source.pixels.shape[1:] == images.shape[1:]:
         images[:] = source.pixels
         return list(range(len(indices)))
-
-    def decode(data: bytes | np.ndarray | UnreadableError) -> np.ndarray | UnreadableError:
-        try:
-            if isinstance(data, UnreadableError):
-                return data
-            picture = (
-                readers.from_array(data)
-                if isinstance(data, np.ndarray)
-                else readers.decode(data, 2 * max(height, width))
-            )
-            with readers.readable():
-                return readers.fitted(picture, (height, width), fit, channels)
-        except UnreadableError as error:
-            return error
-
-    def decode_chunk(chunk: list[bytes | np.ndarray | UnreadableError]) -> list[np.ndarray | UnreadableError]:
-        return [decode(data) for data in chunk]
-
     rows: list[int] = []
     position = 0
     workers = min(8, max(2, os.cpu_count() or 2))
@@ -158,7 +143,7 @@ def _decode_into(
         chunks = _chunks(source, indices)
         while True:
             while len(waiting) < 2 * workers and (chunk := next(chunks, None)) is not None:
-                waiting.append(pool.submit(decode_chunk, chunk))
+                waiting.append(pool.submit(_decode_chunk, chunk, images.shape, fit))
             if not waiting:
                 return rows
             for pixels in waiting.popleft().result():
@@ -172,13 +157,32 @@ def _decode_into(
                 progress("reading", position, len(indices))
 
 
-def _chunks(source: Source, indices: list[int]) -> Iterator[list[bytes | np.ndarray | UnreadableError]]:
+def _decode_chunk(chunk: list[Record], shape: tuple[int, ...], fit: Fit) -> list[np.ndarray | UnreadableError]:
+    _, height, width, channels = shape
+    decoded: list[np.ndarray | UnreadableError] = []
+    for record in chunk:
+        try:
+            if isinstance(record, UnreadableError):
+                raise record
+            # A JPEG may come at a fraction of its size, but large enough for the scaling to smooth it.
+            if isinstance(record, bytes):
+                picture = readers.decode(record, 2 * max(height, width))
+            else:
+                picture = readers.from_array(record)
+            with readers.readable():
+                decoded.append(readers.fitted(picture, (height, width), fit, channels))
+        except UnreadableError as error:
+            decoded.append(error)
+    return decoded
+
+
+def _chunks(source: Source, indices: list[int]) -> Iterator[list[Record]]:
     """Read records in order, by this thread alone, in bundles of bounded size."""
-    chunk: list[bytes | np.ndarray | UnreadableError] = []
+    chunk: list[Record] = []
     size = 0
     for index in indices:
         try:
-            data: bytes | np.ndarray | UnreadableError = fetch(source, index)
+            data: Record = fetch(source, index)
         except UnreadableError as error:
             data = error
         chunk.append(data)

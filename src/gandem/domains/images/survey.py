@@ -54,7 +54,7 @@ def require_two(count: int, source: Source) -> None:
     found = "one image is not enough" if count else "no image can be read"
     reasons = Counter(reason for _, reason in source.skipped).most_common(2)
     why = "".join(f"; {number} skipped: {reason}" for reason, number in reasons)
-    raise SourceError(f"{found}: the {source.kind} must hold at least 2 usable images, better 1,000{why}")
+    raise SourceError(f"{source.where}: {found}; give at least 2 usable images, better 1,000{why}")
 
 
 def choose_size(headers: list[Header], size: int | tuple[int, int] | Literal["auto"]) -> tuple[tuple[int, int], str]:

@@ -1,0 +1,30 @@
+"""One process of test_parallel.py: writes the gradients of the first turns and the weights after three steps.
+
+python parallel_worker.py FILE, with RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT when there are several.
+"""
+
+import os
+import sys
+
+import torch
+from safetensors.torch import save_file
+
+from gandem.training.budget import Budget
+from helpers import first, shipped, tiny_trainer
+
+torch.set_num_threads(1)
+trainer = tiny_trainer(first(shipped(), 64), Budget(images=48))
+result = {"processes": torch.tensor(trainer.engine.processes)}
+for number, turn in enumerate(trainer.game.turns):
+    batch = trainer.batch(number)
+    result[f"rows/{turn.player}"] = torch.tensor(len(batch["real"]))
+    trainer.gradients(turn, batch, 0.0)
+    for name, parameter in trainer.game.players[turn.player].named_parameters():
+        result[f"gradient/{turn.player}/{name}"] = parameter.grad.clone().contiguous()
+for _ in range(3):
+    trainer.play_step(trainer.progress)
+for file, tensors in trainer.state()[0].items():
+    result |= {f"state/{file}/{name}": value.contiguous() for name, value in tensors.items()}
+save_file(result, sys.argv[1])
+trainer.engine.wait()
+os._exit(0)  # gloo sometimes aborts on its way out

@@ -1,0 +1,123 @@
+"""The losses of the game against one straightforward formula over the whole batch."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from gandem.domains.images.store import ImageData
+from gandem.game.augmentation import augment
+from gandem.game.losses import LOSSES
+from gandem.game.noise_game import NoiseGame
+from helpers import LATENT, tiny_game
+
+BATCH = 16
+
+
+def double(game: NoiseGame, data: ImageData) -> dict[str, Tensor]:
+    """Turn the game to double precision and return a batch in it."""
+    for player in game.players.values():
+        player.double()
+    batch = data.batch(torch.arange(BATCH)) | game.draw(BATCH, torch.Generator().manual_seed(0))
+    return {name: tensor if name == "label" else tensor.double() for name, tensor in batch.items()}
+
+
+def by_the_paper(game: NoiseGame, batch: dict[str, Tensor], strength: float) -> dict[str, Tensor]:
+    """Logits (n,) and |gradient|^2 (n,) of real and generated samples, one sample at a time."""
+    fake = game.generator(batch["latent"], batch["label"]).detach()
+    found: dict[str, list[Tensor]] = {"real": [], "fake": [], "r1": [], "r2": []}
+    for i in range(BATCH):
+        for logits, norms, samples in (("real", "r1", batch["real"]), ("fake", "r2", fake)):
+            sample = samples[i : i + 1].clone().requires_grad_()
+            seen = augment(sample, batch["augment"][i : i + 1], strength)
+            logit = game.discriminator(seen, batch["label"][i : i + 1])[0]
+            found[logits].append(logit.detach())
+            found[norms].append(torch.autograd.grad(logit, sample)[0].square().sum())
+    return {name: torch.stack(values) for name, values in found.items()}
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.7])
+def test_discriminator_loss(few: ImageData, strength: float) -> None:
+    """E softplus(D(G(z)) - D(x)) + gamma / 2 (R1 + R2)."""
+    game = tiny_game(few.spec, gamma=lambda p: 0.8 + p, penalty_fraction=1.0, augmentation=lambda p: strength)
+    batch = double(game, few)
+    loss, parts = game.discriminator_loss(batch, 0.5)
+    expected = by_the_paper(game, batch, strength)
+    r1, r2 = expected["r1"].mean(), expected["r2"].mean()
+    adversarial = softplus(expected["fake"] - expected["real"]).mean()
+    assert loss.item() == pytest.approx((adversarial + 1.3 / 2 * (r1 + r2)).item(), rel=1e-5)
+    assert parts["adversarial"].item() == pytest.approx(adversarial.item(), rel=1e-5)
+    assert [parts["r1"].item(), parts["r2"].item()] == pytest.approx([r1.item(), r2.item()], rel=1e-5)
+    assert parts["win_rate"].item() == (expected["real"] > expected["fake"]).double().mean().item()
+    assert not any(part.requires_grad for part in parts.values())
+
+
+@pytest.mark.parametrize(("fraction", "every"), [(0.5, 2), (0.25, 4), (0.125, 8)])
+def test_a_part_of_the_rows_is_penalised_and_all_are_scored(few: ImageData, fraction: float, every: int) -> None:
+    game = tiny_game(few.spec, penalty_fraction=fraction)
+    batch = double(game, few)
+    _, parts = game.discriminator_loss(batch, 0.0)
+    expected = by_the_paper(game, batch, 0.0)
+    for name in ("r1", "r2"):
+        assert parts[name].item() == pytest.approx(expected[name][::every].mean().item(), rel=1e-5)
+    assert parts["adversarial"].item() == pytest.approx(
+        softplus(expected["fake"] - expected["real"]).mean().item(), rel=1e-5
+    )
+
+
+def test_the_same_rows_with_and_without_splitting(few: ImageData) -> None:
+    """Scoring the penalised rows apart must not change the gradient of the adversarial part."""
+    gradients = []
+    for fraction in (1.0, 0.25):
+        game = tiny_game(few.spec, penalty_fraction=fraction, gamma=lambda p: 0.0)
+        loss, parts = game.discriminator_loss(double(game, few), 0.0)
+        assert parts["r1"] == 0
+        gradients.append(
+            torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(game.discriminator.parameters()))])
+        )
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_generator_loss(few: ImageData, name: str) -> None:
+    game = tiny_game(few.spec, loss=name, augmentation=lambda p: p)
+    batch = double(game, few)
+    loss, parts = game.generator_loss(batch, 0.7)
+    expected = by_the_paper(game, batch, 0.7)
+    assert loss.item() == pytest.approx(LOSSES[name].generator(expected["real"], expected["fake"]).item(), rel=1e-5)
+    assert parts["adversarial"].item() == loss.item()
+
+
+def test_each_turn_moves_its_own_player(few: ImageData) -> None:
+    """The discriminator's loss says nothing about the generator's weights."""
+    game = tiny_game(few.spec)
+    loss, _ = game.discriminator_loss(double(game, few), 0.0)
+    loss.backward()
+    assert all(parameter.grad is None for parameter in game.generator.parameters())
+    assert [turn.player for turn in game.turns] == ["discriminator", "generator"]
+
+
+def test_draws_are_the_seed_s(few: ImageData) -> None:
+    game = tiny_game(few.spec)
+    one, same, other = (game.draw(50, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4))
+    assert one["latent"].shape == (50, LATENT) and one["augment"].min() >= 0 and one["augment"].max() < 1
+    for name in one:
+        assert torch.equal(one[name], same[name]) and not torch.equal(one[name], other[name])
+
+
+class Toy(nn.Module):
+    """One matrix product, whose operations are easy to count."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs, bias=False)
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.linear(x).squeeze(1)
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.25])
+def test_flops(fraction: float) -> None:
+    game = NoiseGame(Toy(6, 10), Toy(10, 1), latent=6, penalty_fraction=fraction)
+    batch = {"real": torch.zeros(4, 10), **game.draw(4, torch.Generator())}
+    assert game.flops_per_sample(batch) == 4 * (2 * 6 * 10) + (9 + 6 * fraction) * (2 * 10)

@@ -1,0 +1,169 @@
+"""One step is a function of (state, seed, number): all else follows, and what goes wrong leaves a good checkpoint."""
+
+import copy
+import os
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from gandem.domains.images.store import ImageData
+from gandem.errors import Interrupted, RecipeError, TrainingError
+from gandem.recipe import OptimizerOptions, TrainingOptions
+from gandem.training import checkpoint
+from gandem.training.budget import Budget
+from gandem.training.engine import Engine
+from gandem.training.loop import Trainer
+from helpers import perturb, tiny_game, tiny_trainer
+
+TWELVE = Budget(images=12 * 16)
+
+
+class Notes:
+    """A recorder that remembers, and acts at the first preview, which comes after the first step."""
+
+    def __init__(self, act: Any = lambda: None) -> None:
+        self.act, self.events, self.saved, self.previews = act, [], [], 0
+
+    def event(self, name: str, **facts: Any) -> None:
+        self.events.append({"event": name, **facts})
+
+    def preview(self, generator: nn.Module, images: int) -> None:
+        self.previews += 1
+        if self.previews == 1:
+            self.act()
+
+    def checkpoint(self, trainer: Trainer) -> None:
+        self.saved.append(copy.deepcopy(trainer.state()))
+
+
+def play(trainer: Trainer, steps: int) -> Trainer:
+    for _ in range(steps):
+        trainer.play_step(trainer.progress)
+    return trainer
+
+
+def differences(one: Trainer, other: Trainer) -> list[str]:
+    (tensors, numbers), (others, other_numbers) = one.state(), other.state()
+    assert tensors.keys() == others.keys() and numbers == other_numbers
+    assert all(tensors[name].keys() == others[name].keys() for name in tensors)
+    return [
+        f"{name}/{key}"
+        for name in tensors
+        for key in tensors[name]
+        if not torch.equal(tensors[name][key], others[name][key])
+    ]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("before", [0, 1, 6])
+def test_resume_to_the_bit(few: ImageData, tmp_path: Path, precision: str, before: int) -> None:
+    whole = play(tiny_trainer(few, TWELVE, precision=precision), 8)
+    half = play(tiny_trainer(few, TWELVE, precision=precision), before)
+    saved = checkpoint.load(checkpoint.save(tmp_path, *half.state()))
+    resumed = tiny_trainer(few, TWELVE, precision=precision)
+    perturb(*resumed.game.players.values(), *resumed.averages.values())  # nothing but the checkpoint may count
+    resumed.load_state(saved.tensors, saved.numbers)
+    assert differences(play(resumed, 8 - before), whole) == []
+    names = {"generator", "discriminator", "generator_ema", "optimizer_generator", "optimizer_discriminator"}
+    assert whole.state()[0].keys() == names and all(whole.state()[0].values())
+
+
+def test_the_seed_decides(few: ImageData) -> None:
+    one, same, other = (play(tiny_trainer(few, TWELVE, seed), 2) for seed in (0, 0, 1))
+    assert differences(one, same) == []
+    assert any(name.startswith("generator/") for name in differences(one, other))
+    play(tiny_trainer(few, TWELVE, 2**63 - 1), 1)  # the largest that a recipe takes
+
+
+def test_players_take_turns_on_fresh_batches(few: ImageData) -> None:
+    trainer = tiny_trainer(few, TWELVE)
+    numbers, batch = [], trainer.batch
+    trainer.batch = lambda number: numbers.append(number) or batch(number)  # type: ignore[method-assign]
+    play(trainer, 3)
+    assert numbers == [0, 1, 2, 3, 4, 5] and (trainer.step, trainer.images) == (3, 48)
+
+
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_nan_is_never_saved(few: ImageData, player: str) -> None:
+    """Not even in the very step that brought it, whose losses were still finite."""
+    trainer = tiny_trainer(few, TWELVE, checkpoint_seconds=1e-9)
+    weight = next(trainer.game.players[player].parameters())
+    notes = Notes(lambda: weight.data.view(-1)[0].fill_(float("nan")))
+    with pytest.raises(TrainingError, match=r"not finite after \d+ images; the last checkpoint is good"):
+        trainer.fit(notes)
+    assert all(
+        value.isfinite().all() for tensors, _ in notes.saved for group in tensors.values() for value in group.values()
+    )
+
+
+def test_a_finite_training_ends_with_a_checkpoint(few: ImageData) -> None:
+    trainer, notes = tiny_trainer(few, TWELVE, checkpoint_seconds=1e9), Notes()
+    trainer.fit(notes)
+    assert [numbers["images"] for _, numbers in notes.saved] == [192] and notes.previews >= 1
+    assert trainer.progress == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_stops(few: ImageData, number: signal.Signals) -> None:
+    usual = signal.getsignal(number)
+    notes = Notes(lambda: os.kill(os.getpid(), number))
+    with pytest.raises(Interrupted) as stopped:
+        tiny_trainer(few, TWELVE).fit(notes)
+    assert (stopped.value.signal, stopped.value.images) == (number.name, 16)
+    assert [numbers["images"] for _, numbers in notes.saved] == [16]
+    assert signal.getsignal(number) is usual
+
+
+def test_the_average_is_its_formula(few: ImageData) -> None:
+    """After each step: d * average + (1 - d) * weights, d halving once in `ema` of the images shown so far."""
+    trainer = tiny_trainer(few, TWELVE, ema=0.8)
+    expected = [parameter.detach().clone() for parameter in trainer.game.generator.parameters()]
+    for step in range(1, 5):
+        play(trainer, 1)
+        decay = 0.5 ** (16 / (0.8 * 16 * step))
+        weights = trainer.game.generator.parameters()
+        expected = [
+            decay * mean + (1 - decay) * weight.detach() for mean, weight in zip(expected, weights, strict=True)
+        ]
+    for mean, parameter in zip(expected, trainer.averages["generator"].parameters(), strict=True):
+        torch.testing.assert_close(parameter.detach(), mean, rtol=1e-5, atol=1e-6)
+
+
+def test_the_learning_rate_warms_up_and_falls(few: ImageData) -> None:
+    trainer = Trainer(
+        tiny_game(few.spec),
+        few,
+        Engine("cpu"),
+        budget=Budget(images=1000),
+        optimizer=OptimizerOptions(lr=4e-4, lr_end=1e-4, warmup=64, beta2=0.9, beta2_end=0.99),
+        training=TrainingOptions(batch=16),
+    )
+    rates, group = [], trainer.optimizers["generator"].param_groups[0]
+    for progress in (0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 1.0):
+        trainer.play_step(progress)
+        rates.append(group["lr"])
+    assert rates == pytest.approx([1e-4, 2e-4, 3e-4, 4e-4, 4e-4, 2.5e-4, 1e-4])
+    assert group["betas"] == pytest.approx((0.0, 0.99))
+
+
+def test_a_budget_of_seconds(few: ImageData) -> None:
+    trainer = tiny_trainer(few, Budget(seconds=1.0))
+    trainer.fit(Notes())
+    assert 1.0 <= trainer.seconds < 3.0 and trainer.step > 1
+
+
+def test_a_batch_that_the_processes_cannot_share(few: ImageData) -> None:
+    with pytest.raises(RecipeError, match=r"training\.batch = 16.*3 processes"):
+        Trainer(
+            tiny_game(few.spec),
+            few,
+            SimpleNamespace(processes=3, device=torch.device("cpu")),
+            budget=TWELVE,
+            optimizer=OptimizerOptions(),
+            training=TrainingOptions(batch=16),
+        )
