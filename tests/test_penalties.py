@@ -38,7 +38,7 @@ def test_derivative_by_the_weights() -> None:
     (derivative,) = torch.autograd.grad(mean_penalty(weight), weight)
     step = 1e-2  # the penalty itself is rounded to single precision
     difference = (mean_penalty(weight + step) - mean_penalty(weight - step)) / (2 * step)
-    assert float(derivative) == pytest.approx(float(difference), rel=1e-3)
+    assert derivative.item() == pytest.approx(difference.item(), rel=1e-3)
 
 
 def test_every_sample_counts_for_itself() -> None:

@@ -214,8 +214,8 @@ def test_more_budget_continues(copied: Path) -> None:
     assert names[0] == "resumed" and names[-1] == "finished"
     assert all(after != before[name] for name, after in weights(copied).items())
     kept = (copied / "events.jsonl").read_text().splitlines()
-    assert all(isinstance(json.loads(line), dict) for line in kept)
-    assert log.decode().splitlines()[0] == kept[0] and kept[-1] != log.decode().splitlines()[-1]
+    assert kept[0] == log.decode().splitlines()[0]
+    assert [json.loads(line)["event"] for line in kept].count("finished") == 1  # what came after the checkpoint is cut
     with pytest.raises(RecipeError, match="measured in images"):
         gandem.resume(copied, budget="+1m")
 

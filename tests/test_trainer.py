@@ -140,7 +140,7 @@ def test_the_learning_rate_warms_up_and_falls(few: ImageData) -> None:
         few,
         Engine("cpu"),
         budget=Budget(images=1000),
-        optimizer=OptimizerOptions(lr=4e-4, lr_end=1e-4, warmup=64, beta2=0.9, beta2_end=0.99),
+        optimizer=OptimizerOptions(lr=4e-4, lr_end=1e-4, warmup=64, beta1=0.3, beta2=0.9, beta2_end=0.99),
         training=TrainingOptions(batch=16),
     )
     rates, group = [], trainer.optimizers["generator"].param_groups[0]
@@ -148,7 +148,7 @@ def test_the_learning_rate_warms_up_and_falls(few: ImageData) -> None:
         trainer.play_step(progress)
         rates.append(group["lr"])
     assert rates == pytest.approx([1e-4, 2e-4, 3e-4, 4e-4, 4e-4, 2.5e-4, 1e-4])
-    assert group["betas"] == pytest.approx((0.0, 0.99))
+    assert group["betas"] == pytest.approx((0.3, 0.99))
 
 
 def test_a_budget_of_seconds(few: ImageData) -> None:

@@ -71,9 +71,9 @@ class GameOptions(Section):
     """Who plays whom, and for what."""
 
     loss: str = "relativistic"
-    gamma: float = Field(0.5, ge=0)
+    gamma: float = Field(1.0, ge=0)
     """Weight of the R1 and R2 penalties at the start."""
-    gamma_end: float = Field(0.5, ge=0)
+    gamma_end: float = Field(1.0, ge=0)
     """The same at the end of the budget; geometric in between."""
     penalty_fraction: float = Field(0.25, gt=0, le=1)
     """Part of each batch on which the penalties are computed, every step."""
@@ -91,8 +91,8 @@ class GameOptions(Section):
 class OptimizerOptions(Section):
     """Adam for both players, on one schedule of the budget's progress."""
 
-    lr: float = Field(5e-4, gt=0)
-    lr_end: float = Field(5e-5, gt=0)
+    lr: float = Field(1e-3, gt=0)
+    lr_end: float = Field(1e-4, gt=0)
     """Learning rate at the end; cosine in between, after a warm-up."""
     warmup: int = Field(5000, ge=0)
     """Images over which the learning rate rises from zero."""
