@@ -14,7 +14,7 @@ import torch
 
 from gandem.domains import DOMAINS
 from gandem.domains.domain import Dataset, Domain
-from gandem.errors import GandemError, Interrupted, RecipeError, RunError, nearest
+from gandem.errors import GandemError, Interrupted, RecipeError, RunError, TrainingError, nearest
 from gandem.game.losses import LOSSES
 from gandem.game.noise_game import NoiseGame
 from gandem.game.schedules import geometric
@@ -225,6 +225,10 @@ def _play(
             recorder.report("interrupted", trainer)
             recorder.event("interrupted", signal=stopped.signal, images=stopped.images)
             raise Interrupted(stopped.signal, stopped.images, run.path) from None
+        except TrainingError as error:
+            recorder.report("failed", trainer)
+            recorder.event("failed", reason=str(error), images=trainer.images)
+            raise
         finally:
             recorder.close()
     engine.wait()

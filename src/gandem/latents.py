@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +11,8 @@ BATCH = 64
 
 def draw(count: int, size: int, seed: int, truncation: float = 1.0) -> Tensor:
     """Return (count, size) normal latents scaled by `truncation`; the first n are the same for every count."""
-    return torch.randn(count, size, generator=torch.Generator().manual_seed(seed)) * truncation
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(rng.standard_normal((count, size), dtype=np.float32)) * truncation
 
 
 def walk(keys: Tensor, frames: int) -> Tensor:

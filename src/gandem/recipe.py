@@ -76,9 +76,14 @@ class GameOptions(Section):
     gamma_end: float = Field(1.0, ge=0)
     """The same at the end of the budget; geometric in between."""
     penalty_fraction: float = Field(0.25, gt=0, le=1)
-    """Part of each batch on which the penalties are computed, every step."""
+    """Part of each batch on which the penalties are computed, every step: 1, 1/2, 1/3, ... (the nearest is taken)."""
     augment: float | Auto = "auto"
     """Strength of differentiable augmentation in [0, 1]; auto: 0 with 20,000 images or more, 1 with fewer."""
+
+    @field_validator("penalty_fraction")
+    @classmethod
+    def _every_kth_row(cls, fraction: float) -> float:
+        return 1 / round(1 / fraction)
 
     @field_validator("augment")
     @classmethod

@@ -142,6 +142,7 @@ def open_run(path: str | Path) -> Run:
 
 def create_run(path: Path, recipe: Recipe, codec: dict[str, Any], data: dict[str, Any], report: dict[str, Any]) -> Run:
     """Make the folder of a training that is about to start, all at once."""
+    path = path.absolute()
     aside = path.with_name(f".{path.name}.new")
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -172,7 +173,9 @@ def locked(path: Path) -> Iterator[None]:
     except ImportError:
         yield
         return
-    with storing(path), (path / ".lock").open("w") as file:
+    with storing(path):
+        file = (path / ".lock").open("w")
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -29,7 +29,9 @@ def augment(images: Tensor, draws: Tensor, strength: float) -> Tensor:
 
 
 def _colour(images: Tensor, draws: Tensor, chosen: Tensor) -> Tensor:
-    """Brightness +-0.5, saturation 0 to 2, contrast 0.5 to 1.5."""
+    """Brightness +-0.5, saturation 0 to 2, contrast 0.5 to 1.5; an alpha channel (the second or fourth) stays."""
+    if images.shape[1] in (2, 4):
+        return torch.cat([_colour(images[:, :-1], draws, chosen), images[:, -1:]], 1)
     brightness, saturation, contrast = (value.view(-1, 1, 1, 1).to(images.dtype) for value in draws.unbind(1))
     on = chosen.view(-1, 1, 1, 1)
     images = images + on * (brightness - 0.5)

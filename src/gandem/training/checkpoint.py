@@ -34,7 +34,7 @@ def save(folder: Path, tensors: dict[str, dict[str, Tensor]], numbers: dict[str,
     """Write a checkpoint into `folder` under the count of images, keep the newest two; raises StorageError."""
     final = folder / f"{numbers['images']:012d}"
     aside = folder / f".{final.name}.{os.getpid()}"
-    with storing(folder):
+    with storing(folder), _removed_on_failure(aside):
         for leftover in folder.glob(".*"):
             shutil.rmtree(leftover, ignore_errors=True)
         aside.mkdir(parents=True)
@@ -115,6 +115,16 @@ def sync(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+@contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    """Give the room back that a half-written folder takes: the disk may be full because of it."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 @contextmanager

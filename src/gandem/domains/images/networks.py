@@ -30,9 +30,9 @@ def stage_widths(spec: SampleSpec, width: int) -> list[int]:
     return [max(width >> stage, NARROWEST) for stage in range(halvings + 1)]
 
 
-def convolution(inputs: int, outputs: int, kernel: int = 3, gain: float = 1.0) -> nn.Conv2d:
-    """Return a size-preserving convolution with weights of variance gain^2 / fan-in and zero biases."""
-    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+def convolution(inputs: int, outputs: int, kernel: int = 3, gain: float = 1.0, stride: int = 1) -> nn.Conv2d:
+    """Return a convolution that divides the size by `stride`, with weights of variance gain^2 / fan-in, zero biases."""
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - 1) // 2)
     nn.init.normal_(layer.weight, 0, gain / math.sqrt(inputs * kernel * kernel))
     nn.init.constant_(cast(Tensor, layer.bias), 0)
     return layer
@@ -104,9 +104,10 @@ class Discriminator(nn.Module):
         scale = 2 ** (len(widths) - 1)
         rows, columns = math.ceil(height / scale), math.ceil(image_width / scale)
         self.padding = (0, columns * scale - image_width, 0, rows * scale - height)
-        self.input = convolution(channels, widths[-1])
+        # Straight to half size: full resolution with few channels would take time and add nothing that is not linear.
+        self.input = convolution(channels, widths[-2], kernel=4, stride=2)
         depth = blocks * (len(widths) - 1)
-        self.widen = nn.ModuleList(convolution(fine, coarse, kernel=1) for coarse, fine in pairwise(widths))
+        self.widen = nn.ModuleList(convolution(fine, coarse, kernel=1) for coarse, fine in pairwise(widths[:-1]))
         self.stages = nn.ModuleList(_stage(width, blocks, depth) for width in widths[:-1])
         features = widths[0]
         self.features = linear(widths[0] * rows * columns, features)
@@ -118,7 +119,8 @@ class Discriminator(nn.Module):
     def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
         """Map images (n, channels, height, width) and labels (n,) to logits (n,)."""
         x = self.input(F.pad(images, self.padding) if any(self.padding) else images)
-        for stage, widen in zip(reversed(self.stages), reversed(self.widen), strict=True):
+        x = self.stages[-1](x)
+        for stage, widen in zip(list(self.stages)[-2::-1], list(self.widen)[::-1], strict=True):
             x = stage(widen(F.avg_pool2d(x, 2)))
         features = activation(self.features(activation(x).flatten(1)))
         score = self.score(features).squeeze(1)
