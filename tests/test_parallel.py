@@ -65,7 +65,8 @@ def test_gradients(results: dict[str, dict[str, Tensor]], player: str) -> None:
 def test_weights_after_three_steps(results: dict[str, dict[str, Tensor]], file: str) -> None:
     alone = vector(results["alone"], f"state/{file}/")
     for process in ("first", "second"):
-        assert (vector(results[process], f"state/{file}/") - alone).norm() < 1e-5 * alone.norm()
+        # Adam divides by the size of the gradient, so weights whose gradient is rounding noise move by it.
+        assert (vector(results[process], f"state/{file}/") - alone).norm() < 1e-4 * alone.norm()
 
 
 def test_both_processes_hold_the_same_bits(results: dict[str, dict[str, Tensor]]) -> None:
