@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -181,19 +180,22 @@ def test_debugging_shows_where(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
 
 @pytest.mark.parametrize("options", [["--devices", "2"], ["--devices=2"]])
-def test_several_devices_become_torchrun(options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[list[str]] = []
+def test_several_devices_become_processes(options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[list[str], int]] = []
+    monkeypatch.setattr(cli, "launch", lambda arguments, processes: started.append((arguments, processes)) or 7)
+    assert cli.main(["train", "photos", *options, "--out", "run"]) == 7
+    assert started == [(["train", "photos", "--out", "run"], 2)]
 
-    def execv(_: str, arguments: list[str]) -> None:
-        started.append(arguments)
-        raise SystemExit(0)
 
-    monkeypatch.setattr(os, "execv", execv)
-    with pytest.raises(SystemExit):
-        cli.main(["train", "photos", *options, "--out", "run"])
-    assert " ".join(started[0][1:]) == (
-        "-m torch.distributed.run --standalone --nproc-per-node=2 -m gandem train photos --out run"
-    )
+def test_two_processes_train_one_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_source(tmp_path / "pictures.npz")
+    line = f"train {tmp_path}/pictures.npz --out {tmp_path}/run --budget 64 --set training.batch=16 --devices 2 --json"
+    assert cli.main(line.split()) == 0
+    summary = json.loads(capfd.readouterr().out)
+    assert summary["status"] == "finished" and summary["plan"]["processes"] == 2
+    assert cli.main(line.split()) == 2  # the run exists: one line, as from one process
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1 and "gandem resume" in said
 
 
 def test_only_the_first_process_speaks(
@@ -210,7 +212,7 @@ def test_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[s
     grid = tmp_path / "grid.png"
     grid.write_bytes(b"precious")
     assert_refused(["sample", "run", "--out", str(grid)], "--force", capsys)
-    assert_refused(["sample", "run", "--out", str(tmp_path)], "--force", capsys)
+    assert_refused(["sample", "run", "--out", str(tmp_path), "--force"], "holds something", capsys)
     assert_refused(["export", "run", "--out", str(grid)], "--force", capsys)
     assert grid.read_bytes() == b"precious"
 

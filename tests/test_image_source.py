@@ -357,6 +357,11 @@ def test_a_named_pipe_does_not_block(tmp_path):
     assert skipped(read(tmp_path / "set")) == {"pipe.png": "not a regular file"}
 
 
+def test_an_empty_text_is_no_source() -> None:
+    with pytest.raises(SourceError, match="empty"):
+        IMAGES.read("", DataOptions())
+
+
 def test_label_names_of_an_npz_name_the_classes(tmp_path: Path) -> None:
     names = np.array(["shirt", "bag", "never used"])
     images = np.random.default_rng(0).integers(0, 255, (6, 16, 16), dtype=np.uint8)

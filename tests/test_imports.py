@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "gandem"
 
 LAYERS = [
-    {"errors", "spec"},
+    {"errors", "spec", "launch"},
     {"recipe"},
     {"game", "latents"},
     {"domains", "training", "run", "recording", "uses"},

@@ -282,3 +282,38 @@ def test_a_plan_leaves_nothing_behind(npz: Path, tmp_path: Path) -> None:
     plan = gandem.plan_training(npz, tmp_path / "run", settings=SETTINGS, budget="1k", device="cpu")
     assert (plan["plan"]["images"], plan["plan"]["width"], plan["recipe"]["network"]["width"]) == (1000, 32, 32)
     assert plan["data"]["images"] == 256 and list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_newest_checkpoint_is_named_and_passed_over(copied: Path) -> None:
+    good = copied / "checkpoints" / f"{IMAGES:012d}"
+    newer = shutil.copytree(good, good.with_name("000000009999"))
+    (newer / "generator_ema.safetensors").write_bytes(b"half")
+    with pytest.warns(UserWarning, match="damaged"):
+        gandem.open_run(copied).sample(1)
+    events: list[dict] = []
+    gandem.resume(copied, budget="+16", device="cpu", watch=events.append)
+    resumed = next(event for event in events if event["event"] == "resumed")
+    assert resumed["images"] == IMAGES and "damaged" in resumed["damaged"][0]
+
+
+def test_moved_data_can_be_named(copied: Path, npz: Path, tmp_path: Path) -> None:
+    moved = shutil.copy(npz, tmp_path / "moved.npz")
+    report = json.loads((copied / "data.json").read_text())
+    (copied / "data.json").write_text(json.dumps(report | {"path": str(tmp_path / "gone.npz")}))
+    with pytest.raises(RunError, match="--source"):
+        gandem.resume(copied, budget="+16")
+    assert gandem.resume(copied, budget="+16", source=moved, device="cpu").report["images"] == IMAGES + 16
+
+
+def test_fewer_images_than_a_batch_make_a_smaller_batch(npz: Path, tmp_path: Path) -> None:
+    with np.load(npz) as arrays:
+        np.savez(tmp_path / "few.npz", images=arrays["images"][:7])
+    settings = {"network.width": 32}
+    run = gandem.train(tmp_path / "few.npz", tmp_path / "run", settings=settings, budget="12", device="cpu")
+    assert run.recipe.training.batch == 6 and run.report["images"] == 12
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_seeds_out_of_range_are_refused(finished: Run, seed: int) -> None:
+    with pytest.raises(RecipeError, match="seed"):
+        finished.sample(1, seed=seed)

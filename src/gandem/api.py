@@ -60,9 +60,17 @@ def train(
     return _play(open_run(path), prepared.dataset, prepared.budget, engine, watch, prepared.plan.measured_seconds)
 
 
-def resume(path: str | Path, *, budget: str | None = None, device: str = "auto", watch: Watch | None = None) -> Run:
+def resume(
+    path: str | Path,
+    *,
+    budget: str | None = None,
+    source: str | Path | None = None,
+    device: str = "auto",
+    watch: Watch | None = None,
+) -> Run:
     """Continue a run to the end of its budget, or give it more with budget="+10m" or "+50k".
 
+    source: where the data lie now, if they were moved.
     A finished run without more budget is returned as it is. The continued training is the uninterrupted one to the bit,
     on the same machine, when the budget counts images.
     """
@@ -71,15 +79,16 @@ def resume(path: str | Path, *, budget: str | None = None, device: str = "auto",
     allowed = Budget(**report["budget"])
     if report["status"] == "finished" and budget is None:
         if watch:
-            watch({"event": "finished_already", "images": report["images"], "path": str(run.path)})
+            more = "+50k" if allowed.images else "+10m"
+            watch({"event": "finished_already", "images": report["images"], "path": str(run.path), "more": more})
         return run
     if budget is not None:
         allowed = allowed.extended(budget)
-    source = run.data_report["path"]
+    source = run.data_report["path"] if source is None else source
     try:
         dataset = _read(run.domain, source, run.recipe, watch)
     except GandemError as error:
-        raise RunError(f"{run.path} cannot be resumed without its data: {error}") from error
+        raise RunError(f"{run.path} cannot be resumed without its data: {error}; moved? add --source") from error
     if dataset.fingerprint != run.data_report["fingerprint"]:
         raise RunError(f"{source} has changed since {run.path} was trained on it; put the old data back or train anew")
     return _play(run, dataset, allowed, Engine(device, run.recipe.training.precision), watch)
@@ -182,6 +191,8 @@ def _prepare(
     tell = _teller(watch)
     dataset = _read(domain, source, wanted, watch)
     tell("data", report=dataset.report, text=domain.lines(dataset.report))
+    if wanted.training.batch > len(dataset):
+        wanted = wanted.replace({"training.batch": len(dataset) // 2 * 2})
     plan = make_plan(lambda width: build_game(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell)
     tell("plan", **plan.to_dict(), text=plan.lines())
     augment = float(len(dataset) < MUCH_DATA) if wanted.game.augment == "auto" else wanted.game.augment
@@ -206,15 +217,16 @@ def _play(
     trainer = Trainer(game, dataset, engine, budget=budget, optimizer=options.optimizer, training=options.training)
     trainer.seconds = seconds_spent
     with locked(run.path) if engine.is_main else nullcontext():
-        events_bytes = 0
+        events_bytes, damaged = 0, tuple[str, ...]()
         if checkpoint.paths(run.checkpoints):
             saved = checkpoint.newest(run.checkpoints)
             trainer.load_state(saved.tensors, saved.numbers)
+            damaged = saved.damaged
             events_bytes = saved.numbers["events_bytes"]
         recorder = RunRecorder(run, watch, events_bytes, trainer.images) if engine.is_main else Silence()
         try:
             if trainer.images:
-                recorder.event("resumed", images=trainer.images, seconds=trainer.seconds)
+                recorder.event("resumed", images=trainer.images, seconds=trainer.seconds, damaged=damaged)
             recorder.report("training", trainer)
             trainer.fit(recorder)
             recorder.report("finished", trainer)

@@ -21,6 +21,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from gandem.console import Console, describe
 from gandem.errors import GandemError, Interrupted, RecipeError, RunError
+from gandem.launch import launch
 
 app = App(
     name="gandem",
@@ -124,6 +125,7 @@ def resume(
     /,
     *,
     budget: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    source: str | None = None,
     device: Device = "auto",
     devices: Devices = 1,
     json: Json = False,
@@ -134,6 +136,7 @@ def resume(
     Args:
         run: The run folder.
         budget: More of it for a finished run: +10m or +50k.
+        source: Where the data lie now, if they were moved.
         device: auto, cpu, cuda, cuda:1 or mps.
         devices: Processes to train with, one per GPU.
         json: Print nothing but one JSON object at the end.
@@ -144,7 +147,7 @@ def resume(
 
     console = Console(silent=json or quiet or not _is_main())
     with console:
-        result = gandem.resume(run, budget=budget, device=device, watch=console).summary()
+        result = gandem.resume(run, budget=budget, source=source, device=device, watch=console).summary()
     _report(result, json)
 
 
@@ -303,7 +306,7 @@ def _advice(error: BaseException) -> str | None:
     if isinstance(error, CycloptsError | GandemError):
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "the memory is full; try --set training.batch=32, a smaller --size or a smaller --set network.width"
+        return "the memory is full; try a smaller --count, --size, --set training.batch=32 or --set network.width=64"
     if not isinstance(error, OSError):
         return None
     place = error.filename or "the output"
@@ -342,13 +345,12 @@ def _spread(devices: int) -> None:
 
 
 def _relaunch(tokens: list[str], devices: int) -> int:
-    """Become torchrun, which runs the same command in `devices` processes."""
+    """Run the same command in `devices` processes that share each batch."""
     position = next(i for i, token in enumerate(tokens) if token.split("=")[0] == "--devices")
     width = 1 if "=" in tokens[position] else 2
     tokens = tokens[:position] + tokens[position + width :]
-    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *torchrun, "-m", "gandem", *tokens])
+    return launch(tokens, devices)
 
 
 def _settings(pairs: list[str] | None, size: str | None, fit: str | None, mirror: bool | None) -> dict[str, Any]:
@@ -381,7 +383,8 @@ def _where(text: str | None) -> dict[str, int | str] | None:
 
 
 def _must_be_free(out: Path, force: bool) -> None:
-    """Refuse to write over a file or into a folder that holds something, unless told to."""
-    taken = any(out.iterdir()) if out.is_dir() else out.exists()
-    if taken and not force:
+    """Refuse to write over a file unless told to, and into a folder that holds something: two lots would be mixed."""
+    if out.is_dir() and any(out.iterdir()):
+        raise RunError(f"{out} is a folder that holds something; choose another --out")
+    if out.exists() and not out.is_dir() and not force:
         raise RunError(f"{out} exists already; choose another --out or add --force")

@@ -73,7 +73,7 @@ class Console:
         self._say(*event["text"])
 
     def _on_resumed(self, event: Event) -> None:
-        self._say(f"resumed at {event['images']:,} images")
+        self._say(*event["damaged"], f"resumed at {event['images']:,} images")
 
     def _on_progress(self, event: Event) -> None:
         done = f"{event['images']:,} images, {event['images_per_second']:,.0f}/s"
@@ -103,7 +103,7 @@ class Console:
         path = event["path"]
         self._say(
             f"{path} is finished already, at {event['images']:,} images; "
-            f"give it more as in: gandem resume {path} --budget +10m"
+            f"give it more as in: gandem resume {path} --budget {event.get('more', '+10m')}"
         )
 
     def _redraw(self, line: str, picture: Callable[[], RenderableType]) -> None:

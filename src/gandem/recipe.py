@@ -73,7 +73,7 @@ class GameOptions(Section):
     loss: str = "relativistic"
     gamma: float = Field(1.0, ge=0)
     """Weight of the R1 and R2 penalties at the start."""
-    gamma_end: float = Field(1.0, ge=0)
+    gamma_end: float = Field(0.1, ge=0)
     """The same at the end of the budget; geometric in between."""
     penalty_fraction: float = Field(0.25, gt=0, le=1)
     """Part of each batch on which the penalties are computed, every step: 1, 1/2, 1/3, ... (the nearest is taken)."""

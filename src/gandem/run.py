@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,8 @@ class Run:
         """Return the averaged generator of the newest readable checkpoint, in fp32 and eval mode."""
         generator, _ = self.domain.networks(self.spec, self.recipe.network)
         saved = checkpoint.newest(self.checkpoints, only={"generator_ema"})
+        for problem in saved.damaged:
+            warnings.warn(f"{problem}; using {saved.path} instead", stacklevel=2)
         generator.load_state_dict(saved.tensors["generator_ema"])
         return generator.eval().requires_grad_(False)
 
@@ -83,6 +86,8 @@ class Run:
         """Return (decoded samples, labels (count,) int64 or None); as `sample`, for images uint8 (count, H, W, C)."""
         if count < 1:
             raise RecipeError(f"count = {count}: ask for at least one sample")
+        if not 0 <= seed < 2**63:
+            raise RecipeError(f"seed = {seed}: must lie between 0 and 2^63")
         if not 0 <= truncation <= 4:
             raise RecipeError(f"truncation = {truncation}: must lie between 0 and 4")
         labels = self.labels(count, where)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ class Checkpoint:
     path: Path
     tensors: dict[str, dict[str, Tensor]]
     numbers: dict[str, Any]
+    damaged: tuple[str, ...] = ()
+    """What is wrong with the newer checkpoints that could not be read."""
 
 
 def save(folder: Path, tensors: dict[str, dict[str, Tensor]], numbers: dict[str, Any]) -> Path:
@@ -73,10 +76,10 @@ def load(path: Path, only: set[str] | None = None) -> Checkpoint:
 
 def newest(folder: Path, only: set[str] | None = None) -> Checkpoint:
     """Read the newest checkpoint that is whole; raises RunError when there is none."""
-    problems = []
+    problems: list[str] = []
     for path in reversed(paths(folder)):
         try:
-            return load(path, only)
+            return replace(load(path, only), damaged=tuple(problems))
         except RunError as error:
             problems.append(str(error))
     raise RunError(f"no readable checkpoint in {folder}" + (f": {problems[0]}" if problems else "; train it first"))
@@ -133,6 +136,6 @@ def storing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another --out"
-        ) from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "free some space, then go on" if full else "choose another place with --out"
+        raise StorageError(f"cannot write {path}: {error.strerror or error}; {advice}") from error

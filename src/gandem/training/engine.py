@@ -27,7 +27,7 @@ class Engine:
     def __init__(self, device: str = "auto", precision: str = "fp32") -> None:
         _check(device)
         PartialState._reset_state()
-        self._state = PartialState(cpu=device == "cpu")
+        self._state = PartialState(cpu=device == "cpu" or (device == "auto" and not _has_accelerator()))
         self.device = self._state.device if device == "auto" or self.processes > 1 else torch.device(device)
         self.precision = precision
 
@@ -85,6 +85,10 @@ def best_precision(device: str) -> str:
         fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
         return "bf16" if fast else "fp32"
     return "fp32"
+
+
+def _has_accelerator() -> bool:
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
 def _check(device: str) -> None:

@@ -40,6 +40,8 @@ def export_onnx(run: Run, out: Path, check: int = 8) -> dict[str, Any]:
     for library in ("onnx", "onnxscript", "onnxruntime"):
         optional(library, "export")
     out = Path(out)
+    if out.suffix.lower() != ".onnx":
+        raise ExportError(f"--out {out}: give it a name that ends in .onnx")
     generator = run.generator().cpu()
     latent, labels = run.recipe.network.latent, run.spec.num_labels
     partial = out.with_name(f".{out.name}.partial")

@@ -84,6 +84,7 @@ def lines(report: dict[str, Any]) -> list[str]:
     )
     if skipped["count"]:
         reasons = "; ".join(f"{count} {reason}" for reason, count in list(skipped["reasons"].items())[:3])
+        reasons += "; and more" if len(skipped["reasons"]) > 3 else ""
         found.append(f"{skipped['count']:,} skipped: {reasons}")
     if doubles["exact"] or doubles["near"]:
         found.append(f"{doubles['exact']:,} exact and {doubles['near']:,} near duplicates in {doubles['looked_at']:,}")

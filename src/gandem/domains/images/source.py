@@ -17,6 +17,8 @@ _READS = "a folder of images, .zip, .tar, .tar.gz, .npz, MNIST IDX files or .par
 
 def open_source(path: str | Path) -> Source:
     """Open a source without decoding pixels; raises SourceError with what it is instead and what to do."""
+    if not str(path):
+        raise SourceError(f"the source is an empty text; give {_READS}")
     if "://" in str(path):
         raise SourceError(f"{path}: is an address; download it first and give the file or the folder")
     path = Path(path).expanduser()

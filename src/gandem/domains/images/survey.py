@@ -70,7 +70,7 @@ def choose_size(headers: list[Header], size: int | tuple[int, int] | Literal["au
     smaller = np.array([min(header.height, header.width) for header in headers])
     side = next((side for side in _SIZES if (smaller >= side).mean() >= 0.9), _SIZES[-1])
     if (smaller >= side).mean() < 0.9:
-        return (side, side), f"the smallest size in use; most images are smaller and are enlarged to {side}"
+        return (side, side), f"the smallest size in use; the smaller images are enlarged to {side}"
     return (side, side), f"the largest of {', '.join(map(str, _SIZES[::-1]))} that 90 % of the images can fill"
 
 
