@@ -52,7 +52,8 @@ def write_samples(
     if suffix == ".npz":
         write_atomic(out, _npz(images, labels))
     elif suffix == ".png":
-        write_atomic(out, _png(run.domain.preview(images)))
+        in_turn = labels is not None and not where and run.spec.num_labels <= 16  # then a column is a class
+        write_atomic(out, _png(run.domain.preview(images, run.spec.num_labels if in_turn else None)))
     else:
         _write_folder(run, out, images, labels)
     return {**facts, "count": count}
