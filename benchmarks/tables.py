@@ -116,9 +116,9 @@ def ratios(results: list[Result]) -> list[str]:
         if each:
             listed = ", ".join(f"{value:.2f}" for value in each)
             name = {"frechet_distance": "Fréchet", "kernel_distance": "Kernel"}[key]
-            lines.append(
-                f"{name} distance: **{statistics.mean(each):.2f} times lower** than the textbook DCGAN ({listed}).  "
-            )
+            mean = statistics.mean(each)
+            word = f"{mean:.2f} times lower" if mean > 1 else f"not lower (1 / {1 / mean:.2f})"
+            lines.append(f"{name} distance: **{word}** than the textbook DCGAN's (ratios by seed: {listed}).  ")
     return lines
 
 
