@@ -59,12 +59,12 @@ class Plan:
             if self.images_per_second is None
             else (f"{self.images_per_second:,.0f} images/s measured here")
         )
-        minutes = "" if self.seconds is None else f" in {self.seconds / 60:.3g} minutes"
+        time_given = "" if self.seconds is None else f" in {Budget(seconds=self.seconds)}"
         return [
             f"networks: width {self.width}, generator {self.parameters_generator / 1e6:.2f} M and discriminator "
             f"{self.parameters_discriminator / 1e6:.2f} M parameters, {self.gflops_per_image:.2f} GFLOP an image",
             f"machine: {self.device}, {self.precision}, {self.processes} process(es); {speed}",
-            f"budget: {self.images:,} images{minutes}, batch {self.batch}",
+            f"budget: {self.images:,} images{time_given}, batch {self.batch}",
         ]
 
 
