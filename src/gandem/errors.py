@@ -7,6 +7,7 @@ GandemError              one line that says what, where and what to do; the comm
 ├── StorageError         the disk is full, read-only or not ours to write
 ├── DependencyError      an optional library is missing; the message names the extra that brings it
 ├── ExportError          an exported generator does not agree with the live one
+├── JudgeError           two sets cannot be compared: too few rows, other features, or numbers that are not finite
 ├── TrainingError        the numbers left the finite range and training cannot go on
 └── Interrupted          a signal stopped the training; its checkpoint is written and the run can be resumed
 """
@@ -46,6 +47,10 @@ class DependencyError(GandemError):
 
 class ExportError(GandemError):
     """An exported generator does not agree with the live one."""
+
+
+class JudgeError(GandemError):
+    """Two sets cannot be compared: too few rows, other features, or numbers that are not finite."""
 
 
 class TrainingError(GandemError):
