@@ -22,7 +22,7 @@ SETTINGS = {
     "network.width": 32,
     "training.batch": 16,
     "training.precision": "fp32",
-    "optimizer.lr": 2e-3,
+    "optimizer.lr": 5e-4,
     "optimizer.warmup": 0,
 }
 IMAGES = 63 * 16

@@ -139,6 +139,7 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
         gamma=geometric(recipe.game.gamma, recipe.game.gamma_end),
         penalty_fraction=recipe.game.penalty_fraction,
         augmentation=lambda progress: strength,
+        discriminator_rate=recipe.game.discriminator_rate,
     )
 
 

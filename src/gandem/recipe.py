@@ -77,6 +77,8 @@ class GameOptions(Section):
     """The same at the end of the budget; geometric in between."""
     penalty_fraction: float = Field(0.25, gt=0, le=1)
     """Part of each batch on which the penalties are computed, every step: 1, 1/2, 1/3, ... (the nearest is taken)."""
+    discriminator_rate: float = Field(2.0, gt=0)
+    """How many times faster than the generator the discriminator learns (Heusel et al. 2017, two time scales)."""
     augment: float | Auto = "auto"
     """Strength of differentiable augmentation in [0, 1]; auto: 0 with 20,000 images or more, 1 with fewer."""
 

@@ -39,6 +39,7 @@ class NoiseGame:
     discriminator: module called as discriminator(samples, label) -> logits (n,); no layer may mix samples.
     gamma: weight of both penalties, by progress. penalty_fraction: part of the batch that they are computed on.
     augmentation: strength in [0, 1], by progress.
+    discriminator_rate: how many times faster than the generator the discriminator learns.
     """
 
     averaged = ("generator",)
@@ -54,6 +55,7 @@ class NoiseGame:
         gamma: Schedule = lambda progress: 0.5,
         penalty_fraction: float = 0.25,
         augmentation: Schedule = lambda progress: 0.0,
+        discriminator_rate: float = 1.0,
     ) -> None:
         self.generator = generator
         self.discriminator = discriminator
@@ -62,6 +64,7 @@ class NoiseGame:
         self.gamma = gamma
         self.penalty_fraction = penalty_fraction
         self.augmentation = augmentation
+        self.rates = {"generator": 1.0, "discriminator": discriminator_rate}
 
     @property
     def players(self) -> dict[str, nn.Module]:

@@ -205,9 +205,9 @@ class Trainer:
 
     def _set_schedules(self, progress: float) -> None:
         lr = self._lr(progress) * min(1.0, (self.images + self.options.batch) / max(self._warmup, 1))
-        for optimizer in self.optimizers.values():
+        for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"], group["betas"] = lr, (self._beta1, self._beta2(progress))
+                group["lr"], group["betas"] = lr * self.game.rates[name], (self._beta1, self._beta2(progress))
 
     @torch.no_grad()
     def _average(self) -> None:

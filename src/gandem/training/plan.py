@@ -17,7 +17,7 @@ from gandem.training.budget import Budget
 from gandem.training.engine import Engine, best_precision
 from gandem.training.loop import Trainer
 
-IMAGES_PER_GFLOP = 900_000
+IMAGES_PER_GFLOP = 4_500_000
 """Images that a training should see for each GFLOP that it spends on one; measured, see docs/experiments.md."""
 
 WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768)

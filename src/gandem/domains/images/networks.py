@@ -24,6 +24,10 @@ NARROWEST = 16
 """Channels of the narrowest stage; fewer would leave the processor's vector units half empty."""
 
 
+STYLE = 128
+"""Numbers in the style that latent and class turn into."""
+
+
 def stage_widths(spec: SampleSpec, width: int) -> list[int]:
     """Return the channels of each stage, from the coarsest (about 4 to 7 pixels a side) to full resolution."""
     halvings = max(int(math.log2(min(spec.shape[1:]) / 4)), 0)
@@ -64,8 +68,26 @@ class ResidualBlock(nn.Module):
         return x + self.last(activation(self.first(activation(x))))
 
 
+class StyledBlock(ResidualBlock):
+    """A residual block whose inner channels are scaled and shifted by a style (Perez et al. 2018, "FiLM").
+
+    So latent and class speak at every size, at next to no cost, and not only through the first layer.
+    """
+
+    def __init__(self, width: int, depth: int, style: int) -> None:
+        super().__init__(width, depth)
+        self.style = nn.Linear(style, 2 * width)
+        nn.init.zeros_(self.style.weight)
+        nn.init.zeros_(self.style.bias)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:  # type: ignore[override]
+        """Map (n, width, h, w) and styles (n, style) to the shape of x."""
+        scale, shift = self.style(style)[:, :, None, None].chunk(2, dim=1)
+        return x + self.last(activation(self.first(activation(x)) * (1 + scale) + shift))
+
+
 class Generator(nn.Module):
-    """Latent and class to image: linear to the coarsest stage, then per stage bilinear doubling and residual blocks."""
+    """Latent and class to image: linear to the coarsest stage, then per stage styled blocks and bilinear doubling."""
 
     def __init__(self, spec: SampleSpec, width: int, blocks: int, latent: int) -> None:
         super().__init__()
@@ -75,9 +97,13 @@ class Generator(nn.Module):
         self.base = (widths[0], math.ceil(self.height / scale), math.ceil(self.width / scale))
         self.latent = latent
         self.embedding = nn.Embedding(spec.num_labels, latent) if spec.num_labels else None
-        self.input = linear(latent * (2 if spec.num_labels else 1), math.prod(self.base))
+        inputs = latent * (2 if spec.num_labels else 1)
+        self.input = linear(inputs, math.prod(self.base))
+        self.style = linear(inputs, STYLE)
         depth = blocks * (len(widths) - 1)
-        self.stages = nn.ModuleList(_stage(width, blocks, depth) for width in widths[:-1])
+        self.stages = nn.ModuleList(
+            nn.ModuleList(StyledBlock(width, depth, STYLE) for _ in range(blocks)) for width in widths[:-1]
+        )
         self.narrow = nn.ModuleList(convolution(coarse, fine, kernel=1) for coarse, fine in pairwise(widths))
         self.output = convolution(widths[-1], channels)
 
@@ -88,9 +114,12 @@ class Generator(nn.Module):
         """
         if self.embedding is not None:
             latent = torch.cat([latent, self.embedding(label)], 1)
+        style = math.sqrt(2) * activation(self.style(latent))
         x = self.input(latent).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
         for stage, narrow in zip(self.stages, self.narrow, strict=True):
-            x = F.interpolate(narrow(stage(x)), scale_factor=2, mode="bilinear", align_corners=False)
+            for block in cast(nn.ModuleList, stage):
+                x = block(x, style)
+            x = F.interpolate(narrow(x), scale_factor=2, mode="bilinear", align_corners=False)
         return torch.tanh(self.output(activation(x)))[:, :, : self.height, : self.width]
 
 
@@ -108,7 +137,9 @@ class Discriminator(nn.Module):
         self.input = convolution(channels, widths[-2], kernel=4, stride=2)
         depth = blocks * (len(widths) - 1)
         self.widen = nn.ModuleList(convolution(fine, coarse, kernel=1) for coarse, fine in pairwise(widths[:-1]))
-        self.stages = nn.ModuleList(_stage(width, blocks, depth) for width in widths[:-1])
+        self.stages = nn.ModuleList(
+            nn.Sequential(*[ResidualBlock(width, depth) for _ in range(blocks)]) for width in widths[:-1]
+        )
         features = widths[0]
         self.features = linear(widths[0] * rows * columns, features)
         self.score = linear(features, 1)
@@ -125,10 +156,6 @@ class Discriminator(nn.Module):
         features = activation(self.features(activation(x).flatten(1)))
         score = self.score(features).squeeze(1)
         return score if self.embedding is None else score + (features * self.embedding(label)).sum(1)
-
-
-def _stage(width: int, blocks: int, depth: int) -> nn.Sequential:
-    return nn.Sequential(*[ResidualBlock(width, depth) for _ in range(blocks)])
 
 
 def build_residual(spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
