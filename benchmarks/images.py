@@ -102,11 +102,13 @@ def make_judge(task: Task, work: Path) -> Judge:
         print("training the judge's features on real images", flush=True)
         if task.labels is not None:
             labels = task.labels[task.feature_rows]
-            encoder = judge.fit_classifier(images, labels, task.classes, epochs=judge.FROM_ALL, seed=0, device=DEVICE)
+            encoder = judge.fit_classifier(
+                images, labels, task.classes, epochs=judge.FEATURE_EPOCHS, seed=0, device=DEVICE
+            )
         else:
             assert task.identities is not None
             people = task.identities[task.feature_rows]
-            encoder = judge.fit_contrastive(images, people, epochs=judge.CONTRASTIVE, seed=0, device=DEVICE)
+            encoder = judge.fit_contrastive(images, people, epochs=judge.CONTRASTIVE_EPOCHS, seed=0, device=DEVICE)
         judge.keep(path, encoder)
     return Judge.of(encoder, task.reference, DEVICE)
 
@@ -118,10 +120,10 @@ def figures_of(task: Task, arm: str, made: Generated, judging: Judge) -> dict[st
     if made.labels is None or task.labels is None or task.reference_labels is None:
         return figures
     test = (task.reference, task.reference_labels)
-    sample = judge.accuracy_figure(made.images, made.labels, *test, epochs=judge.FROM_SAMPLE, device=DEVICE)
+    sample = judge.accuracy_figure(made.images, made.labels, *test, DEVICE)
     figures["accuracy_trained_on_it"] = sample
     if arm == "real":
-        whole = judge.accuracy_figure(task.training, task.labels, *test, epochs=judge.FROM_ALL, device=DEVICE)
+        whole = judge.accuracy_figure(task.training, task.labels, *test, DEVICE)
         figures["accuracy_trained_on_all_real"] = whole
     return figures
 

@@ -25,8 +25,10 @@ from torch import Tensor, nn
 
 FEATURES = 128
 BATCH = 128
-FROM_ALL, FROM_SAMPLE, CONTRASTIVE = 4, 8, 20
-"""Epochs: a classifier on all of the real images, a classifier on 10,000 images, the contrastive features."""
+FEATURE_EPOCHS, CONTRASTIVE_EPOCHS = 4, 20
+"""Epochs of the judge's features: a classifier of real images, or contrastive learning where there are no classes."""
+CLASSIFIER_IMAGES = 240_000
+"""Images, repeated ones counted, that a classifier learns from, be it from 10,000 images or from all."""
 CLASSIFIERS = (1, 2, 3)
 """Seeds of the classifiers whose mean accuracy is the train-on-generated accuracy."""
 
@@ -130,9 +132,7 @@ def frechet_distance(left: Tensor, right: Tensor) -> float:
 
 def kernel_distance(left: Tensor, right: Tensor) -> float:
     """Return the unbiased squared maximum mean discrepancy with the kernel (x.y / d + 1)^3; it can be below zero."""
-    within = [_cubic(features, features) for features in (left, right)]
-    mean_within = sum(((k.sum() - k.trace()) / (len(k) * (len(k) - 1)) for k in within), torch.zeros(()))
-    return float(mean_within - 2 * _cubic(left, right).mean())
+    return float(sum(part.mean() for part in _kernel_parts(left, right)))
 
 
 def frechet_figure(left: Tensor, right: Tensor, resamples: int = 20) -> dict[str, Any]:
@@ -143,24 +143,15 @@ def frechet_figure(left: Tensor, right: Tensor, resamples: int = 20) -> dict[str
     return _figure(value, 1.96 * float(np.std(again, ddof=1)), n=len(left), n_reference=len(right))
 
 
-def kernel_figure(left: Tensor, right: Tensor, subsets: int = 100) -> dict[str, Any]:
-    """Mean kernel distance over 100 pairs of subsets of 1,000 (fewer with fewer images).
+def kernel_figure(left: Tensor, right: Tensor) -> dict[str, Any]:
+    """Kernel distance of all rows; the interval comes from the variance of a U-statistic (Hoeffding 1948).
 
-    The pairs come in rounds that cut each set into disjoint subsets. The pairs of a round are independent, so the error
-    of one round is the standard deviation over pairs / sqrt(pairs in a round); the interval is 1.96 of that.
+    To first order the distance is a sum of independent terms, one for each row, and every row counts twice: once in
+    either place of the kernel.
     """
-    size = min(1000, min(len(left), len(right)) // 4)
-    in_round = min(len(left), len(right)) // size
-    rng = np.random.default_rng(0)
-    values: list[float] = []
-    while len(values) < subsets:
-        rows = [torch.from_numpy(rng.permutation(len(features))) for features in (left, right)]
-        for start in range(0, in_round * size, size):
-            a, b = (order[start : start + size] for order in rows)
-            values.append(kernel_distance(left[a], right[b]))
-    spread = float(np.std(values, ddof=1))
-    figure = _figure(float(np.mean(values)), 1.96 * spread / math.sqrt(in_round), n=len(left), n_reference=len(right))
-    return figure | {"subsets": len(values), "subset_size": size, "subset_deviation": spread}
+    parts = _kernel_parts(left, right)
+    error = 2 * math.sqrt(sum(float(part.var()) / len(part) for part in parts))
+    return _figure(float(sum(part.mean() for part in parts)), 1.96 * error, n=len(left), n_reference=len(right))
 
 
 def wilson_figure(right: float, n: int) -> dict[str, Any]:
@@ -175,12 +166,11 @@ def accuracy_figure(
     labels: np.ndarray,
     test_images: np.ndarray,
     test_labels: np.ndarray,
-    *,
-    epochs: int,
     device: torch.device,
 ) -> dict[str, Any]:
     """Train classifiers on `images` only; return their mean accuracy on the test set, with its Wilson interval."""
     classes = int(test_labels.max()) + 1
+    epochs = max(round(CLASSIFIER_IMAGES / len(images)), 1)
     counts = []
     for seed in CLASSIFIERS:
         classifier = fit_classifier(images, labels, classes, epochs=epochs, seed=seed, device=device)
@@ -257,6 +247,18 @@ def _fit(encoder: Encoder, loss: Any, count: int, epochs: int, seed: int, device
 
 def _parts(images: np.ndarray, device: torch.device, size: int = 500) -> Iterator[Tensor]:
     return (to_tensor(images[start : start + size], device) for start in range(0, len(images), size))
+
+
+def _kernel_parts(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what every row of both sets adds: its mean kernel with its own set less that with the other set."""
+    return _kernel_part(left, right), _kernel_part(right, left)
+
+
+def _kernel_part(rows: Tensor, others: Tensor) -> Tensor:
+    own = torch.cat([_cubic(part, rows).sum(1) for part in rows.split(1000)])
+    itself = (rows.square().sum(1) / rows.shape[1] + 1) ** 3
+    cross = torch.cat([_cubic(part, others).mean(1) for part in rows.split(1000)])
+    return (own - itself) / (len(rows) - 1) - cross
 
 
 def _cubic(left: Tensor, right: Tensor) -> Tensor:

@@ -26,8 +26,7 @@ QUALITY = """
 Both generators learn for the same minutes from the same images in the same process, one after the other. Distances are
 taken between {count:,} generated images and real images that no generator and no feature has seen, in the features of
 a small CNN trained on real images ({fingerprint}); they compare rows of this table only. "real images" are real
-training images in the place of generated ones: the floor. Kernel distance: unbiased, cubic kernel, mean of {subsets}
-subsets of {subset_size:,}.
+training images in the place of generated ones: the floor. Kernel distance: unbiased, cubic kernel, all rows.
 """
 SPEED = """
 Medians of alternating repeats in one process. GFLOP/s: work done by gandem's step (4 G + (9 + 6 p) D forward passes per
@@ -96,8 +95,6 @@ def quality_section(task: str, results: list[Result]) -> list[str]:
     text = QUALITY.format(
         count=kernel["n"],
         fingerprint=", ".join(sorted({r["figures"]["features"] for r in results})),
-        subsets=kernel["subsets"],
-        subset_size=kernel["subset_size"],
     )
     whole = [f for r in order if (f := r["figures"].get("accuracy_trained_on_all_real"))]
     more = [f"Trained on all {f['trained_on']:,} real training images: {interval(f, 100, 1)} %." for f in whole]
@@ -178,7 +175,7 @@ def kill_section(result: Result) -> list[str]:
 def page(results: dict[str, Result]) -> str:
     """Return the whole page."""
     lines = ["# Benchmarks", "", "Made by `benchmarks/tables.py` from `benchmarks/results/*.json`; do not edit."]
-    lines += ["Intervals are 95 %: bootstrap or subsets for distances, Wilson for accuracies.", ""]
+    lines += ["Intervals are 95 %: bootstrap for Fréchet, U-statistic for kernel distances, Wilson for accuracies.", ""]
     for task in TASKS:
         if found := [result for result in results.values() if result["figures"].get("task") == task]:
             lines += quality_section(task, found)
