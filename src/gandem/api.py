@@ -18,6 +18,7 @@ from gandem.errors import GandemError, Interrupted, RecipeError, RunError, Train
 from gandem.game.losses import LOSSES
 from gandem.game.noise_game import NoiseGame
 from gandem.game.schedules import geometric
+from gandem.holdout import automatic_share
 from gandem.recipe import Recipe, load_recipe
 from gandem.recording import RunRecorder, Silence, Watch, free_path
 from gandem.run import Run, create_run, locked, must_be_new, open_run
@@ -57,7 +58,15 @@ def train(
     if engine.is_main:
         create_run(path, prepared.recipe, prepared.dataset.codec.to_dict(), prepared.data(source), prepared.report())
     engine.wait()
-    return _play(open_run(path), prepared.dataset, prepared.budget, engine, watch, prepared.plan.measured_seconds)
+    return _play(
+        open_run(path),
+        prepared.dataset,
+        prepared.held_out,
+        prepared.budget,
+        engine,
+        watch,
+        prepared.plan.measured_seconds,
+    )
 
 
 def resume(
@@ -91,7 +100,8 @@ def resume(
         raise RunError(f"{run.path} cannot be resumed without its data: {error}; moved? add --source") from error
     if dataset.fingerprint != run.data_report["fingerprint"]:
         raise RunError(f"{source} has changed since {run.path} was trained on it; put the old data back or train anew")
-    return _play(run, dataset, allowed, Engine(device, run.recipe.training.precision), watch)
+    training, held_out = dataset.split(float(run.recipe.data.held_out))
+    return _play(run, training, held_out, allowed, Engine(device, run.recipe.training.precision), watch)
 
 
 def plan_training(
@@ -146,8 +156,8 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
 class _Prepared:
     """A training that is about to start: data read, plan made, every "auto" decided."""
 
-    def __init__(self, dataset: Dataset, recipe: Recipe, plan: Plan, budget: Budget) -> None:
-        self.dataset, self.recipe, self.plan, self.budget = dataset, recipe, plan, budget
+    def __init__(self, dataset: Dataset, held_out: Dataset, recipe: Recipe, plan: Plan, budget: Budget) -> None:
+        self.dataset, self.held_out, self.recipe, self.plan, self.budget = dataset, held_out, recipe, plan, budget
 
     def data(self, source: str | Path) -> dict[str, Any]:
         """Return what data.json holds."""
@@ -168,6 +178,7 @@ class _Prepared:
             "budget": self.budget.to_dict(),
             "plan": self.plan.to_dict(),
             "dataset_size": len(self.dataset),
+            "held_out_size": self.held_out.count,
             "versions": {**packages, "python": platform.python_version()},
             "command": sys.argv,
         }
@@ -190,8 +201,12 @@ def _prepare(
     allowed = parse_budget(budget)
     domain = _domain()
     tell = _teller(watch)
-    dataset = _read(domain, source, wanted, watch)
-    tell("data", report=dataset.report, text=domain.lines(dataset.report))
+    whole = _read(domain, source, wanted, watch)
+    share = automatic_share(whole.count) if wanted.data.held_out == "auto" else float(wanted.data.held_out)
+    dataset, held_out = whole.split(share)
+    if not dataset.count:
+        raise RecipeError(f"data.held_out = {share:g} leaves nothing of {whole.count} images to train on")
+    tell("data", report=whole.report, text=[*domain.lines(whole.report), f"held out to judge by: {held_out.count:,}"])
     if wanted.training.batch > len(dataset):
         wanted = wanted.replace({"training.batch": len(dataset) // 2 * 2})
     plan = make_plan(lambda width: build_game(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell)
@@ -202,16 +217,23 @@ def _prepare(
             "data.size": tuple(dataset.spec.shape[1:]),
             "data.channels": dataset.spec.shape[0],
             "data.labels": "auto" if dataset.spec.num_labels else "none",
+            "data.held_out": share,
             "network.width": plan.width,
             "game.augment": augment,
             "training.precision": plan.precision,
         }
     )
-    return _Prepared(dataset, decided, plan, allowed)
+    return _Prepared(dataset, held_out, decided, plan, allowed)
 
 
 def _play(
-    run: Run, dataset: Dataset, budget: Budget, engine: Engine, watch: Watch | None, seconds_spent: float = 0.0
+    run: Run,
+    dataset: Dataset,
+    held_out: Dataset,
+    budget: Budget,
+    engine: Engine,
+    watch: Watch | None,
+    seconds_spent: float = 0.0,
 ) -> Run:
     game = build_game(run.domain, dataset, run.recipe, int(run.recipe.network.width))
     options = run.recipe

@@ -38,6 +38,15 @@ class DataOptions(Section):
     """auto: class folders, a labels column or a labels array make the training class-conditional."""
     mirror: bool = False
     """Show every image mirrored too; wrong for writing, digits and anything with a left and a right."""
+    held_out: float | Auto = "auto"
+    """Part of the data that is kept from the training to judge by; auto: 0.1, 5,000 samples at most, 0 below 200."""
+
+    @field_validator("held_out")
+    @classmethod
+    def _held_out_in_range(cls, share: float | str) -> float | str:
+        if share != "auto" and not 0 <= float(share) <= 0.5:
+            raise ValueError("must lie between 0 and 0.5")
+        return share
 
     @field_validator("size")
     @classmethod

@@ -46,6 +46,19 @@ class Dataset(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def count(self) -> int:
+        """How many different samples there are; `len` counts mirrored ones and the like too."""
+        ...
+
+    def samples(self, indices: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return samples in [0, count) as people use them (images: uint8 NHWC) and their labels int64 (n,) if any."""
+        ...
+
+    def split(self, share: float) -> tuple[Dataset, Dataset]:
+        """Return (for training, held out), about `share` in the second; equal samples stay together."""
+        ...
+
     def batch(self, indices: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return {"real": float32 (n, *spec.shape) in [-1, 1]} and, with labels, {"label": int64 (n,)}."""
         ...

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gandem import holdout
 from gandem.domains.images import readers
 from gandem.domains.images.codec import ImageCodec, to_unit
 from gandem.domains.images.memory import allocate, finish
@@ -36,8 +37,10 @@ _HASH_ROWS = 4096
 class ImageData:
     """Real images, ready to be drawn by index.
 
-    images: uint8 (n, H, W, C), in memory or mapped from a file. labels: int64 (n,) or None.
+    images: uint8 (m, H, W, C), in memory or mapped from a file. labels: int64 (m,) or None.
+    rows: which of them belong to this dataset, int64 (n,); all when None. `pick` and `split` share the memory.
     spec: shape (C, H, W) and the class names. mirror: indices n..2n-1 are the same images mirrored.
+    fingerprint: of images and labels; computed when None.
     """
 
     def __init__(
@@ -47,6 +50,9 @@ class ImageData:
         spec: SampleSpec,
         report: dict[str, Any] | None = None,
         mirror: bool = False,
+        *,
+        rows: torch.Tensor | None = None,
+        known_fingerprint: str | None = None,
     ) -> None:
         self.images = images
         self.labels = labels
@@ -54,24 +60,53 @@ class ImageData:
         self.codec = ImageCodec(spec)
         self.report = report or {}
         self.mirror = mirror
-        self.fingerprint = fingerprint(images, labels)
+        self.rows = torch.arange(len(images)) if rows is None else rows
+        self.fingerprint = known_fingerprint or fingerprint(images, labels)
         self._pixels = torch.from_numpy(images)
         self._labels = None if labels is None else torch.from_numpy(labels)
 
     def __len__(self) -> int:
-        return len(self.images) * (1 + self.mirror)
+        return self.count * (1 + self.mirror)
+
+    @property
+    def count(self) -> int:
+        """How many different images there are, mirrored ones not counted."""
+        return len(self.rows)
 
     def batch(self, indices: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return {"real": float32 (n, C, H, W) in [-1, 1], channels last} and, with classes, {"label": int64 (n,)}."""
-        rows = indices % len(self.images) if self.mirror else indices
+        rows = self.rows[indices % self.count]
         pixels = self._pixels.index_select(0, rows)
         if self.mirror:
-            turned = indices >= len(self.images)
+            turned = indices >= self.count
             pixels[turned] = pixels[turned].flip(2)
         samples = {"real": to_unit(pixels)}
         if self._labels is not None:
             samples["label"] = self._labels.index_select(0, rows)
         return samples
+
+    def samples(self, indices: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return images as people see them, uint8 (k, H, W, C), and their labels int64 (k,) if any."""
+        rows = self.rows[indices].numpy()
+        return self.images[rows], None if self.labels is None else self.labels[rows]
+
+    def pick(self, indices: torch.Tensor) -> ImageData:
+        """Return a dataset of some of the images."""
+        return ImageData(
+            self.images,
+            self.labels,
+            self.spec,
+            self.report,
+            self.mirror,
+            rows=self.rows[indices],
+            known_fingerprint=self.fingerprint,
+        )
+
+    def split(self, share: float) -> tuple[ImageData, ImageData]:
+        """Return (for training, held out), about `share` of the images in the second; copies stay together."""
+        images = (np.ascontiguousarray(self.images[row]).data for row in self.rows.tolist())
+        training, held_out = holdout.split(holdout.places(images), share)
+        return self.pick(training), self.pick(held_out)
 
 
 def read_images(
