@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,8 +18,11 @@ from gandem.training.budget import Budget
 from gandem.training.engine import Engine, best_precision
 from gandem.training.loop import Trainer
 
-IMAGES_PER_GFLOP = 4_500_000
-"""Images that a training should see for each GFLOP that it spends on one; measured, see docs/experiments.md."""
+VALUES_PER_GFLOP = 3.5e9
+"""Values (images times the numbers in each) that a training should see for each GFLOP that it spends on an image.
+
+An image with more to it needs wider networks and fewer repetitions; measured, see docs/experiments.md.
+"""
 
 WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 MEASURE_SECONDS = 2.0
@@ -82,9 +86,10 @@ def make_plan(
         raise RecipeError(f"training.batch = {batch}, but there are only {len(dataset)} images; choose a smaller batch")
     wanted = recipe.network.width
     precision = recipe.training.precision if recipe.training.precision != "auto" else best_precision(device)
+    per_gflop = VALUES_PER_GFLOP / math.prod(dataset.spec.shape)
     speed = None
     if budget.images:
-        width = choose_width(build, dataset, budget.images / IMAGES_PER_GFLOP) if wanted == "auto" else int(wanted)
+        width = choose_width(build, dataset, budget.images / per_gflop) if wanted == "auto" else int(wanted)
         images = budget.images
     else:
         seconds = budget.seconds or 0.0
@@ -98,7 +103,7 @@ def make_plan(
         if wanted == "auto":
             # images * GFLOP is what the machine can do; images / GFLOP is what the networks need.
             gflops = speed * seconds * cost(build(first), dataset)
-            width = choose_width(build, dataset, (gflops / IMAGES_PER_GFLOP) ** 0.5)
+            width = choose_width(build, dataset, (gflops / per_gflop) ** 0.5)
             if width != first:
                 speed = measure(build, width, precision, dataset, recipe, device, seconds)
                 tell("measure", width=width, precision=precision, images_per_second=speed)
