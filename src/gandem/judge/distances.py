@@ -9,6 +9,7 @@ and must be compared at equal counts only.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -36,10 +37,34 @@ def frechet_value(generated: Tensor, real: Tensor) -> float:
     With A = R'R and B = S'S the last trace is the sum of the singular values of R S'. No covariance is formed or
     inverted, so fewer rows than columns are as good as any, and equal sets are at 1e-12 and not at the root of it.
     """
+    most, agreement = _frechet_parts(generated, real)
+    return max(most - agreement, 0.0)
+
+
+def frechet_share(generated: Tensor, real: Tensor) -> Figure:
+    """Frechet distance as a share of the most it could be with these means and spreads, in [0, 1]; by halves.
+
+    That most is |mean difference|^2 + tr A + tr B, reached where no direction of one set agrees with one of the other,
+    as with one image repeated. So the number is free of the features' scale, and bounded for a hopeless generator.
+    """
+    generated, real = comparable(4, generated=generated, real=real)
+    n, m = len(generated), len(real)
+    error = error_by_halves(lambda i, j: frechet_share_value(generated[i], real[j]), n, m)
+    figure = Figure.around(frechet_share_value(generated, real), error, n, m, floor=0.0)
+    return replace(figure, high=min(figure.high, 1.0))
+
+
+def frechet_share_value(generated: Tensor, real: Tensor) -> float:
+    """Return the value of `frechet_share`; 0 for two sets of one and the same row."""
+    most, agreement = _frechet_parts(generated, real)
+    return max(1 - agreement / most, 0.0) if most > 0 else 0.0
+
+
+def _frechet_parts(generated: Tensor, real: Tensor) -> tuple[float, float]:
+    """|mean difference|^2 + tr A + tr B, and 2 tr (A B)^1/2."""
     shift, roots = generated.mean(0) - real.mean(0), (_root(generated), _root(real))
-    cross = torch.linalg.svdvals(roots[0] @ roots[1].T).sum()
-    distance = shift.square().sum() + sum(root.square().sum() for root in roots) - 2 * cross
-    return max(float(distance), 0.0)
+    agreement = 2 * torch.linalg.svdvals(roots[0] @ roots[1].T).sum()
+    return float(shift.square().sum() + sum(root.square().sum() for root in roots)), float(agreement)
 
 
 def _root(rows: Tensor) -> Tensor:

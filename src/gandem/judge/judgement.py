@@ -1,0 +1,155 @@
+"""A judgement: all numbers of the judge for generated samples, and the same numbers for rows that say what they mean.
+
+"real" rows, other real samples put in the place of generated ones, are the best that any generator can hope for at
+this count; floors, such as noise or one image repeated, must lose. A number that a floor wins is no proof of quality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, is_dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gandem.judge.coverage import coverage, density, precision, recall
+from gandem.judge.distances import frechet_distance, frechet_share, kernel_distance, mind
+from gandem.judge.diversity import Balance, Support, cell_balance, rank_ratio, spread_ratio, support
+from gandem.judge.figure import Figure, comparable
+from gandem.judge.memorisation import AROUND, Memorisation, Pairs, Shares
+from gandem.judge.two_sample import two_sample
+
+FEWEST = 100
+"""Rows of each kind without which nothing is computed."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of two sets, called as measure(generated, real), and the value that it has for equal distributions."""
+
+    measure: Callable[[Tensor, Tensor], Figure]
+    best: float
+
+    def miss(self, figure: Figure) -> float:
+        """Return how far a figure is from the best."""
+        return abs(figure.value - self.best)
+
+
+METRICS: dict[str, Metric] = {
+    "frechet_distance": Metric(frechet_distance, 0.0),
+    "frechet_share": Metric(frechet_share, 0.0),
+    "kernel_distance": Metric(kernel_distance, 0.0),
+    "mind": Metric(mind, 0.0),
+    "precision": Metric(precision, 1.0),
+    "recall": Metric(recall, 1.0),
+    "density": Metric(density, 1.0),
+    "coverage": Metric(coverage, 1.0),
+    "two_sample": Metric(two_sample, 0.5),
+    "spread_ratio": Metric(spread_ratio, 1.0),
+    "rank_ratio": Metric(rank_ratio, 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Copying:
+    """What `Memorisation` says of generated rows, and the closest pairs as rows of generated and training samples."""
+
+    neighbour_ratio: Figure
+    data_copying: Figure
+    authenticity: Shares
+    copied_share: Shares
+    pairs: Pairs
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The figures of every row by metric, and what is asked of the generated rows alone.
+
+    rows: {"generated": {metric: figure}, "real": ..., floor: ...}, all against the same held-out real rows.
+    copying: None when the training rows are not known.
+    """
+
+    rows: dict[str, dict[str, Figure]]
+    support: Support
+    cells: Balance
+    copying: Copying | None
+
+    @property
+    def generated(self) -> dict[str, Figure]:
+        """Figures of the generated rows."""
+        return self.rows["generated"]
+
+    @property
+    def real(self) -> dict[str, Figure]:
+        """The same figures of real rows."""
+        return self.rows["real"]
+
+    def won_by(self, metric: str) -> list[str]:
+        """Return the floors that a metric takes for at least as good as real rows: alone it proves nothing here."""
+        of = METRICS[metric]
+        floors = [name for name in self.rows if name not in ("generated", "real")]
+        return [name for name in floors if of.miss(self.rows[name][metric]) <= of.miss(self.real[metric])]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "rows": {name: {key: figure.to_dict() for key, figure in row.items()} for name, row in self.rows.items()},
+            "won_by": {metric: self.won_by(metric) for metric in METRICS},
+            "support": _plain(self.support),
+            "cells": _plain(self.cells),
+            "copying": None if self.copying is None else _plain(self.copying),
+        }
+
+
+def judge(
+    generated: Tensor,
+    held_out: Tensor,
+    *,
+    real: Tensor,
+    floors: Mapping[str, Tensor],
+    training: Tensor | None = None,
+    seed: int = 0,
+) -> Judgement:
+    """Compare features (n, d) of generated samples with those of held-out real ones.
+
+    real: other real rows, the ceiling. floors: rows by name that must lose. training: all rows that were trained on.
+    Every row of figures rests on the same count, that of the smallest set, since most numbers depend on it.
+    Raises JudgeError for fewer than 100 rows, other widths, or numbers that are not finite.
+    """
+    comparable(FEWEST, **{"generated": generated, "held-out": held_out, "real": real}, **floors)
+    count = min(len(rows) for rows in (generated, real, *floors.values()))
+    sets = {"generated": generated, "real": real, **floors}
+    rows = {name: _some(features.double(), count, seed) for name, features in sets.items()}
+    against = held_out.double()
+    return Judgement(
+        {name: {key: of.measure(these, against) for key, of in METRICS.items()} for name, these in rows.items()},
+        support(rows["generated"], against),
+        cell_balance(rows["generated"], against),
+        None if training is None or len(training) <= AROUND else _copying(generated, training, held_out),
+    )
+
+
+def _copying(generated: Tensor, training: Tensor, held_out: Tensor) -> Copying:
+    found = Memorisation.of(generated, training, held_out)
+    return Copying(
+        found.neighbour_ratio(), found.data_copying(), found.authenticity(), found.copied_share(), found.closest_pairs()
+    )
+
+
+def _some(rows: Tensor, count: int, seed: int) -> Tensor:
+    """Return `count` of the rows, drawn without putting back; all as they are when there are no more."""
+    if len(rows) == count:
+        return rows
+    return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:count]]
+
+
+def _plain(value: Any) -> Any:
+    """Turn figures, tensors and dataclasses of them into JSON types."""
+    if isinstance(value, Figure):
+        return value.to_dict()
+    if isinstance(value, Tensor):
+        return value.tolist()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    return value

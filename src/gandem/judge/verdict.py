@@ -1,0 +1,149 @@
+"""The verdict: one word for a judgement, the numbers that decided it, and what to do next. All rules are in RULES."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gandem.judge.figure import Figure
+from gandem.judge.judgement import FEWEST, Judgement
+
+Numbers = dict[str, Figure]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A verdict, when it holds, the numbers that show it, and what to do."""
+
+    verdict: str
+    holds: Callable[[Numbers], bool]
+    because: tuple[str, ...]
+    advice: str
+
+
+RULES = (
+    Rule(
+        "collapsed",
+        lambda of: of["different samples"].high < 100,
+        ("different samples", "spread"),
+        "Throw this generator away: it makes a few samples over and over. Train again with a higher penalty "
+        "(--set game.gamma=10) or a lower rate (--set optimizer.lr=5e-4).",
+    ),
+    Rule(
+        "copies its data",
+        lambda of: "copied share" in of and of["copied share"].low > 2 * of["copied share of held-out data"].value,
+        ("copied share", "copied share of held-out data"),
+        "Do not share these samples: too many are training data. Train on more data, for a shorter time, or with "
+        "stronger augmentation (--set game.augment=1).",
+    ),
+    Rule(
+        "lost variety",
+        lambda of: of["density"].value >= 0.7 and (of["coverage"].value < 0.6 or of["missing cells"].low > 0.1),
+        ("coverage", "missing cells", "density"),
+        "What it makes looks right, but whole kinds of the data are missing. Train again with a higher penalty "
+        "(--set game.gamma=10), or for longer.",
+    ),
+    Rule(
+        "diverged",
+        lambda of: of["Frechet share"].low > 0.7,
+        ("Frechet share", "coverage"),
+        "The samples have next to nothing in common with the data. Train again with a lower rate "
+        "(--set optimizer.lr=5e-4); if this was a short first try, give it more time.",
+    ),
+    Rule(
+        "excellent",
+        lambda of: of["two-sample AUC"].high <= 0.6 and of["coverage"].value >= 0.9,
+        ("two-sample AUC", "coverage"),
+        "Use it. Training further would hardly show.",
+    ),
+    Rule(
+        "usable",
+        lambda of: of["Frechet share"].high <= 0.05 and of["coverage"].value >= 0.6,
+        ("Frechet share", "coverage", "two-sample AUC"),
+        "Use it where a trained eye may tell it from the data; more time would still help (gandem resume).",
+    ),
+    Rule(
+        "still improving",
+        lambda of: "improvement" in of and of["improvement"].low > 0,
+        ("improvement", "Frechet share"),
+        "It was getting better when it stopped: continue with gandem resume RUN --budget +10m.",
+    ),
+    Rule(
+        "too little training",
+        lambda of: True,
+        ("Frechet share", "coverage"),
+        "Give it more time (gandem resume RUN --budget +10m), or a larger network if time does not help.",
+    ),
+)
+"""Tried from the top; the first that holds decides. "cannot tell" stands before them all: see `Verdict.cannot_tell`."""
+
+ORDER = (
+    "excellent",
+    "usable",
+    "still improving",
+    "too little training",
+    "lost variety",
+    "copies its data",
+    "collapsed",
+    "diverged",
+)
+"""From the best to the worst."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of ORDER or "cannot tell"; the numbers that decided it, by name; and what to do next."""
+
+    verdict: str
+    because: Numbers
+    advice: str
+
+    @classmethod
+    def of(cls, judgement: Judgement, improvement: Figure | None = None) -> Verdict:
+        """Apply the rules. improvement: how much the quality rose over the last evaluations, where that is known."""
+        numbers = evidence(judgement)
+        if improvement is not None:
+            numbers["improvement"] = improvement
+        rule = next(rule for rule in RULES if rule.holds(numbers))
+        return cls(rule.verdict, {name: numbers[name] for name in rule.because}, rule.advice)
+
+    @classmethod
+    def cannot_tell(cls, generated: int, held_out: int) -> Verdict:
+        """The verdict for fewer generated or held-out samples than can be judged by."""
+        counts = {"generated samples": generated, "held-out real samples": held_out}
+        return cls(
+            "cannot tell",
+            {name: Figure(count, count, count, count) for name, count in counts.items()},
+            f"At least {FEWEST} of each are needed. Bring more data, or hold more of it out (--set data.held_out=0.3).",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        because = {name: figure.to_dict() for name, figure in self.because.items()}
+        return {"verdict": self.verdict, "because": because, "advice": self.advice}
+
+
+def evidence(judgement: Judgement) -> Numbers:
+    """Return what the rules look at. Coverage and density are shares of what real rows reach at the same count."""
+    generated, real, cells = judgement.generated, judgement.real, judgement.cells
+    missing = Figure.of_share(max(cells.missing - cells.missing_by_chance, 0.0), cells.cells)
+    numbers = {
+        "Frechet share": generated["frechet_share"],
+        "two-sample AUC": generated["two_sample"],
+        "spread": generated["spread_ratio"],
+        "coverage": _over(generated["coverage"], real["coverage"].value),
+        "density": _over(generated["density"], real["density"].value),
+        "missing cells": missing,
+        "different samples": judgement.support.generated,
+    }
+    if judgement.copying is not None:
+        numbers["copied share"] = judgement.copying.copied_share.generated
+        numbers["copied share of held-out data"] = judgement.copying.copied_share.held_out
+    return numbers
+
+
+def _over(figure: Figure, whole: float) -> Figure:
+    """Divide a figure by a number above zero."""
+    whole = max(whole, 1e-9)
+    return Figure(figure.value / whole, figure.low / whole, figure.high / whole, figure.n, figure.n_reference)

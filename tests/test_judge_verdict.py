@@ -1,0 +1,93 @@
+"""The verdict on feature sets whose fault is known, and that no floor can win it."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from feature_sets import normal
+from gandem.errors import JudgeError
+from gandem.judge.distances import frechet_share, frechet_share_value, frechet_value
+from gandem.judge.figure import Figure
+from gandem.judge.judgement import METRICS, Judgement, judge
+from gandem.judge.verdict import ORDER, RULES, Verdict
+
+D, MODES = 8, 10
+CENTRES = normal(99, MODES, D, scale=4.0)
+
+
+def mixture(seed: int, n: int, modes: int = MODES) -> Tensor:
+    """Rows around the first of ten centres, as many around each."""
+    return CENTRES[torch.arange(n) % modes] + normal(seed, n, D)
+
+
+TRAINING, HELD_OUT, REAL = mixture(1, 3000), mixture(2, 600), mixture(3, 600)
+FLOORS = {"one repeated": REAL[:1].expand(600, D), "noise": normal(4, 600, D, scale=40.0)}
+MADE: dict[str, Callable[[], Tensor]] = {
+    "excellent": lambda: mixture(5, 600),
+    "usable": lambda: mixture(5, 600) + normal(6, 600, D, shift=0.6, scale=0.7),
+    "too little training": lambda: mixture(5, 600) * 0.5 + normal(6, 600, D, scale=2.0),
+    "lost variety": lambda: mixture(5, 600, modes=4),
+    "copies its data": lambda: torch.cat([TRAINING[:90], mixture(5, 510)]),
+    "collapsed": lambda: mixture(5, 12)[torch.arange(600) % 12] + normal(6, 600, D, scale=0.001),
+    "diverged": lambda: normal(7, 600, D, scale=60.0),
+}
+
+
+def judged(generated: Tensor, **floors: Tensor) -> Judgement:
+    return judge(generated, HELD_OUT, real=REAL, floors=floors, training=TRAINING)
+
+
+@pytest.mark.parametrize("verdict", MADE)
+def test_every_fault_gets_its_verdict(verdict: str) -> None:
+    found = Verdict.of(judged(MADE[verdict]()))
+    assert found.verdict == verdict, found.because
+    assert found.because and found.advice
+
+
+def test_a_generator_that_was_getting_better_is_told_to_go_on() -> None:
+    poor = judged(MADE["too little training"]())
+    assert Verdict.of(poor, Figure(0.2, 0.1, 0.3, 600)).verdict == "still improving"
+    assert Verdict.of(poor, Figure(0.1, -0.1, 0.3, 600)).verdict == "too little training"
+
+
+def test_every_verdict_has_its_place_in_the_order() -> None:
+    assert sorted(rule.verdict for rule in RULES) == sorted(ORDER) and set(MADE) < set(ORDER)
+    assert Verdict.cannot_tell(40, 7).to_dict()["because"]["held-out real samples"]["value"] == 7
+
+
+def test_floors_win_what_a_trivial_generator_can_win_and_no_distance() -> None:
+    judgement = judged(MADE["excellent"](), **FLOORS)
+    assert "one repeated" in judgement.won_by("precision")
+    for metric in ("frechet_distance", "frechet_share", "mind", "coverage", "two_sample"):
+        assert not judgement.won_by(metric), metric
+
+
+def test_all_rows_rest_on_the_same_count_and_go_to_json() -> None:
+    judgement = judge(mixture(5, 450), HELD_OUT, real=REAL, floors=FLOORS)
+    assert {figure.n for name in ("mind", "precision") for figure in (r[name] for r in judgement.rows.values())} == {
+        450
+    }
+    state = json.loads(json.dumps(judgement.to_dict()))
+    assert set(state["rows"]) == {"generated", "real", *FLOORS} and set(state["won_by"]) == set(METRICS)
+    assert state["copying"] is None
+
+
+@pytest.mark.parametrize(("rows", "what"), [(mixture(5, 99), "too few"), (mixture(5, 200)[:, :4], "numbers of feat")])
+def test_what_cannot_be_compared_is_refused(rows: Tensor, what: str) -> None:
+    with pytest.raises(JudgeError, match=what):
+        judged(rows)
+
+
+def test_the_frechet_share_is_bounded_and_has_no_scale() -> None:
+    one, two = mixture(1, 300), mixture(2, 300, modes=3)
+    value = frechet_share_value(one, two)
+    assert value == pytest.approx(frechet_share_value(7 * one, 7 * two), rel=1e-9)
+    most = (one.mean(0) - two.mean(0)).square().sum() + one.var(0).sum() + two.var(0).sum()
+    assert value == pytest.approx(frechet_value(one, two) / float(most), rel=1e-9)
+    assert frechet_share(one[:1].expand(50, D), two).value == pytest.approx(1, abs=1e-9)
+    assert (
+        frechet_share_value(one, one) < 1e-12 and frechet_share_value(one[:1].expand(9, D), one[:1].expand(9, D)) == 0
+    )
