@@ -16,7 +16,7 @@ LAYERS = [
     {"domains", "training", "run", "recording", "uses"},
     {"api"},
     {"__init__"},
-    {"console"},
+    {"console", "exit_codes"},
     {"cli"},
     {"__main__"},
 ]

@@ -13,7 +13,7 @@ from gandem.errors import JudgeError
 from gandem.judge.coverage import coverage, density, precision, recall
 from gandem.judge.distances import frechet_distance, kernel_distance, mind
 from gandem.judge.diversity import cell_balance, rank_ratio, spread_ratio, support
-from gandem.judge.figure import Figure, error_by_halves
+from gandem.judge.figure import Figure, error_by_halves, shown
 from gandem.judge.memorisation import Memorisation
 from gandem.judge.two_sample import two_sample
 
@@ -97,3 +97,17 @@ def test_halves_know_the_error_of_a_squared_mean_with_and_without_a_first_order(
     errors = [error_by_halves(lambda i, x=x: float(x[i].mean(0).square().sum()), n) for x in rows]
     truth = math.sqrt(4 * shift**2 / n + 2 * d / n**2)
     assert sum(errors) / len(errors) == pytest.approx(truth, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("figure", "said"),
+    [
+        (Figure(0.31, 0.28, 0.3449, 10), "0.31 (0.28 to 0.34)"),
+        (Figure(0.00596, 0.00509, 0.00683, 10), "0.0060 (0.0051 to 0.0068)"),
+        (Figure(95190.2, 40000.0, math.inf, 10), "95,190 (40,000 to more)"),
+        (Figure(40, 40, 40, 40), "40"),
+        (Figure(0.5, 0.5, 0.5, 40), "0.500"),
+    ],
+)
+def test_a_figure_is_shown_with_the_digits_that_its_interval_leaves(figure: Figure, said: str) -> None:
+    assert shown(figure.to_dict()) == said

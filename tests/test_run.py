@@ -84,13 +84,15 @@ def weights(path: Path) -> dict[str, str]:
 
 def test_the_folder_holds_what_it_promises(finished: Run) -> None:
     names = {path.name for path in finished.path.iterdir()} - {".lock"}
-    promised = "recipe.yaml data.json codec checkpoints events.jsonl tensorboard samples report.json README.md"
+    promised = (
+        "recipe.yaml data.json codec checkpoints events.jsonl tensorboard samples report.json report.html README.md"
+    )
     assert names == set(promised.split())
     assert [path.name for path in (finished.path / "checkpoints").iterdir()] == [f"{IMAGES:012d}"]
     samples = {path.name for path in (finished.path / "samples").iterdir()}
     assert {"latest.png", "training.gif"} < samples and any(name[:-4].isdigit() for name in samples)
     assert list((finished.path / "tensorboard").iterdir())
-    assert "not judged" in (finished.path / "README.md").read_text()
+    assert "cannot tell" in (finished.path / "README.md").read_text()
 
 
 def test_no_pickles(finished: Run) -> None:
@@ -119,7 +121,7 @@ def test_events(finished: Run, watched: list[dict]) -> None:
     events = [json.loads(line) for line in (finished.path / "events.jsonl").read_text().splitlines()]
     assert events == [event for event in json.loads(json.dumps(watched)) if "time" in event]
     assert {"data", "plan"} <= {event["event"] for event in watched}
-    assert events[-1]["event"] == "finished"
+    assert [event["event"] for event in events][-2:] == ["finished", "verdict"]
     for name, keys in KEYS.items():
         of_this = [event for event in events if event["event"] == name]
         assert of_this, f"no {name} event"
@@ -212,7 +214,7 @@ def test_more_budget_continues(copied: Path) -> None:
     assert (run.report["status"], run.report["images"]) == ("finished", 94 * 16)  # 1,500 in whole batches
     assert run.report["budget"]["images"] == 1500
     names = [event["event"] for event in events if event["event"] != "reading"]
-    assert names[0] == "resumed" and names[-1] == "finished"
+    assert names[0] == "resumed" and names[-2:] == ["finished", "verdict"]
     assert all(after != before[name] for name, after in weights(copied).items())
     kept = (copied / "events.jsonl").read_text().splitlines()
     assert kept[0] == log.decode().splitlines()[0]

@@ -1,4 +1,4 @@
-"""gandem: bring your data; get a generator that is trained and ready to use."""
+"""gandem: bring your data; get a generator that is trained, judged and ready to use."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ __all__ = [
     "GandemError",
     "Recipe",
     "Run",
+    "evaluate",
     "inspect_source",
     "load_recipe",
     "open_run",
@@ -21,7 +22,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from gandem.api import inspect_source, plan_training, resume, train
+    from gandem.api import evaluate, inspect_source, plan_training, resume, train
     from gandem.errors import GandemError
     from gandem.recipe import Recipe, load_recipe
     from gandem.run import Run, open_run
@@ -31,6 +32,7 @@ _HOME = {
     "GandemError": "errors",
     "Recipe": "recipe",
     "Run": "run",
+    "evaluate": "api",
     "inspect_source": "api",
     "load_recipe": "recipe",
     "open_run": "run",

@@ -21,13 +21,19 @@ from gandem.game.schedules import geometric
 from gandem.holdout import automatic_share
 from gandem.recipe import Recipe, load_recipe
 from gandem.recording import RunRecorder, Silence, Watch, free_path
-from gandem.run import Run, create_run, locked, must_be_new, open_run
+from gandem.run import Run, create_run, locked, model_card, must_be_new, open_run, write_json
 from gandem.training import checkpoint
 from gandem.training.budget import Budget, parse_budget
+from gandem.training.checkpoint import write_atomic
 from gandem.training.engine import Engine
 from gandem.training.loop import Trainer
 from gandem.training.plan import Plan, make_plan
+from gandem.uses.evaluate import COUNT, Evaluation, evaluate_run
+from gandem.uses.evaluate import evaluate as judged
+from gandem.uses.report import write_report
 
+AT_THE_END = 2_000
+"""Samples that are judged when a training ends; `evaluate` takes more."""
 MUCH_DATA = 20_000
 """With so many images the discriminator does not learn them by heart, and augmentation only costs sharpness."""
 
@@ -133,6 +139,48 @@ def inspect_source(
     """Return the data report of a source: counts, sizes, what would be skipped and why, duplicates."""
     domain = _domain()
     return domain.read(source, load_recipe("default", settings).data, None, progress).report
+
+
+def evaluate(
+    made: str | Path,
+    real: str | Path | None = None,
+    *,
+    out: str | Path | None = None,
+    count: int = COUNT,
+    features: str | Path | None = None,
+    seed: int = 0,
+    watch: Watch | None = None,
+) -> dict[str, Any]:
+    """Judge a run, or samples as files, and return the verdict with every number behind it, as in report.json.
+
+    made: a run folder, or samples in any form that `train` reads. real: real samples; for a run, None takes those that
+    were held out of its training. out: an .html page to write; a run has its own, report.html, and keeps the facts too.
+    count: samples to judge at most. features: weights to look with, .onnx or .safetensors.
+    Raises GandemError with one line that says what to do.
+    """
+    if count < 1:
+        raise RecipeError(f"count = {count}: ask for at least one sample")
+    tell = _teller(watch)
+    found = judged(
+        made, real, count=count, features=features, seed=seed, tell=lambda doing: tell("judging", doing=doing)
+    )
+    is_run = (Path(made) / "recipe.yaml").is_file()
+    return _keep(found, open_run(made) if is_run else None, None if out is None else Path(out), str(made), tell)
+
+
+def _keep(
+    found: Evaluation, run: Run | None, page: Path | None, title: str, tell: Callable[..., None]
+) -> dict[str, Any]:
+    """Write an evaluation where it belongs and tell the verdict."""
+    if run is not None:
+        page = page or run.path / "report.html"
+        write_json(run.path / "report.json", {**run.report, "evaluation": found.facts})
+        write_atomic(run.path / "README.md", model_card(run).encode())
+    if page is not None:
+        write_report(found, page, title)
+    where = [] if page is None else [f"the page: {page}"]
+    tell("verdict", **found.verdict.to_dict(), path=page and str(page), text=[*found.verdict.lines(), *where])
+    return found.facts
 
 
 def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> NoiseGame:
@@ -256,6 +304,11 @@ def _play(
             recorder.finish()
             facts = {"images": trainer.images, "seconds": trainer.seconds, "path": str(run.path)}
             recorder.event("finished", **facts)
+            if engine.is_main:
+                found = evaluate_run(
+                    run, dataset, held_out, count=AT_THE_END, tell=lambda doing: recorder.event("judging", doing=doing)
+                )
+                _keep(found, run, None, run.path.name, recorder.event)
         except Interrupted as stopped:
             recorder.report("interrupted", trainer)
             recorder.event("interrupted", signal=stopped.signal, images=stopped.images)

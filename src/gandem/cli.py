@@ -6,21 +6,20 @@ SIGINT and SIGTERM after a checkpoint.
 
 from __future__ import annotations
 
-import errno
 import json as jsonlib
 import os
 import re
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, Group, Parameter
 
 from gandem.console import Console, describe
-from gandem.errors import GandemError, Interrupted, RecipeError, RunError
+from gandem.errors import RecipeError, RunError
+from gandem.exit_codes import explain
 from gandem.launch import launch
 
 app = App(
@@ -238,6 +237,40 @@ def inspect(
 
 
 @app.command
+def evaluate(
+    made: Path,
+    /,
+    *,
+    real: str | None = None,
+    out: Path | None = None,
+    count: int = 10_000,
+    features: Path | None = None,
+    seed: int = 0,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Say how good RUN or a set of samples is: a verdict, the numbers behind it, and a page with pictures.
+
+    Args:
+        made: A run folder, or samples in any form that train reads.
+        real: Real samples; for a run its own held-out part if not given.
+        out: The page to write (.html); a run has its own, report.html.
+        count: How many samples to judge, if there are as many held-out real ones.
+        features: Weights to look with (.onnx or .safetensors) instead of those that ship with gandem.
+        seed: Seed of the samples that are drawn.
+        force: Replace what lies at --out.
+        json: Print one JSON object.
+    """
+    if out is not None:
+        _must_be_free(out, force)
+    import gandem
+
+    with Console(silent=json) as console:
+        facts = gandem.evaluate(made, real, out=out, count=count, features=features, seed=seed, watch=console)
+    _report(facts, json)
+
+
+@app.command
 def export(
     run: Path,
     /,
@@ -276,53 +309,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _Relaunch as request:
         return _relaunch(tokens, request.devices)
     except (Exception, KeyboardInterrupt) as error:
-        return _explain(error)
-
-
-def _explain(error: BaseException) -> int:
-    """Print one line that says what went wrong and return the exit code that belongs to it."""
-    if os.environ.get("GANDEM_DEBUG") == "1":
-        traceback.print_exception(error)
-    if isinstance(error, BrokenPipeError):  # `gandem inspect x | head`: nobody listens any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    if isinstance(error, Interrupted):
-        _say(str(error))
-        return 143 if error.signal == "SIGTERM" else 130
-    if isinstance(error, KeyboardInterrupt):
-        _say("stopped")
-        return 130
-    message = _advice(error)
-    if message is None:
-        what = f"{type(error).__name__}: {error}"
-        _say(f"error: {what}; this is a bug in gandem, please report it (GANDEM_DEBUG=1 shows where)")
-        return 1
-    _say(f"error: {message}")
-    return 2
-
-
-def _advice(error: BaseException) -> str | None:
-    """Return what to tell about an error that the caller can mend, None for a bug."""
-    if isinstance(error, CycloptsError | GandemError):
-        return str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "the memory is full; try a smaller --count, --size, --set training.batch=32 or --set network.width=64"
-    if not isinstance(error, OSError):
-        return None
-    place = error.filename or "the output"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full at {place}; free some space, then resume the run or try again"
-    if error.errno == errno.EROFS:
-        return f"{place} lies on a read-only file system; choose another place"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"no permission for {place}; change its permissions or choose another place"
-    return None
-
-
-def _say(message: str) -> None:
-    """Print one line to stderr, once per machine when several processes train together."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
-        print("gandem:", re.sub(r"\s+", " ", message).strip(), file=sys.stderr)
+        return explain(error)
 
 
 def _report(result: dict[str, Any], json: bool) -> None:

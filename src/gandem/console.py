@@ -99,6 +99,12 @@ class Console:
             f"next: gandem sample {path} --count 16 --out grid.png",
         )
 
+    def _on_judging(self, event: Event) -> None:
+        self._redraw(f"judging: {event['doing']}", lambda: Text(f"judging: {event['doing']} ..."))
+
+    def _on_verdict(self, event: Event) -> None:
+        self._say(*event["text"])
+
     def _on_finished_already(self, event: Event) -> None:
         path = event["path"]
         self._say(

@@ -79,7 +79,10 @@ class RunRecorder:
     def report(self, status: str, trainer: Trainer) -> None:
         """Bring report.json and the model card up to date."""
         cost = {"images": trainer.images, "seconds": round(trainer.seconds, 3), "budget": trainer.budget.to_dict()}
-        write_json(self.run.path / "report.json", {**self.run.report, "status": status, **cost})
+        known = self.run.report
+        if status == "training":
+            known.pop("evaluation", None)  # it was of an earlier generator
+        write_json(self.run.path / "report.json", {**known, "status": status, **cost})
         write_atomic(self.run.path / "README.md", model_card(self.run).encode())
 
     def finish(self) -> None:

@@ -8,7 +8,8 @@ RUN/
   events.jsonl     everything that happened, a JSON object a line
   tensorboard/     the same curves for TensorBoard
   samples/         grids by images shown, and training.gif
-  report.json      plan, budget, status, cost
+  report.json      plan, budget, status, cost, and the evaluation once it is judged
+  report.html      the evaluation as a page
   README.md        model card
 """
 
@@ -31,6 +32,7 @@ from torch import Tensor, nn
 from gandem import latents
 from gandem.domains import DOMAINS
 from gandem.errors import RecipeError, RunError, nearest
+from gandem.judge.figure import shown
 from gandem.recipe import Recipe, load_recipe
 from gandem.training import checkpoint
 from gandem.training.checkpoint import storing, write_atomic
@@ -204,6 +206,14 @@ def write_json(path: Path, state: dict[str, Any]) -> None:
     write_atomic(path, (json.dumps(state, indent=1, ensure_ascii=False, default=str) + "\n").encode())
 
 
+def _quality(report: dict[str, Any]) -> str:
+    if "evaluation" not in report:
+        return "**not judged**"
+    found = report["evaluation"]
+    because = "; ".join(f"{name} {shown(figure)}" for name, figure in found["verdict"]["because"].items())
+    return f"**{found['verdict']['verdict']}** ({because}), {found['counts']['generated']:,} samples judged"
+
+
 def model_card(run: Run) -> str:
     """Return the README.md of a run."""
     report, data = run.report, run.data_report
@@ -221,7 +231,7 @@ def model_card(run: Run) -> str:
         f"({plan['precision']}), seed {run.recipe.training.seed}; status: {report['status']}",
         f"- networks: {run.recipe.network.kind}, width {plan['width']}, generator "
         f"{plan['parameters_generator'] / 1e6:.2f} M parameters",
-        "- quality: **not judged**. Look at the samples; nothing here says that they are good, varied or private.",
+        f"- quality: {_quality(report)}. Look at the samples; nothing here says that they are private.",
         "",
         "![samples](samples/latest.png)",
         "",

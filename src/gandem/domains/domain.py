@@ -85,6 +85,24 @@ class Codec(Protocol):
         ...
 
 
+class Features(Protocol):
+    """Turns decoded samples into numbers that the judge compares."""
+
+    @property
+    def name(self) -> str:
+        """What the features are called; numbers made with others must not be compared."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of their weights."""
+        ...
+
+    def __call__(self, samples: np.ndarray, /) -> torch.Tensor:
+        """Return float64 (n, d)."""
+        ...
+
+
 class Domain(Protocol):
     """One kind of data."""
 
@@ -103,6 +121,14 @@ class Domain(Protocol):
 
     def animation(self, frames: Sequence[Path], out: Path) -> None:
         """Write saved previews as one moving picture."""
+        ...
+
+    def features(self, path: Path | None) -> Features:
+        """Return what the judge sees of decoded samples; path: weights of the user's own, the shipped ones if None."""
+        ...
+
+    def floors(self, samples: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+        """Return sets made from decoded real samples that must lose against any generator, by name."""
         ...
 
     def lines(self, report: dict[str, Any]) -> list[str]:

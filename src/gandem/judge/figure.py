@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -95,3 +95,15 @@ def error_by_halves(statistic: Callable[..., float], *counts: int, rounds: int =
 def second_order_error(jackknife: float, second: float) -> float:
     """Return the root of V1 + V2, given V1 + 2 V2 and V2; both are estimates, and the sum is never below V2."""
     return math.sqrt(max(jackknife - second, second, 0.0))
+
+
+def shown(figure: Mapping[str, Any]) -> str:
+    """Return a figure in JSON types as "0.31 (0.28 to 0.34)", with as many digits as its interval leaves standing."""
+    value, low, high = (figure[key] for key in ("value", "low", "high"))
+    if value is None:
+        return "-"
+    ends = [end for end in (low, high) if end is not None]
+    width = max((abs(end - value) for end in ends), default=0.0)
+    digits = max(-math.floor(math.log10(width)), 0) if width > 0 else 0 if float(value).is_integer() else 3
+    said = ["more" if number is None else f"{number:,.{digits}f}" for number in (value, low, high)]
+    return said[0] if len(set(said)) == 1 else f"{said[0]} ({said[1]} to {said[2]})"

@@ -6,13 +6,11 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import softplus
 
+from gandem.judge.classifier import fit
 from gandem.judge.figure import Figure, comparable
-
-HIDDEN, BATCH, EPOCHS, STEPS, RATE = 256, 128, 15, 300, 3e-3
-"""The classifier: hidden units, rows a step, passes over the rows but no fewer than so many steps, learning rate."""
 
 
 def two_sample(generated: Tensor, real: Tensor, *, seed: int = 0) -> Figure:
@@ -69,31 +67,12 @@ def _shuffled(rows: Tensor, seed: int) -> Tensor:
 
 
 def _classifier(positive: Tensor, negative: Tensor, seed: int) -> Callable[[Tensor], Tensor]:
-    """Train one hidden layer to score positive rows above negative ones; return rows (n, d) -> scores (n,)."""
-    rows, signs = torch.cat([positive, negative]), torch.ones(len(positive) + len(negative))
+    """Train to score positive rows above negative ones; return rows (n, d) -> scores (n,)."""
+    signs = torch.ones(len(positive) + len(negative))
     signs[len(positive) :] = -1
-    mean, deviation = rows.mean(0), rows.std(0).clamp(min=torch.finfo(torch.float32).tiny)
 
-    def inputs(raw: Tensor) -> Tensor:
-        return ((raw - mean) / deviation).clamp(-10, 10).float()  # one outlier must not swamp a step
+    def logistic(scores: Tensor, chosen: Tensor) -> Tensor:
+        return softplus(-signs[chosen] * scores.squeeze(1)).mean()
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = nn.Sequential(nn.Linear(rows.shape[1], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
-        _train(network, inputs(rows), signs)
-    return lambda raw: network(inputs(raw)).squeeze(1).detach()
-
-
-def _train(network: nn.Module, inputs: Tensor, signs: Tensor) -> None:
-    """Minimise the logistic loss with AdamW and a rate that falls to zero; order from torch's global generator."""
-    steps = max(EPOCHS * len(inputs) // BATCH, STEPS)
-    optimizer = torch.optim.AdamW(network.parameters(), RATE, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    passes = -(-steps * BATCH // len(inputs)) + 1
-    order = torch.cat([torch.randperm(len(inputs)) for _ in range(passes)])
-    with torch.enable_grad():
-        for batch in order[: steps * BATCH].split(BATCH):
-            optimizer.zero_grad()
-            softplus(-signs[batch] * network(inputs[batch]).squeeze(1)).mean().backward()
-            optimizer.step()
-            schedule.step()
+    score = fit(torch.cat([positive, negative]), 1, logistic, seed=seed)
+    return lambda rows: score(rows).squeeze(1)

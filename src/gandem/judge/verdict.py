@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gandem.judge.figure import Figure
+from gandem.judge.figure import Figure, shown
 from gandem.judge.judgement import FEWEST, Judgement
 
 Numbers = dict[str, Figure]
@@ -122,6 +122,11 @@ class Verdict:
         """Return plain JSON types."""
         because = {name: figure.to_dict() for name, figure in self.because.items()}
         return {"verdict": self.verdict, "because": because, "advice": self.advice}
+
+    def lines(self) -> list[str]:
+        """Say it in two lines."""
+        because = "; ".join(f"{name} {shown(figure.to_dict())}" for name, figure in self.because.items())
+        return [f"verdict: {self.verdict.upper()} ({because})", self.advice]
 
 
 def evidence(judgement: Judgement) -> Numbers:

@@ -12,6 +12,8 @@ from torch import nn
 
 from gandem.domains.images import preview, report
 from gandem.domains.images.codec import ImageCodec
+from gandem.domains.images.features import ImageFeatures, load_features
+from gandem.domains.images.floors import floors
 from gandem.domains.images.networks import build_networks
 from gandem.domains.images.store import ImageData, read_images
 from gandem.domains.images.survey import Progress
@@ -45,6 +47,14 @@ class ImageDomain:
     def animation(self, frames: Sequence[Path], out: Path) -> None:
         """Write saved previews as one GIF."""
         preview.animation(frames, out)
+
+    def features(self, path: Path | None) -> ImageFeatures:
+        """Return the shipped features, or those of an .onnx or .safetensors file; see `load_features`."""
+        return load_features(path)
+
+    def floors(self, samples: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+        """Return noise, shuffled pixels, blurred images, and one image repeated."""
+        return floors(samples, seed)
 
     def lines(self, data_report: dict[str, Any]) -> list[str]:
         """Say a data report in a few lines."""

@@ -1,0 +1,163 @@
+"""What the judge sees of an image: 128 numbers from a small network that was trained once, on other images.
+
+The network ships with gandem (tools/train_features.py made it and lists what it learnt from), so that judging needs no
+download. Its numbers compare runs with each other, not with papers; for those, give the Inception or DINO weights that
+you have as an ONNX file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from gandem.errors import JudgeError, optional
+
+SIDE, WIDTH = 32, 128
+"""Pixels a side that the shipped network looks at, and the features it gives."""
+BLOCK = 64
+"""Images that are looked at together."""
+INCEPTION_SIDE = 299
+"""Side for an ONNX file whose input has no fixed size: that of Inception."""
+SHIPPED = Path(__file__).parent / "data" / "encoder.safetensors"
+NAME, FINGERPRINT = "gandem-images-1", "e31fec430467"
+"""What the shipped weights are called, and their hash: new weights need a new name too."""
+
+
+class Encoder(nn.Module):
+    """Images (n, 3, 32, 32) in [-1, 1] to features (n, 128); each image by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(3, 32, 4, 2, 1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(32, 64, 3, 1, 1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(64, 96, 3, 2, 1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(96, 96, 3, 1, 1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(96, 112, 3, 2, 1),
+            nn.LeakyReLU(0.1),
+            nn.AvgPool2d(2),  # what lies two pixels to the side must not look new
+        )
+        self.project = nn.Linear(112 * 2 * 2, WIDTH)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the features."""
+        return self.project(self.convolutions(images).flatten(1))
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """Decoded images to features: name and fingerprint (of the weights) belong beside every number made with them."""
+
+    name: str
+    fingerprint: str
+    of_block: Callable[[np.ndarray], Tensor] = field(repr=False)
+
+    def __call__(self, samples: np.ndarray) -> Tensor:
+        """Map uint8 (n, H, W, C), C as in the codec, to float64 (n, d); equal images give equal rows, to rounding."""
+        with torch.no_grad():
+            blocks = [self.of_block(samples[at : at + BLOCK]) for at in range(0, len(samples), BLOCK)]
+        return torch.cat(blocks).double()
+
+
+def load_features(path: Path | None = None) -> ImageFeatures:
+    """Return the shipped features (None), those of another `Encoder` (.safetensors), or of any network (.onnx).
+
+    An ONNX network takes float32 (n, 3, H, W) in [0, 1]; H and W that it leaves free are 299. Images are resized as
+    clean-fid does (Parmar et al. 2022): Pillow's antialiased bicubic on float channels, clipped to 0..255; then they
+    are divided by 255 and nothing else. A mean and deviation, such as ImageNet's, belong into the file. Its first
+    output is flattened to (n, d). Raises JudgeError for a file that is neither.
+    """
+    path = SHIPPED if path is None else Path(path)
+    if not path.is_file():
+        raise JudgeError(f"there is no file {path}; features come from a .safetensors or .onnx file")
+    makers = {".safetensors": _encoder, ".onnx": _onnx}
+    if path.suffix.lower() not in makers:
+        raise JudgeError(f"{path} is neither .safetensors nor .onnx; features come from one of these")
+    data = path.read_bytes()
+    fingerprint = hashlib.sha256(data).hexdigest()[:12]
+    if path == SHIPPED and fingerprint != FINGERPRINT:
+        raise JudgeError(f"{path} is not the file that came with gandem; install gandem again")
+    name = NAME if fingerprint == FINGERPRINT else path.name
+    return ImageFeatures(name, fingerprint, makers[path.suffix.lower()](path, data))
+
+
+def to_square(images: np.ndarray, side: int = SIDE) -> Tensor:
+    """Return uint8 (n, H, W, C) as float32 RGB (n, 3, side, side) in [-1, 1], stretched if H is not W."""
+    pixels = torch.from_numpy(_rgb(images)).permute(0, 3, 1, 2) / 127.5 - 1
+    if pixels.shape[2:] == (side, side):
+        return pixels
+    # antialias only matters where an image shrinks; where it grows this is the plain bilinear
+    return F.interpolate(pixels, (side, side), mode="bilinear", align_corners=False, antialias=True).clamp(-1, 1)
+
+
+def _encoder(path: Path, data: bytes) -> Callable[[np.ndarray], Tensor]:
+    encoder = Encoder().eval()
+    try:
+        encoder.load_state_dict(safetensors.torch.load(data))
+    except (SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise JudgeError(f"{path} holds no weights of gandem's feature network; give another file: {reason}") from error
+    return lambda images: encoder(to_square(images))
+
+
+def _onnx(path: Path, _: bytes) -> Callable[[np.ndarray], Tensor]:
+    """Open by the path and not the bytes: large weights may lie in a second file beside it."""
+    onnxruntime: Any = optional("onnxruntime", "export")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised, and said once
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exceptions share no root
+        raise JudgeError(f"{path} is not a readable ONNX file; export it again: {_first_line(error)}") from error
+    entry, *others = session.get_inputs()
+    shape = [size if isinstance(size, int) else None for size in entry.shape]
+    fits = len(shape) == 4 and shape[0] is None and shape[1] in (None, 3) and not others
+    if not fits or entry.type != "tensor(float)":
+        given = f"{entry.type} {entry.shape}" + " and more" * bool(others)
+        raise JudgeError(f"{path} takes {given}; export it for float32 images (n, 3, height, width), n free")
+    height, width = (size or INCEPTION_SIDE for size in shape[2:])
+
+    def of_block(images: np.ndarray) -> Tensor:
+        batch = np.stack([_clean_resize(pixels, height, width) for pixels in _rgb(images)])
+        try:
+            found = torch.from_numpy(np.asarray(session.run(None, {entry.name: batch})[0]))
+            return found.reshape(len(images), -1)
+        except Exception as error:
+            what = f"does not map images {batch.shape} to one row each"
+            raise JudgeError(f"{path} {what}; export it again: {_first_line(error)}") from error
+
+    return of_block
+
+
+def _clean_resize(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize float32 (H, W, 3) in 0..255 to (3, height, width) in [0, 1], each channel as a float image."""
+    channels = [Image.fromarray(rgb[:, :, i]).resize((width, height), Image.Resampling.BICUBIC) for i in range(3)]
+    return np.stack([np.asarray(channel) for channel in channels]).clip(0, 255) / np.float32(255)
+
+
+def _rgb(images: np.ndarray) -> np.ndarray:
+    """Lay alpha on white and repeat grey, uint8 (..., C) to float32 (..., 3) in [0, 255]."""
+    pixels: np.ndarray = images.astype(np.float32)
+    if pixels.shape[-1] in (2, 4):
+        opaque = pixels[..., -1:] / 255
+        pixels = pixels[..., :-1] * opaque + 255 * (1 - opaque)
+    return pixels.repeat(3 // pixels.shape[-1], axis=-1)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

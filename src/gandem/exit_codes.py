@@ -1,0 +1,59 @@
+"""What a command ends with: the exit code of an error, and the one line that says what can be done."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+import traceback
+
+from cyclopts import CycloptsError
+
+from gandem.errors import GandemError, Interrupted
+
+
+def explain(error: BaseException) -> int:
+    """Print one line that says what went wrong and return the exit code that belongs to it."""
+    if os.environ.get("GANDEM_DEBUG") == "1":
+        traceback.print_exception(error)
+    if isinstance(error, BrokenPipeError):  # `gandem inspect x | head`: nobody listens any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if isinstance(error, Interrupted):
+        say(str(error))
+        return 143 if error.signal == "SIGTERM" else 130
+    if isinstance(error, KeyboardInterrupt):
+        say("stopped")
+        return 130
+    message = _advice(error)
+    if message is None:
+        what = f"{type(error).__name__}: {error}"
+        say(f"error: {what}; this is a bug in gandem, please report it (GANDEM_DEBUG=1 shows where)")
+        return 1
+    say(f"error: {message}")
+    return 2
+
+
+def _advice(error: BaseException) -> str | None:
+    """Return what to tell about an error that the caller can mend, None for a bug."""
+    if isinstance(error, CycloptsError | GandemError):
+        return str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "the memory is full; try a smaller --count, --size, --set training.batch=32 or --set network.width=64"
+    if not isinstance(error, OSError):
+        return None
+    place = error.filename or "the output"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full at {place}; free some space, then resume the run or try again"
+    if error.errno == errno.EROFS:
+        return f"{place} lies on a read-only file system; choose another place"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"no permission for {place}; change its permissions or choose another place"
+    return None
+
+
+def say(message: str) -> None:
+    """Print one line to stderr, once per machine when several processes train together."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print("gandem:", re.sub(r"\s+", " ", message).strip(), file=sys.stderr)

@@ -1,0 +1,193 @@
+"""How good is a generator, or a set of samples? All numbers of the judge, a verdict, and pictures to look at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL.Image import Image
+
+from gandem import latents
+from gandem.domains import DOMAINS
+from gandem.domains.domain import Dataset, Domain
+from gandem.errors import RunError
+from gandem.judge.judgement import FEWEST, Judgement, judge
+from gandem.judge.usefulness import usefulness
+from gandem.judge.verdict import Verdict
+from gandem.recipe import DataOptions
+from gandem.run import Run, open_run
+
+COUNT = 10_000
+"""Samples that are judged, if there are as many held-out real ones."""
+TRAINING_COUNT = 20_000
+"""Training samples among which copies are looked for."""
+AT_ONCE = 512
+"""Samples that are in memory as floats at a time."""
+SHOWN, PAIRS = 40, 8
+"""Samples in a picture, and closest pairs."""
+
+Tell = Callable[[str], None]
+Samples = tuple[np.ndarray, np.ndarray | None]
+"""Decoded samples (n, ...), and labels int64 (n,) if any."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found: the verdict, all facts in plain JSON types, and pictures by name."""
+
+    verdict: Verdict
+    facts: dict[str, Any]
+    pictures: dict[str, Image]
+
+
+@dataclass(frozen=True)
+class _Sets:
+    """Who is compared with whom. real: other real samples, among them those trained on; the judge's ceiling."""
+
+    domain: Domain
+    classes: tuple[str, ...]
+    generated: Callable[[int], Samples]
+    available: int
+    real: Dataset
+    held_out: Dataset
+
+
+def evaluate(
+    made: str | Path,
+    real: str | Path | None = None,
+    *,
+    count: int = COUNT,
+    features: str | Path | None = None,
+    seed: int = 0,
+    tell: Tell = lambda doing: None,
+) -> Evaluation:
+    """Judge a run, or samples as files, against real samples that no generator has seen.
+
+    made: a run folder, or samples in any form that `train` reads. real: real samples; for a run, None takes the data it
+    was trained on and judges by the part that was held out. Other real data are divided into halves, one to judge by
+    and one as the ceiling, in which copies are looked for too. count: how many samples are judged at most.
+    features: weights of the user's own, as `--features` takes them.
+    """
+    began = time.monotonic()
+    tell("reading the data")
+    sets = _of_run(open_run(made), real, seed) if _is_run(made) else _of_samples(made, real)
+    return _evaluate(sets, count, features, seed, tell, began)
+
+
+def evaluate_run(run: Run, training: Dataset, held_out: Dataset, *, count: int, tell: Tell) -> Evaluation:
+    """Judge a run whose data are in memory already."""
+    seed = run.recipe.training.seed
+    sets = _Sets(run.domain, run.spec.labels, _made_by(run, training, seed), training.count, training, held_out)
+    return _evaluate(sets, count, None, seed, tell, time.monotonic())
+
+
+def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, tell: Tell, began: float) -> Evaluation:
+    n = min(count, sets.available, sets.real.count, sets.held_out.count)
+    facts: dict[str, Any] = {
+        "schema_version": 1,
+        "counts": {"generated": n, "real": n, "held_out": sets.held_out.count},
+        "seed": seed,
+    }
+    if n < FEWEST:
+        verdict = Verdict.cannot_tell(min(count, sets.available), sets.held_out.count)
+        return Evaluation(verdict, facts | {"verdict": verdict.to_dict()}, {})
+    extract = sets.domain.features(None if features is None else Path(features))
+    tell(f"making {n:,} samples")
+    generated, labels = sets.generated(n)
+    held_out, held_labels = sets.held_out.samples(_some(sets.held_out.count, n, seed))
+    known, known_labels = sets.real.samples(_some(sets.real.count, max(n, TRAINING_COUNT), seed + 1))
+    tell("looking at them")
+    seen = {"generated": extract(generated), "held-out": extract(held_out), "known": extract(known)}
+    floors = {name: extract(images) for name, images in sets.domain.floors(known[:n], seed).items()}
+    tell("comparing them")
+    judgement = judge(
+        seen["generated"], seen["held-out"], real=seen["known"][:n], floors=floors, training=seen["known"], seed=seed
+    )
+    verdict = Verdict.of(judgement)
+    facts |= {
+        "verdict": verdict.to_dict(),
+        "features": {"name": extract.name, "fingerprint": extract.fingerprint},
+        "judgement": judgement.to_dict(),
+        "classes": list(sets.classes),
+    }
+    facts["counts"] |= {"held_out": len(held_out), "searched_for_copies": len(known)}
+    if labels is not None and known_labels is not None and held_labels is not None:
+        tell("learning from them")
+        labelled = [
+            (seen[name], torch.from_numpy(told))
+            for name, told in (("generated", labels), ("known", known_labels), ("held-out", held_labels))
+        ]
+        facts["usefulness"] = usefulness(*labelled, seed=seed).to_dict()
+    facts["seconds"] = round(time.monotonic() - began, 1)
+    return Evaluation(verdict, facts, _pictures(sets.domain, generated, held_out, known, judgement))
+
+
+def _pictures(
+    domain: Domain, generated: np.ndarray, held_out: np.ndarray, known: np.ndarray, judgement: Judgement
+) -> dict[str, Image]:
+    pictures = {
+        "generated": domain.preview(generated[:SHOWN], 8),
+        "real": domain.preview(held_out[:SHOWN], 8),
+    }
+    if judgement.copying is not None:
+        pairs = judgement.copying.pairs
+        ours, theirs = generated[pairs.generated[:PAIRS]], known[pairs.training[:PAIRS]]
+        pictures["closest"] = domain.preview(np.concatenate([ours, theirs]), len(ours))
+    return pictures
+
+
+def _of_run(run: Run, real: str | Path | None, seed: int) -> _Sets:
+    source = run.data_report["path"] if real is None else real
+    data = run.domain.read(source, run.recipe.data)
+    own = data.fingerprint == run.data_report["fingerprint"]
+    if real is None and not own:
+        raise RunError(f"{source} has changed since {run.path} was trained on it; say --real with the data to judge by")
+    known, held_out = data.split(float(run.recipe.data.held_out) if own else 0.5)
+    return _Sets(run.domain, run.spec.labels, _made_by(run, known, seed), known.count, known, held_out)
+
+
+def _made_by(run: Run, data: Dataset, seed: int) -> Callable[[int], Samples]:
+    """Return a function that makes n samples, with the classes as frequent as in the data."""
+
+    def generated(n: int) -> Samples:
+        labels = data.samples(_some(data.count, n, seed))[1]
+        asked = None if labels is None or not run.spec.num_labels else torch.from_numpy(labels)
+        noise, generator = latents.draw(n, run.recipe.network.latent, seed), run.generator()
+        noises = noise.split(AT_ONCE)
+        classes = asked.split(AT_ONCE) if asked is not None else [None] * len(noises)
+        parts = [run.codec.decode(latents.generate(generator, *part)) for part in zip(noises, classes, strict=True)]
+        return np.concatenate(parts), None if asked is None else asked.numpy()
+
+    return generated
+
+
+def _of_samples(made: str | Path, real: str | Path | None) -> _Sets:
+    if real is None:
+        raise RunError(f"{made} is not a run folder; to judge samples say what is real: --real SOURCE")
+    domain = DOMAINS["images"]
+    data = domain.read(real, DataOptions())
+    channels, height, width = data.spec.shape
+    samples = domain.read(made, DataOptions(size=(height, width), channels=channels))
+    known, held_out = data.split(0.5)
+    labelled = bool(data.spec.labels) and set(samples.spec.labels) <= set(data.spec.labels)
+    number = torch.tensor([data.spec.labels.index(name) for name in samples.spec.labels] if labelled else [])
+
+    def generated(n: int) -> Samples:
+        images, labels = samples.samples(_some(samples.count, n, 0))
+        return images, None if labels is None or not labelled else number[torch.from_numpy(labels)].numpy()
+
+    return _Sets(domain, data.spec.labels, generated, samples.count, known, held_out)
+
+
+def _is_run(path: str | Path) -> bool:
+    return (Path(path) / "recipe.yaml").is_file()
+
+
+def _some(count: int, wanted: int, seed: int) -> torch.Tensor:
+    """Return `wanted` of the numbers below `count`, or all of them, in random order."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:wanted]

@@ -1,0 +1,139 @@
+"""From samples or a run to a verdict, a page and facts; what cannot be judged says so."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gandem
+from gandem.cli import main
+from gandem.domains.images.floors import floors
+from gandem.domains.images.store import ImageData
+from gandem.errors import RunError
+from gandem.judge.verdict import ORDER
+from gandem.run import Run
+
+
+def save(path: Path, data: ImageData, rows: slice, images: np.ndarray | None = None) -> Path:
+    names = np.array(data.spec.labels)
+    np.savez(path, images=data.images[rows] if images is None else images, labels=names[data.labels[rows]])
+    return path
+
+
+@pytest.fixture(scope="module")
+def real(fashion: ImageData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("real") / "real.npz", fashion, slice(0, 800))
+
+
+@pytest.fixture(scope="module")
+def told() -> list[dict[str, Any]]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def judged(fashion: ImageData, real: Path, told: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Other real pictures in the place of generated ones, and the page that was written."""
+    folder = tmp_path_factory.mktemp("made")
+    made = save(folder / "made.npz", fashion, slice(1000, 1400))
+    return gandem.evaluate(made, real, out=folder / "page.html", watch=told.append), folder / "page.html"
+
+
+def test_real_samples_are_excellent_and_every_number_says_how_sure_it_is(judged: Any) -> None:
+    facts, _ = judged
+    assert facts["verdict"]["verdict"] == "excellent", facts["verdict"]
+    rows = facts["judgement"]["rows"]
+    assert set(rows) == {"generated", "real", "noise", "blurred", "pixels shuffled", "one image repeated"}
+    for row in rows.values():
+        for name, figure in row.items():
+            assert {"value", "low", "high", "n"} <= set(figure), name
+            assert figure["low"] <= figure["value"] <= figure["high"] and figure["n"] == facts["counts"]["generated"]
+    useful = facts["usefulness"]
+    assert useful["generated_to_real"]["value"] > 0.5 and len(useful["by_class"]) == 10
+    assert len(facts["features"]["fingerprint"]) == 12
+    json.dumps(facts)
+
+
+def test_the_page_stands_alone(judged: Any) -> None:
+    page = judged[1].read_text()
+    assert "excellent" in page and page.count("data:image/png;base64,") == 3
+    assert not re.search(r"(src|href)=.(https?:)?//", page) and "<script" not in page and "$" not in page
+    told = re.sub(r"base64,[^\"]*", "", page)
+    assert told.count("<th") > 20 and "nan" not in told
+
+
+def test_it_tells_what_it_does(judged: Any, told: list[dict[str, Any]]) -> None:
+    assert [event["event"] for event in told][-1] == "verdict" and told[0]["event"] == "judging"
+    assert told[-1]["text"][0].startswith("verdict: EXCELLENT (")
+
+
+@pytest.mark.parametrize("floor", ["noise", "blurred", "pixels shuffled", "one image repeated"])
+def test_no_floor_is_usable(floor: str, fashion: ImageData, real: Path, tmp_path: Path) -> None:
+    images = floors(fashion.images[1000:1200])[floor]
+    facts = gandem.evaluate(save(tmp_path / "made.npz", fashion, slice(1000, 1200), images), real)
+    assert ORDER.index(facts["verdict"]["verdict"]) >= ORDER.index("too little training"), facts["verdict"]
+
+
+def test_copies_are_called_out(fashion: ImageData, real: Path, tmp_path: Path) -> None:
+    images = np.concatenate([fashion.images[:200], fashion.images[1000:1200]])
+    np.savez(tmp_path / "made.npz", images=images)
+    assert gandem.evaluate(tmp_path / "made.npz", real)["verdict"]["verdict"] == "copies its data"
+
+
+def test_a_run_of_few_images_cannot_be_judged_but_says_so(npz: Path, tmp_path: Path) -> None:
+    settings = {"network.width": 32, "training.batch": 16}
+    events: list[dict[str, Any]] = []
+    run = gandem.train(npz, tmp_path / "run", settings=settings, budget="32", device="cpu", watch=events.append)
+    assert run.report["evaluation"]["verdict"]["verdict"] == "cannot tell"
+    assert "cannot tell" in (run.path / "README.md").read_text() and (run.path / "report.html").is_file()
+    assert [event["event"] for event in events][-1] == "verdict"
+    facts = gandem.evaluate(run.path)
+    assert facts["verdict"] == run.report["evaluation"]["verdict"]
+    more = gandem.resume(run.path, budget="+32")
+    assert more.report["evaluation"]["verdict"]["verdict"] == "cannot tell"
+
+
+def test_a_run_is_judged_by_its_held_out_part(fashion: ImageData, tmp_path: Path) -> None:
+    source = save(tmp_path / "data.npz", fashion, slice(0, 1500))
+    settings = {"network.width": 32, "training.batch": 16}
+    run: Run = gandem.train(source, tmp_path / "run", settings=settings, budget="32", device="cpu")
+    evaluation = run.report["evaluation"]
+    assert evaluation["counts"]["held_out"] == run.report["held_out_size"]
+    assert ORDER.index(evaluation["verdict"]["verdict"]) >= ORDER.index("too little training")
+    with Image.open(run.path / "samples" / "latest.png") as picture:
+        assert picture.size[0] > 28
+    np.savez(source, images=fashion.images[:1000])
+    with pytest.raises(RunError, match="--real"):
+        gandem.evaluate(run.path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["made.npz"], "--real"),
+        (["nowhere", "--real", "real.npz"], "nowhere"),
+        (["real.npz", "--real", "real.npz", "--count", "0"], "at least one"),
+        (["real.npz", "--real", "real.npz", "--features", "none.onnx"], "none.onnx"),
+        (["real.npz", "--real", "real.npz", "--features", "real.npz"], ".safetensors"),
+        (["real.npz", "--real", "real.npz", "--features", "bad.safetensors"], "bad.safetensors"),
+        (["real.npz", "--real", "real.npz", "--out", "real.npz"], "--force"),
+    ],
+)
+def test_bad_requests_are_refused_in_one_line(
+    arguments: list[str],
+    said: str,
+    real: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("real.npz").write_bytes(real.read_bytes())
+    Path("made.npz").write_bytes(real.read_bytes())
+    Path("bad.safetensors").write_bytes(b"not weights at all")
+    assert main(["evaluate", *arguments]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and said in lines[0]
