@@ -30,7 +30,7 @@ from torch import Tensor
 import gandem
 from gandem.domains import DOMAINS
 from gandem.judge.figure import Figure
-from gandem.judge.judgement import judge
+from gandem.judge.judgement import FEWEST, judge
 from gandem.judge.memorisation import Memorisation
 from gandem.judge.verdict import RULES, Verdict
 
@@ -75,14 +75,16 @@ def cheats(real: Real, count: int, seed: int) -> dict[str, np.ndarray]:
     floors = DOMAINS["images"].floors(last, seed)
     made = {"real": last, "blurred": floors["blurred"]}
     if real.labels is not None:
-        rows = np.flatnonzero(real.labels == 3)[-count:]
-        made["one class"] = real.images[rows]
+        unused = np.arange(3 * count, len(real.images))  # the roles before it take three times the count
+        made["one class"] = real.images[unused[real.labels[unused] == 3][:count]]
     return made | {"one image repeated": floors["one image repeated"], "noise": floors["noise"]}
 
 
 def verdicts(real: Real, features: Any, runs: list[Path], seed: int = 0) -> dict[str, Any]:
     """Return {cheat: verdict and the numbers behind it}; a quarter of the images plays each role."""
     quarter = min(len(real.images) // 4, 2000)
+    if quarter < FEWEST:
+        return {"all": Verdict.cannot_tell(quarter, quarter).to_dict()}
     held_out, other = (features(real.images[at : at + quarter]) for at in (0, quarter))
     training = features(real.images[quarter : 3 * quarter])
     made = cheats(real, quarter, seed)

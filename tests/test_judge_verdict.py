@@ -72,7 +72,7 @@ def test_all_rows_rest_on_the_same_count_and_go_to_json() -> None:
     }
     state = json.loads(json.dumps(judgement.to_dict()))
     assert set(state["rows"]) == {"generated", "real", *FLOORS} and set(state["won_by"]) == set(METRICS)
-    assert state["copying"] is None
+    assert len(state["copying"]["pairs"]["training"]) == 8
 
 
 @pytest.mark.parametrize(("rows", "what"), [(mixture(5, 99), "too few"), (mixture(5, 200)[:, :4], "numbers of feat")])

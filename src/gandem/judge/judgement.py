@@ -17,7 +17,7 @@ from gandem.judge.coverage import coverage, density, precision, recall
 from gandem.judge.distances import frechet_distance, frechet_share, kernel_distance, mind
 from gandem.judge.diversity import Balance, Support, cell_balance, rank_ratio, spread_ratio, support
 from gandem.judge.figure import Figure, comparable
-from gandem.judge.memorisation import AROUND, Memorisation, Pairs, Shares
+from gandem.judge.memorisation import Memorisation, Pairs, Shares
 from gandem.judge.two_sample import two_sample
 
 FEWEST = 100
@@ -67,13 +67,12 @@ class Judgement:
     """The figures of every row by metric, and what is asked of the generated rows alone.
 
     rows: {"generated": {metric: figure}, "real": ..., floor: ...}, all against the same held-out real rows.
-    copying: None when the training rows are not known.
     """
 
     rows: dict[str, dict[str, Figure]]
     support: Support
     cells: Balance
-    copying: Copying | None
+    copying: Copying
 
     @property
     def generated(self) -> dict[str, Figure]:
@@ -98,7 +97,7 @@ class Judgement:
             "won_by": {metric: self.won_by(metric) for metric in METRICS},
             "support": _plain(self.support),
             "cells": _plain(self.cells),
-            "copying": None if self.copying is None else _plain(self.copying),
+            "copying": _plain(self.copying),
         }
 
 
@@ -113,7 +112,8 @@ def judge(
 ) -> Judgement:
     """Compare features (n, d) of generated samples with those of held-out real ones.
 
-    real: other real rows, the ceiling. floors: rows by name that must lose. training: all rows that were trained on.
+    real: other real rows, the ceiling. floors: rows by name that must lose. training: the rows that were trained
+    on, in which copies are looked for; those of `real` when None.
     Every row of figures rests on the same count, that of the smallest set, since most numbers depend on it.
     Raises JudgeError for fewer than 100 rows, other widths, or numbers that are not finite.
     """
@@ -126,7 +126,7 @@ def judge(
         {name: {key: of.measure(these, against) for key, of in METRICS.items()} for name, these in rows.items()},
         support(rows["generated"], against),
         cell_balance(rows["generated"], against),
-        None if training is None or len(training) <= AROUND else _copying(generated, training, held_out),
+        _copying(generated, real if training is None else training, held_out),
     )
 
 

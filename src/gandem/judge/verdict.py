@@ -24,6 +24,13 @@ class Rule:
 
 RULES = (
     Rule(
+        "diverged",
+        lambda of: of["Frechet share"].low > 0.7 and of["distance to the data"].low > 1.3,
+        ("Frechet share", "distance to the data"),
+        "The samples have next to nothing in common with the data. Train again with a lower rate "
+        "(--set optimizer.lr=5e-4); if this was a short first try, give it more time.",
+    ),
+    Rule(
         "collapsed",
         lambda of: of["different samples"].high < 100,
         ("different samples", "spread"),
@@ -32,7 +39,7 @@ RULES = (
     ),
     Rule(
         "copies its data",
-        lambda of: "copied share" in of and of["copied share"].low > 2 * of["copied share of held-out data"].value,
+        lambda of: of["copied share"].low > 2 * of["copied share of held-out data"].value,
         ("copied share", "copied share of held-out data"),
         "Do not share these samples: too many are training data. Train on more data, for a shorter time, or with "
         "stronger augmentation (--set game.augment=1).",
@@ -43,13 +50,6 @@ RULES = (
         ("coverage", "missing cells", "density"),
         "What it makes looks right, but whole kinds of the data are missing. Train again with a higher penalty "
         "(--set game.gamma=10), or for longer.",
-    ),
-    Rule(
-        "diverged",
-        lambda of: of["Frechet share"].low > 0.7,
-        ("Frechet share", "coverage"),
-        "The samples have next to nothing in common with the data. Train again with a lower rate "
-        "(--set optimizer.lr=5e-4); if this was a short first try, give it more time.",
     ),
     Rule(
         "excellent",
@@ -130,10 +130,13 @@ class Verdict:
 
 
 def evidence(judgement: Judgement) -> Numbers:
-    """Return what the rules look at. Coverage and density are shares of what real rows reach at the same count."""
-    generated, real, cells = judgement.generated, judgement.real, judgement.cells
+    """Return what the rules look at. Coverage and density are shares of what real rows reach at the same count.
+
+    distance to the data: of the nearest real sample, as a multiple of what held-out real samples have.
+    """
+    generated, real, cells, copying = judgement.generated, judgement.real, judgement.cells, judgement.copying
     missing = Figure.of_share(max(cells.missing - cells.missing_by_chance, 0.0), cells.cells)
-    numbers = {
+    return {
         "Frechet share": generated["frechet_share"],
         "two-sample AUC": generated["two_sample"],
         "spread": generated["spread_ratio"],
@@ -141,11 +144,10 @@ def evidence(judgement: Judgement) -> Numbers:
         "density": _over(generated["density"], real["density"].value),
         "missing cells": missing,
         "different samples": judgement.support.generated,
+        "distance to the data": copying.neighbour_ratio,
+        "copied share": copying.copied_share.generated,
+        "copied share of held-out data": copying.copied_share.held_out,
     }
-    if judgement.copying is not None:
-        numbers["copied share"] = judgement.copying.copied_share.generated
-        numbers["copied share of held-out data"] = judgement.copying.copied_share.held_out
-    return numbers
 
 
 def _over(figure: Figure, whole: float) -> Figure:

@@ -134,11 +134,9 @@ def _pictures(
         "generated": domain.preview(generated[:SHOWN], 8),
         "real": domain.preview(held_out[:SHOWN], 8),
     }
-    if judgement.copying is not None:
-        pairs = judgement.copying.pairs
-        ours, theirs = generated[pairs.generated[:PAIRS]], known[pairs.training[:PAIRS]]
-        pictures["closest"] = domain.preview(np.concatenate([ours, theirs]), len(ours))
-    return pictures
+    pairs = judgement.copying.pairs
+    ours, theirs = generated[pairs.generated[:PAIRS]], known[pairs.training[:PAIRS]]
+    return pictures | {"closest": domain.preview(np.concatenate([ours, theirs]), len(ours))}
 
 
 def _of_run(run: Run, real: str | Path | None, seed: int) -> _Sets:

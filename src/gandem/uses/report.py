@@ -60,7 +60,7 @@ def write_report(evaluation: Evaluation, path: Path, title: str) -> None:
         pictures="".join(_picture(evaluation.pictures, name) for name in PICTURES),
         figures=_figures(facts) if "judgement" in facts else "",
         usefulness=_usefulness(facts) if "usefulness" in facts else "",
-        copying=_copying(facts) if facts.get("judgement", {}).get("copying") else "",
+        copying=_copying(facts) if "judgement" in facts else "",
         about=escape(_about(facts)),
     )
     write_atomic(path, page.encode())
