@@ -30,12 +30,13 @@ from torch import Tensor
 import gandem
 from gandem.domains import DOMAINS
 from gandem.judge.figure import Figure
-from gandem.judge.judgement import FEWEST, judge
+from gandem.judge.judgement import FEWEST, Copying, judge
 from gandem.judge.memorisation import Memorisation
 from gandem.judge.verdict import RULES, Verdict
 
 SETS = ("fashion", "cifar", "faces", "cells")
-COPIED = 0.1
+COPIED, DRAWN_FROM = 0.1, 8_000
+"""Share of copies among the samples, and images of which every trial draws its samples and training images."""
 (COPIES,) = (rule for rule in RULES if rule.verdict == "copies its data")
 
 
@@ -93,7 +94,9 @@ def verdicts(real: Real, features: Any, runs: list[Path], seed: int = 0) -> dict
     found = {}
     for name, images in made.items():
         began = time.monotonic()
-        judgement = judge(features(images), held_out, real=other, floors={}, training=training)
+        rows = features(images)
+        copying = Copying.of(rows, training, held_out)
+        judgement = judge(rows, held_out, real=other, floors={}, copying=copying)
         verdict = Verdict.of(judgement)
         found[name] = verdict.to_dict() | {
             "frechet_share": judgement.generated["frechet_share"].to_dict(),
@@ -106,29 +109,38 @@ def verdicts(real: Real, features: Any, runs: list[Path], seed: int = 0) -> dict
 
 def copies(real: Real, features: Any, trials: int) -> dict[str, Any]:
     """Return how often copying is said without copies, and with a tenth of each kind of copy."""
-    images = real.images
+    images = real.images[:DRAWN_FROM]
     n = min(len(images) // 4, 1000)
-    seen = {"plain": features(images), "mirrored": features(np.ascontiguousarray(images[:, :, ::-1]))}
-    seen["shifted"] = features(np.pad(images, ((0, 0), (2, 0), (2, 0), (0, 0)), mode="edge")[:, :-2, :-2])
+    moved = np.pad(images, ((0, 0), (2, 0), (2, 0), (0, 0)), mode="edge")[:, :-2, :-2]
+    copied = {"plain": images, "mirrored": np.ascontiguousarray(images[:, :, ::-1]), "shifted": moved}
+    kinds = {kind: in_variants(copies, features) for kind, copies in copied.items()}
+    plain = kinds["plain"]
     rng = np.random.default_rng(0)
-    said = {"none": 0, "plain": 0, "mirrored": 0, "shifted": 0}
+    said = dict.fromkeys(("none", *kinds), 0)
     for _ in range(trials):
         order = torch.from_numpy(rng.permutation(len(images)))
         fresh, held_out, training = order[:n], order[n : 2 * n], order[2 * n : 2 * n + 5000]
         stolen = training[: max(round(COPIED * n), 1)]
+        honest, theirs = plain[:, fresh], plain[:, held_out]
         for kind in said:
-            rows = seen["plain"][fresh]
+            rows = honest
             if kind != "none":
-                rows = torch.cat([rows[len(stolen) :], seen[kind][stolen]])
-            said[kind] += called_out(rows, seen["plain"][training], seen["plain"][held_out])
+                rows = torch.cat([honest[:, len(stolen) :], kinds[kind][:, stolen]], 1)
+            said[kind] += called_out(rows, plain[0, training], theirs)
     shares = {kind: Figure.of_share(count, trials).to_dict() for kind, count in said.items()}
     print("  called out: " + ", ".join(f"{kind} {count}/{trials}" for kind, count in said.items()), flush=True)
     return {"n": n, "copied": COPIED, "training": min(5000, len(images) - 2 * n), "called_out": shares}
 
 
+def in_variants(images: np.ndarray, features: Any) -> Tensor:
+    """Return the features of every variant, (v, n, d)."""
+    return torch.stack([features(variant) for variant in DOMAINS["images"].variants(images)])
+
+
 def called_out(generated: Tensor, training: Tensor, held_out: Tensor) -> bool:
     """Apply the rule of the verdict."""
-    shares = Memorisation.of(generated, training, held_out).copied_share()
+    found = Memorisation.of(generated.flatten(0, 1), training, held_out.flatten(0, 1), len(generated))
+    shares = found.copied_share()
     return COPIES.holds({"copied share": shares.generated, "copied share of held-out data": shares.held_out})
 
 

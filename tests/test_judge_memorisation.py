@@ -125,3 +125,16 @@ def test_a_generator_in_one_place_is_still_compared() -> None:
     held_out = torch.cat([normal(place + 9, 30, 3, shift=20.0 * place) for place in range(4)])
     for generated in (normal(20, 100, 3), normal(20, 100, 3, shift=500)):
         assert math.isfinite(Memorisation.of(generated, training, held_out).data_copying(4).value)
+
+
+def test_a_copy_is_found_behind_a_variant_and_each_sample_counts_once() -> None:
+    training, held_out, fresh = normal(1, 800, 6), normal(2, 300, 6), normal(3, 300, 6)
+    change = 3.0 * torch.eye(6, dtype=torch.float64)[0]  # what a shift of a picture does to its features
+    changed = torch.cat([training[:60] + change, fresh[60:]])
+    hidden = Memorisation.of(changed, training, held_out).copied_share().generated
+    both = (torch.cat([rows, rows - change]) for rows in (changed, held_out))
+    found = Memorisation.of(next(both), training, next(both), variants=2)
+    assert found.copied_share().generated.value >= 0.2 > hidden.value
+    assert len(found.generated.closeness) == 300 == len(found.held_out.closeness)
+    pairs = found.closest_pairs(60)
+    assert set(pairs.generated.tolist()) == set(range(60)) and torch.equal(pairs.generated, pairs.training)

@@ -11,7 +11,7 @@ from feature_sets import normal
 from gandem.errors import JudgeError
 from gandem.judge.distances import frechet_share, frechet_share_value, frechet_value
 from gandem.judge.figure import Figure
-from gandem.judge.judgement import METRICS, Judgement, judge
+from gandem.judge.judgement import METRICS, Copying, Judgement, judge
 from gandem.judge.verdict import ORDER, RULES, Verdict
 
 D, MODES = 8, 10
@@ -37,7 +37,8 @@ MADE: dict[str, Callable[[], Tensor]] = {
 
 
 def judged(generated: Tensor, **floors: Tensor) -> Judgement:
-    return judge(generated, HELD_OUT, real=REAL, floors=floors, training=TRAINING)
+    copying = Copying.of(generated, TRAINING, HELD_OUT)
+    return judge(generated, HELD_OUT, real=REAL, floors=floors, copying=copying)
 
 
 @pytest.mark.parametrize("verdict", MADE)
@@ -66,7 +67,7 @@ def test_floors_win_what_a_trivial_generator_can_win_and_no_distance() -> None:
 
 
 def test_all_rows_rest_on_the_same_count_and_go_to_json() -> None:
-    judgement = judge(mixture(5, 450), HELD_OUT, real=REAL, floors=FLOORS)
+    judgement = judged(mixture(5, 450), **FLOORS)
     assert {figure.n for name in ("mind", "precision") for figure in (r[name] for r in judgement.rows.values())} == {
         450
     }

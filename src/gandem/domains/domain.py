@@ -127,6 +127,10 @@ class Domain(Protocol):
         """Return what the judge sees of decoded samples; path: weights of the user's own, the shipped ones if None."""
         ...
 
+    def variants(self, samples: np.ndarray) -> Sequence[np.ndarray]:
+        """Return the samples (first) and the same ones slightly changed, behind which a copy could hide."""
+        ...
+
     def floors(self, samples: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         """Return sets made from decoded real samples that must lose against any generator, by name."""
         ...

@@ -61,6 +61,18 @@ class Copying:
     copied_share: Shares
     pairs: Pairs
 
+    @classmethod
+    def of(cls, generated: Tensor, training: Tensor, held_out: Tensor, variants: int = 1) -> Copying:
+        """Look for copies of training rows (m, d) among generated ones; variants: as in `Memorisation.of`."""
+        found = Memorisation.of(generated, training, held_out, variants)
+        return cls(
+            found.neighbour_ratio(),
+            found.data_copying(),
+            found.authenticity(),
+            found.copied_share(),
+            found.closest_pairs(),
+        )
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -107,13 +119,12 @@ def judge(
     *,
     real: Tensor,
     floors: Mapping[str, Tensor],
-    training: Tensor | None = None,
+    copying: Copying,
     seed: int = 0,
 ) -> Judgement:
     """Compare features (n, d) of generated samples with those of held-out real ones.
 
-    real: other real rows, the ceiling. floors: rows by name that must lose. training: the rows that were trained
-    on, in which copies are looked for; those of `real` when None.
+    real: other real rows, the ceiling. floors: rows by name that must lose. copying: see `Copying.of`.
     Every row of figures rests on the same count, that of the smallest set, since most numbers depend on it.
     Raises JudgeError for fewer than 100 rows, other widths, or numbers that are not finite.
     """
@@ -126,14 +137,7 @@ def judge(
         {name: {key: of.measure(these, against) for key, of in METRICS.items()} for name, these in rows.items()},
         support(rows["generated"], against),
         cell_balance(rows["generated"], against),
-        _copying(generated, real if training is None else training, held_out),
-    )
-
-
-def _copying(generated: Tensor, training: Tensor, held_out: Tensor) -> Copying:
-    found = Memorisation.of(generated, training, held_out)
-    return Copying(
-        found.neighbour_ratio(), found.data_copying(), found.authenticity(), found.copied_share(), found.closest_pairs()
+        copying,
     )
 
 

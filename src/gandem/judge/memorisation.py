@@ -55,13 +55,15 @@ class Neighbours:
     closeness: Tensor
 
     @classmethod
-    def of(cls, rows: Tensor, training: Tensor) -> Neighbours:
-        """Look for the neighbours of rows (n, d) among training rows (m, d)."""
+    def of(cls, rows: Tensor, training: Tensor, variants: int = 1) -> Neighbours:
+        """Look for neighbours of rows (variants * n, d) among training rows (m, d), by the closest variant of each."""
         distances, indices = nearest(rows, training, AROUND)
         usual = distances.mean(1)
         # 20 equal training rows are a common sight and no secret: to be one of them is not to be close
         closeness = torch.where(usual > 0, distances[:, 0] / usual, 1.0)
-        return cls(rows, distances[:, 0], indices[:, 0], closeness)
+        count = len(rows) // variants
+        kept = closeness.view(variants, count).argmin(0) * count + torch.arange(count)
+        return cls(rows[kept], distances[kept, 0], indices[kept, 0], closeness[kept])
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,15 @@ class Memorisation:
     held_out: Neighbours
 
     @classmethod
-    def of(cls, generated: Tensor, training: Tensor, held_out: Tensor) -> Memorisation:
-        """Check features (g, d), (m, d) and (v, d) and find all neighbours."""
+    def of(cls, generated: Tensor, training: Tensor, held_out: Tensor, variants: int = 1) -> Memorisation:
+        """Check features (g, d), (m, d) and (v, d) and find all neighbours.
+
+        variants: how many features each generated and held-out sample has, such as those of shifted copies; all samples
+        in the first variant come before all in the second. Each sample counts once, by the variant that is closest to a
+        training row, so that a copy is found behind a small change; held-out samples get the same chances.
+        """
         sets = comparable(AROUND + 1, generated=generated, training=training, held_out=held_out)
-        return cls(sets[1], Neighbours.of(sets[0], sets[1]), Neighbours.of(sets[2], sets[1]))
+        return cls(sets[1], Neighbours.of(sets[0], sets[1], variants), Neighbours.of(sets[2], sets[1], variants))
 
     def neighbour_ratio(self) -> Figure:
         """Median distance to the nearest training row, generated over held-out: 1 if honest, toward 0 if copied."""

@@ -16,7 +16,7 @@ from gandem import latents
 from gandem.domains import DOMAINS
 from gandem.domains.domain import Dataset, Domain
 from gandem.errors import RunError
-from gandem.judge.judgement import FEWEST, Judgement, judge
+from gandem.judge.judgement import FEWEST, Copying, Judgement, judge
 from gandem.judge.usefulness import usefulness
 from gandem.judge.verdict import Verdict
 from gandem.recipe import DataOptions
@@ -24,8 +24,8 @@ from gandem.run import Run, open_run
 
 COUNT = 10_000
 """Samples that are judged, if there are as many held-out real ones."""
-TRAINING_COUNT = 20_000
-"""Training samples among which copies are looked for."""
+COPY_COUNT, TRAINING_COUNT = 1_000, 20_000
+"""Samples that are looked at in all variants for copies, and training samples among which these are looked for."""
 AT_ONCE = 512
 """Samples that are in memory as floats at a time."""
 SHOWN, PAIRS = 40, 8
@@ -105,8 +105,11 @@ def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, t
     seen = {"generated": extract(generated), "held-out": extract(held_out), "known": extract(known)}
     floors = {name: extract(images) for name, images in sets.domain.floors(known[:n], seed).items()}
     tell("comparing them")
+    varied = [sets.domain.variants(samples[:COPY_COUNT]) for samples in (generated, held_out)]
+    ours, theirs = (torch.cat([extract(samples) for samples in variants]) for variants in varied)
+    copying = Copying.of(ours, seen["known"], theirs, len(varied[0]))
     judgement = judge(
-        seen["generated"], seen["held-out"], real=seen["known"][:n], floors=floors, training=seen["known"], seed=seed
+        seen["generated"], seen["held-out"], real=seen["known"][:n], floors=floors, copying=copying, seed=seed
     )
     verdict = Verdict.of(judgement)
     facts |= {
@@ -115,7 +118,7 @@ def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, t
         "judgement": judgement.to_dict(),
         "classes": list(sets.classes),
     }
-    facts["counts"] |= {"held_out": len(held_out), "searched_for_copies": len(known)}
+    facts["counts"] |= {"held_out": len(held_out), "looked_for_copies": len(known)}
     if labels is not None and known_labels is not None and held_labels is not None:
         tell("learning from them")
         labelled = [

@@ -13,7 +13,7 @@ from torch import nn
 from gandem.domains.images import preview, report
 from gandem.domains.images.codec import ImageCodec
 from gandem.domains.images.features import ImageFeatures, load_features
-from gandem.domains.images.floors import floors
+from gandem.domains.images.floors import floors, shifted
 from gandem.domains.images.networks import build_networks
 from gandem.domains.images.store import ImageData, read_images
 from gandem.domains.images.survey import Progress
@@ -51,6 +51,10 @@ class ImageDomain:
     def features(self, path: Path | None) -> ImageFeatures:
         """Return the shipped features, or those of an .onnx or .safetensors file; see `load_features`."""
         return load_features(path)
+
+    def variants(self, samples: np.ndarray) -> list[np.ndarray]:
+        """Return the images as they are and shifted toward each corner; the features see through mirroring."""
+        return shifted(samples)
 
     def floors(self, samples: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         """Return noise, shuffled pixels, blurred images, and one image repeated."""

@@ -1,4 +1,4 @@
-"""Images that must lose against any generator worth the name: what they reach, a metric gives for nothing."""
+"""Images changed on purpose: floors, which must lose against any generator, and shifts, behind which copies hide."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from PIL import Image, ImageFilter
 
 BLUR = 0.05
 """Deviation of the blur, as a part of the shorter side."""
+SHIFT = 0.07
+"""How far images are shifted, as a part of the side: 2 pixels of 28."""
 
 
 def floors(images: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
@@ -25,3 +27,12 @@ def blurred(image: np.ndarray) -> np.ndarray:
     """Blur one image, uint8 (H, W, C), by a Gaussian."""
     picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
     return np.asarray(picture.filter(ImageFilter.GaussianBlur(BLUR * min(image.shape[:2])))).reshape(image.shape)
+
+
+def shifted(images: np.ndarray) -> list[np.ndarray]:
+    """Return uint8 (n, H, W, C) as they are, and moved by SHIFT of each side toward every corner, edges repeated."""
+    down, right = (max(round(SHIFT * side), 1) for side in images.shape[1:3])
+    padded = np.pad(images, ((0, 0), (down, down), (right, right), (0, 0)), mode="edge")
+    height, width = images.shape[1:3]
+    corners = [(y, x) for y in (0, 2 * down) for x in (0, 2 * right)]
+    return [images, *(padded[:, y : y + height, x : x + width] for y, x in corners)]
