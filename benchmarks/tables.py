@@ -23,10 +23,11 @@ TASKS = {
 }
 ARMS = {"real": "real images", "gandem": "gandem", "dcgan": "textbook DCGAN"}
 QUALITY = """
-Both generators learn for the same minutes from the same images in the same process, one after the other. Distances are
-taken between {count:,} generated images and real images that no generator and no feature has seen, in the features of
-a small CNN trained on real images ({fingerprint}); they compare rows of this table only. "real images" are real
-training images in the place of generated ones: the floor. Kernel distance: unbiased, cubic kernel, all rows.
+Both generators learn for the same minutes from the same images: one after the other, or at the same time with one core
+each where the machine is said to have 1 core. Distances are taken between {count:,} generated images and real images
+that no generator and no feature has seen, in the features of a small CNN trained on real images ({fingerprint}); they
+compare rows of this table only. "real images" are real training images in the place of generated ones: the floor.
+Kernel distance: unbiased, cubic kernel, all rows.
 """
 SPEED = """
 Medians of alternating repeats in one process. GFLOP/s: work done by gandem's step (4 G + (9 + 6 p) D forward passes per
@@ -172,6 +173,36 @@ def kill_section(result: Result) -> list[str]:
     return ["## kill -9 and resume", "", *table(["", ""], rows), *origin([result])]
 
 
+def judging_section(result: Result) -> list[str]:
+    """Return what the judge says of cheats, and how often it calls out copies."""
+    figures = result["figures"]
+    sets = [name for name in figures if name != "features"]
+    cheats = list(dict.fromkeys(cheat for name in sets for cheat in figures[name]["verdicts"] if cheat != "all"))
+    rows = []
+    for cheat in cheats:
+        cells = []
+        for name in sets:
+            found = figures[name]["verdicts"]
+            told = found.get(cheat) or found.get("all")
+            share = f" ({interval(told['frechet_share'])})" if told and "frechet_share" in told else ""
+            cells.append(told["verdict"] + share if told else "-")
+        rows.append([cheat, *cells])
+    copied = []
+    for kind in figures[sets[0]]["copies"]["called_out"]:
+        each = [figures[name]["copies"]["called_out"][kind] for name in sets]
+        copied.append([kind, *(f"{interval(share, 100, 0)} %" for share in each)])
+    counts = ", ".join(f"{name} {figures[name]['copies']['n']:,}" for name in sets)
+    features = figures["features"]
+    return [
+        "## What the judge says of cheats",
+        f"\nVerdict and, in brackets, Fréchet share. Features {features['name']}, {features['fingerprint']}.\n",
+        *table(["", *sets], rows),
+        f"\nHow often copying is said of samples of which none, or a tenth, are copies (samples a trial: {counts}).\n",
+        *table(["a tenth copied", *sets], copied),
+        *origin([result]),
+    ]
+
+
 def page(results: dict[str, Result]) -> str:
     """Return the whole page."""
     lines = ["# Benchmarks", "", "Made by `benchmarks/tables.py` from `benchmarks/results/*.json`; do not edit."]
@@ -181,6 +212,8 @@ def page(results: dict[str, Result]) -> str:
             lines += quality_section(task, found)
     if speed := [result for name, result in results.items() if name.startswith("speed")]:
         lines += speed_section(speed)
+    if "judging" in results:
+        lines += judging_section(results["judging"])
     if "kill" in results:
         lines += kill_section(results["kill"])
     return "\n".join(lines).rstrip() + "\n"

@@ -16,7 +16,7 @@ from gandem import latents
 from gandem.domains import DOMAINS
 from gandem.domains.domain import Dataset, Domain
 from gandem.errors import RunError
-from gandem.judge.judgement import FEWEST, Copying, Judgement, judge
+from gandem.judge.judgement import FEWEST, Copying, judge
 from gandem.judge.usefulness import usefulness
 from gandem.judge.verdict import Verdict
 from gandem.recipe import DataOptions
@@ -26,8 +26,8 @@ COUNT = 10_000
 """Samples that are judged, if there are as many held-out real ones."""
 COPY_COUNT, TRAINING_COUNT = 1_000, 20_000
 """Samples that are looked at in all variants for copies, and training samples among which these are looked for."""
-AT_ONCE = 512
-"""Samples that are in memory as floats at a time."""
+AT_ONCE, MOST_BYTES = 512, 500_000_000
+"""Samples that are in memory as floats at a time, and bytes of one set of decoded samples."""
 SHOWN, PAIRS = 40, 8
 """Samples in a picture, and closest pairs."""
 
@@ -87,7 +87,7 @@ def evaluate_run(run: Run, training: Dataset, held_out: Dataset, *, count: int, 
 
 
 def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, tell: Tell, began: float) -> Evaluation:
-    n = min(count, sets.available, sets.real.count, sets.held_out.count)
+    n = min(count, sets.available, sets.real.count, sets.held_out.count, _fitting(sets.real))
     facts: dict[str, Any] = {
         "schema_version": 1,
         "counts": {"generated": n, "real": n, "held_out": sets.held_out.count},
@@ -100,17 +100,18 @@ def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, t
     tell(f"making {n:,} samples")
     generated, labels = sets.generated(n)
     held_out, held_labels = sets.held_out.samples(_some(sets.held_out.count, n, seed))
-    known, known_labels = sets.real.samples(_some(sets.real.count, max(n, TRAINING_COUNT), seed + 1))
+    rows = _some(sets.real.count, max(n, TRAINING_COUNT), seed + 1)
+    known, known_labels = sets.real.samples(rows[:n])
     tell("looking at them")
-    seen = {"generated": extract(generated), "held-out": extract(held_out), "known": extract(known)}
-    floors = {name: extract(images) for name, images in sets.domain.floors(known[:n], seed).items()}
+    seen = {"generated": extract(generated), "held-out": extract(held_out)}
+    seen["known"] = torch.cat([extract(sets.real.samples(part)[0]) for part in rows.split(AT_ONCE)])
+    seen["real"] = seen["known"][:n]
+    floors = {name: extract(images) for name, images in sets.domain.floors(known, seed).items()}
     tell("comparing them")
     varied = [sets.domain.variants(samples[:COPY_COUNT]) for samples in (generated, held_out)]
     ours, theirs = (torch.cat([extract(samples) for samples in variants]) for variants in varied)
     copying = Copying.of(ours, seen["known"], theirs, len(varied[0]))
-    judgement = judge(
-        seen["generated"], seen["held-out"], real=seen["known"][:n], floors=floors, copying=copying, seed=seed
-    )
+    judgement = judge(seen["generated"], seen["held-out"], real=seen["real"], floors=floors, copying=copying, seed=seed)
     verdict = Verdict.of(judgement)
     facts |= {
         "verdict": verdict.to_dict(),
@@ -118,28 +119,28 @@ def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, t
         "judgement": judgement.to_dict(),
         "classes": list(sets.classes),
     }
-    facts["counts"] |= {"held_out": len(held_out), "looked_for_copies": len(known)}
+    facts["counts"] |= {"held_out": len(held_out), "looked_for_copies": len(rows)}
     if labels is not None and known_labels is not None and held_labels is not None:
         tell("learning from them")
         labelled = [
             (seen[name], torch.from_numpy(told))
-            for name, told in (("generated", labels), ("known", known_labels), ("held-out", held_labels))
+            for name, told in (("generated", labels), ("real", known_labels), ("held-out", held_labels))
         ]
         facts["usefulness"] = usefulness(*labelled, seed=seed).to_dict()
     facts["seconds"] = round(time.monotonic() - began, 1)
-    return Evaluation(verdict, facts, _pictures(sets.domain, generated, held_out, known, judgement))
+    copied = sets.real.samples(rows[copying.pairs.training[:PAIRS]])[0]
+    return Evaluation(verdict, facts, _pictures(sets.domain, generated, held_out, copied, copying))
 
 
 def _pictures(
-    domain: Domain, generated: np.ndarray, held_out: np.ndarray, known: np.ndarray, judgement: Judgement
+    domain: Domain, generated: np.ndarray, held_out: np.ndarray, copied: np.ndarray, copying: Copying
 ) -> dict[str, Image]:
-    pictures = {
+    pairs = np.concatenate([generated[copying.pairs.generated[:PAIRS]], copied])
+    return {
         "generated": domain.preview(generated[:SHOWN], 8),
         "real": domain.preview(held_out[:SHOWN], 8),
+        "closest": domain.preview(pairs, len(copied)),
     }
-    pairs = judgement.copying.pairs
-    ours, theirs = generated[pairs.generated[:PAIRS]], known[pairs.training[:PAIRS]]
-    return pictures | {"closest": domain.preview(np.concatenate([ours, theirs]), len(ours))}
 
 
 def _of_run(run: Run, real: str | Path | None, seed: int) -> _Sets:
@@ -183,6 +184,11 @@ def _of_samples(made: str | Path, real: str | Path | None) -> _Sets:
         return images, None if labels is None or not labelled else number[torch.from_numpy(labels)].numpy()
 
     return _Sets(domain, data.spec.labels, generated, samples.count, known, held_out)
+
+
+def _fitting(data: Dataset) -> int:
+    """Return how many decoded samples may be in memory at a time."""
+    return max(MOST_BYTES // max(data.samples(torch.zeros(1, dtype=torch.long))[0].nbytes, 1), FEWEST)
 
 
 def _is_run(path: str | Path) -> bool:
