@@ -14,6 +14,7 @@ from gandem.cli import main
 from gandem.domains.images.floors import floors
 from gandem.domains.images.store import ImageData
 from gandem.errors import RunError
+from gandem.judge.judgement import METRICS
 from gandem.judge.verdict import ORDER
 from gandem.run import Run
 
@@ -51,6 +52,10 @@ def test_real_samples_are_excellent_and_every_number_says_how_sure_it_is(judged:
         for name, figure in row.items():
             assert {"value", "low", "high", "n"} <= set(figure), name
             assert figure["low"] <= figure["value"] <= figure["high"] and figure["n"] == facts["counts"]["generated"]
+    keys = "schema_version verdict counts features judgement usefulness classes seed seconds"
+    assert set(facts) == set(keys.split())
+    assert set(facts["judgement"]) == {"rows", "won_by", "support", "cells", "copying"}
+    assert set(facts["judgement"]["rows"]["real"]) == set(METRICS) == set(facts["judgement"]["won_by"])
     useful = facts["usefulness"]
     assert useful["generated_to_real"]["value"] > 0.5 and len(useful["by_class"]) == 10
     assert len(facts["features"]["fingerprint"]) == 12
