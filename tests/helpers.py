@@ -49,7 +49,7 @@ def tiny_game(spec: SampleSpec, **options: object) -> NoiseGame:
 def tiny_trainer(data: ImageData, budget: Budget, seed: int = 0, precision: str = "fp32", **options: float) -> Trainer:
     """A trainer of that game with batches of 16, augmentation on and no warm-up."""
     return Trainer(
-        tiny_game(data.spec, augmentation=lambda progress: 0.5),
+        tiny_game(data.spec, augmentation=0.5),
         data,
         Engine("cpu", precision),
         budget=budget,

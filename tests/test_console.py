@@ -40,7 +40,7 @@ def test_plain_progress_is_one_line_every_ten_seconds() -> None:
     lines = out.getvalue().splitlines()
     assert len(lines) == 2
     assert lines[0] == (
-        " 25% 12,800 images, 427/s, 1 min 35 s left | D 0.61  G 0.8  D wins 0.7  EMA half-life 640 images"
+        " 25% 12,800 images, 427/s, 1 min 35 s left | learning | D 0.61  G 0.8  D wins 0.7  EMA half-life 640 images"
     )
 
 

@@ -39,7 +39,7 @@ def by_the_paper(game: NoiseGame, batch: dict[str, Tensor], strength: float) -> 
 @pytest.mark.parametrize("strength", [0.0, 0.7])
 def test_discriminator_loss(few: ImageData, strength: float) -> None:
     """E softplus(D(G(z)) - D(x)) + gamma / 2 (R1 + R2)."""
-    game = tiny_game(few.spec, gamma=lambda p: 0.8 + p, penalty_fraction=1.0, augmentation=lambda p: strength)
+    game = tiny_game(few.spec, gamma=lambda p: 0.8 + p, penalty_fraction=1.0, augmentation=strength)
     batch = double(game, few)
     loss, parts = game.discriminator_loss(batch, 0.5)
     expected = by_the_paper(game, batch, strength)
@@ -80,7 +80,7 @@ def test_the_same_rows_with_and_without_splitting(few: ImageData) -> None:
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_generator_loss(few: ImageData, name: str) -> None:
-    game = tiny_game(few.spec, loss=name, augmentation=lambda p: p)
+    game = tiny_game(few.spec, loss=name, augmentation=0.7)
     batch = double(game, few)
     loss, parts = game.generator_loss(batch, 0.7)
     expected = by_the_paper(game, batch, 0.7)

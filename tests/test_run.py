@@ -88,7 +88,7 @@ def test_the_folder_holds_what_it_promises(finished: Run) -> None:
         "recipe.yaml data.json codec checkpoints events.jsonl tensorboard samples report.json report.html README.md"
     )
     assert names == set(promised.split())
-    assert [path.name for path in (finished.path / "checkpoints").iterdir()] == [f"{IMAGES:012d}"]
+    assert [path.name for path in sorted((finished.path / "checkpoints").iterdir())] == [f"{0:012d}", f"{IMAGES:012d}"]
     samples = {path.name for path in (finished.path / "samples").iterdir()}
     assert {"latest.png", "training.gif"} < samples and any(name[:-4].isdigit() for name in samples)
     assert list((finished.path / "tensorboard").iterdir())

@@ -1,6 +1,7 @@
 """One step is a function of (state, seed, number): all else follows, and what goes wrong leaves a good checkpoint."""
 
 import copy
+import math
 import os
 import signal
 from pathlib import Path
@@ -27,7 +28,7 @@ class Notes:
     """A recorder that remembers, and acts at the first preview, which comes after the first step."""
 
     def __init__(self, act: Any = lambda: None) -> None:
-        self.act, self.events, self.saved, self.previews = act, [], [], 0
+        self.act, self.events, self.kept, self.previews = act, [], [], 0
 
     def event(self, name: str, **facts: Any) -> None:
         self.events.append({"event": name, **facts})
@@ -38,7 +39,11 @@ class Notes:
             self.act()
 
     def checkpoint(self, trainer: Trainer) -> None:
-        self.saved.append(copy.deepcopy(trainer.state()))
+        self.kept.append(copy.deepcopy(trainer.state()))
+
+    def saved(self, images: int | None) -> dict[str, dict[str, torch.Tensor]]:
+        kept = [tensors for tensors, numbers in self.kept if images in (None, numbers["images"])]
+        return copy.deepcopy(kept[0])
 
 
 def play(trainer: Trainer, steps: int) -> Trainer:
@@ -49,7 +54,7 @@ def play(trainer: Trainer, steps: int) -> Trainer:
 
 def differences(one: Trainer, other: Trainer) -> list[str]:
     (tensors, numbers), (others, other_numbers) = one.state(), other.state()
-    assert tensors.keys() == others.keys() and numbers == other_numbers
+    assert tensors.keys() == others.keys() and numbers.keys() == other_numbers.keys()
     assert all(tensors[name].keys() == others[name].keys() for name in tensors)
     return [
         f"{name}/{key}"
@@ -69,6 +74,7 @@ def test_resume_to_the_bit(few: ImageData, tmp_path: Path, precision: str, befor
     perturb(*resumed.game.players.values(), *resumed.averages.values())  # nothing but the checkpoint may count
     resumed.load_state(saved.tensors, saved.numbers)
     assert differences(play(resumed, 8 - before), whole) == []
+    assert resumed.state()[1] == whole.state()[1]
     names = {"generator", "discriminator", "generator_ema", "optimizer_generator", "optimizer_discriminator"}
     assert whole.state()[0].keys() == names and all(whole.state()[0].values())
 
@@ -97,14 +103,14 @@ def test_nan_is_never_saved(few: ImageData, player: str) -> None:
     with pytest.raises(TrainingError, match=r"not finite after \d+ images; the last checkpoint is good"):
         trainer.fit(notes)
     assert all(
-        value.isfinite().all() for tensors, _ in notes.saved for group in tensors.values() for value in group.values()
+        value.isfinite().all() for tensors, _ in notes.kept for group in tensors.values() for value in group.values()
     )
 
 
 def test_a_finite_training_ends_with_a_checkpoint(few: ImageData) -> None:
     trainer, notes = tiny_trainer(few, TWELVE, checkpoint_seconds=1e9), Notes()
     trainer.fit(notes)
-    assert [numbers["images"] for _, numbers in notes.saved] == [192] and notes.previews >= 1
+    assert [numbers["images"] for _, numbers in notes.kept] == [0, 192] and notes.previews >= 1
     assert trainer.progress == 1
 
 
@@ -115,7 +121,7 @@ def test_a_signal_saves_and_stops(few: ImageData, number: signal.Signals) -> Non
     with pytest.raises(Interrupted) as stopped:
         tiny_trainer(few, TWELVE).fit(notes)
     assert (stopped.value.signal, stopped.value.images) == (number.name, 16)
-    assert [numbers["images"] for _, numbers in notes.saved] == [16]
+    assert [numbers["images"] for _, numbers in notes.kept] == [0, 16]
     assert signal.getsignal(number) is usual
 
 
@@ -167,3 +173,60 @@ def test_a_batch_that_the_processes_cannot_share(few: ImageData) -> None:
             optimizer=OptimizerOptions(),
             training=TrainingOptions(batch=16),
         )
+
+
+LONG = Budget(images=64 * 16)
+
+
+def test_gradients_that_are_not_finite_are_left_out(few: ImageData) -> None:
+    """The step is counted and changes nothing: not the weights, not Adam's moments."""
+    trainer = play(tiny_trainer(few, LONG), 2)
+    before = copy.deepcopy(trainer.state()[0])
+    loss = trainer.game.discriminator_loss
+    trainer.game.discriminator_loss = lambda *given: (loss(*given)[0] * math.nan, loss(*given)[1])  # type: ignore[method-assign]
+    trainer.play_step(0.1)
+    after, numbers = trainer.state()
+    for file in ("discriminator", "optimizer_discriminator"):
+        assert all(torch.equal(before[file][name], after[file][name]) for name in before[file])
+    assert any(not torch.equal(before["generator"][name], after["generator"][name]) for name in before["generator"])
+    assert numbers["window"]["skipped"] == 1
+
+
+def test_broken_weights_are_rolled_back(few: ImageData) -> None:
+    trainer, notes = tiny_trainer(few, LONG, checkpoint_seconds=1e9), Notes()
+    weight = next(trainer.game.discriminator.parameters())
+    notes.act = lambda: weight.data.view(-1)[0].fill_(float("nan"))
+    trainer.fit(notes)
+    (ruling,) = [event for event in notes.events if event["event"] == "ruling"]
+    assert (ruling["action"], ruling["dials"]) == ("roll back", {"learning rate": 0.5})
+    assert trainer.game.dials["learning rate"] == 0.5 and trainer.images == 1024
+    tensors, numbers = notes.kept[-1]
+    assert all(value.isfinite().all() for group in tensors.values() for value in group.values())
+    assert numbers["referee"]["rollbacks"] == 1 and numbers["referee"]["skipped"] == 15
+
+
+def test_the_best_is_kept_and_gone_back_to(few: ImageData) -> None:
+    """Judged every 16 steps: good, best, then twice far away; what follows starts from the best."""
+    distances = iter([2.0, 1.0, 5.0, 5.0, 0.5, 0.5])
+    rest = {"spread": 1.0, "sensitivity": 1.0, "raw_distance": 0.1, "gap": 0.0, "gap_auc": 0.5}
+    trainer, notes = tiny_trainer(few, Budget(images=96 * 16), checkpoint_seconds=1e9), Notes()
+    trainer.referee.every = 256
+    trainer.examine = lambda trainer: {"distance": next(distances), **rest}
+    trainer.fit(notes)
+    judged = [event for event in notes.events if event["event"] == "judged"]
+    assert [event["best"] for event in judged] == [True, True, False, False, True, True]
+    saved = {numbers["images"]: tensors for tensors, numbers in notes.kept}
+    assert list(saved) == [0, 256, 512, 1024, 1280, 1536]
+    best, back = (saved[images]["generator_ema"] for images in (512, 1024))
+    assert all(torch.equal(best[name], back[name]) for name in best)
+    assert trainer.game.dials["learning rate"] == 0.5 and trainer.referee.memory.best == 1536
+
+
+def test_a_settled_training_ends_before_its_budget(few: ImageData) -> None:
+    rest = {"spread": 1.0, "sensitivity": 1.0, "raw_distance": 0.1, "gap": 0.0, "gap_auc": 0.5}
+    trainer, notes = tiny_trainer(few, Budget(images=320 * 16), checkpoint_seconds=1e9), Notes()
+    trainer.referee.every = 256
+    trainer.examine = lambda trainer: {"distance": 1.0, **rest}
+    trainer.fit(notes)
+    assert trainer.images == pytest.approx((0.4 + 0.15) * 320 * 16, abs=16 * 16) and trainer.progress == 1
+    assert trainer.referee.summary()["ended"] == "converged"

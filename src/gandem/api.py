@@ -21,21 +21,24 @@ from gandem.game.schedules import geometric
 from gandem.holdout import automatic_share
 from gandem.recipe import Recipe, load_recipe
 from gandem.recording import RunRecorder, Silence, Watch, free_path
+from gandem.referee.referee import Referee
 from gandem.run import Run, create_run, locked, model_card, must_be_new, open_run, write_json
 from gandem.training import checkpoint
 from gandem.training.budget import Budget, parse_budget
 from gandem.training.checkpoint import write_atomic
 from gandem.training.engine import Engine
 from gandem.training.loop import Trainer
-from gandem.training.plan import Plan, make_plan
+from gandem.training.plan import Plan, judging_pace, make_plan
 from gandem.uses.evaluate import COUNT, Evaluation, evaluate_run
 from gandem.uses.evaluate import evaluate as judged
+from gandem.uses.examine import Examiner
+from gandem.uses.examine import cost as judging_cost
 from gandem.uses.report import write_report
 
 AT_THE_END = 2_000
 """Samples that are judged when a training ends; `evaluate` takes more."""
-MUCH_DATA = 20_000
-"""With so many images the discriminator does not learn them by heart, and augmentation only costs sharpness."""
+ENOUGH_HELD_OUT = 100
+"""Held-out samples by which it shows whether the discriminator knows its training samples by heart."""
 
 
 def train(
@@ -189,14 +192,14 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
         raise RecipeError(f"game.loss = {recipe.game.loss!r} is not known.{nearest(recipe.game.loss, LOSSES)}")
     torch.manual_seed(recipe.training.seed)
     options = recipe.network.model_copy(update={"width": width})
-    strength = float(recipe.game.augment) if recipe.game.augment != "auto" else float(len(dataset) < MUCH_DATA)
+    strength = 0.0 if recipe.game.augment in ("auto", "adaptive") else float(recipe.game.augment)
     return NoiseGame(
         *domain.networks(dataset.spec, options),
         latent=recipe.network.latent,
         loss=recipe.game.loss,
         gamma=geometric(recipe.game.gamma, recipe.game.gamma_end),
         penalty_fraction=recipe.game.penalty_fraction,
-        augmentation=lambda progress: strength,
+        augmentation=strength,
         discriminator_rate=recipe.game.discriminator_rate,
     )
 
@@ -259,7 +262,9 @@ def _prepare(
         wanted = wanted.replace({"training.batch": len(dataset) // 2 * 2})
     plan = make_plan(lambda width: build_game(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell)
     tell("plan", **plan.to_dict(), text=plan.lines())
-    augment = float(len(dataset) < MUCH_DATA) if wanted.game.augment == "auto" else wanted.game.augment
+    augment: float | str = wanted.game.augment
+    if augment == "auto":
+        augment = "adaptive" if held_out.count >= ENOUGH_HELD_OUT else 1.0
     decided = wanted.replace(
         {
             "data.size": tuple(dataset.spec.shape[1:]),
@@ -271,6 +276,12 @@ def _prepare(
             "training.precision": plan.precision,
         }
     )
+    every, samples = judging_pace(plan, _judging_cost(domain, dataset, decided))
+    referee = {"every": every, "samples": samples}
+    decided = decided.replace(
+        {f"referee.{key}": value for key, value in referee.items() if getattr(decided.referee, key) == "auto"}
+    )
+    tell("pace", every=decided.referee.every, samples=decided.referee.samples)
     return _Prepared(dataset, held_out, decided, plan, allowed)
 
 
@@ -285,7 +296,17 @@ def _play(
 ) -> Run:
     game = build_game(run.domain, dataset, run.recipe, int(run.recipe.network.width))
     options = run.recipe
-    trainer = Trainer(game, dataset, engine, budget=budget, optimizer=options.optimizer, training=options.training)
+    watched = options.referee
+    trainer = Trainer(
+        game,
+        dataset,
+        engine,
+        budget=budget,
+        optimizer=options.optimizer,
+        training=options.training,
+        referee=Referee(int(watched.every), stop=watched.stop, adapt=options.game.augment == "adaptive"),
+        examine=_examiner(run, dataset, held_out) if watched.every and engine.is_main else lambda trainer: {},
+    )
     trainer.seconds = seconds_spent
     with locked(run.path) if engine.is_main else nullcontext():
         events_bytes, damaged = 0, tuple[str, ...]()
@@ -294,7 +315,9 @@ def _play(
             trainer.load_state(saved.tensors, saved.numbers)
             damaged = saved.damaged
             events_bytes = saved.numbers["events_bytes"]
-        recorder = RunRecorder(run, watch, events_bytes, trainer.images) if engine.is_main else Silence()
+            if budget.to_dict() != run.report["budget"]:
+                trainer.referee.reopen()
+        recorder = RunRecorder(run, watch, events_bytes, trainer.images) if engine.is_main else Silence(run)
         try:
             if trainer.images:
                 recorder.event("resumed", images=trainer.images, seconds=trainer.seconds, damaged=damaged)
@@ -321,6 +344,17 @@ def _play(
             recorder.close()
     engine.wait()
     return run
+
+
+def _examiner(run: Run, dataset: Dataset, held_out: Dataset) -> Examiner:
+    recipe = run.recipe
+    features, samples = run.domain.features(None), int(recipe.referee.samples)
+    return Examiner(features, dataset, held_out, recipe.network.latent, samples, recipe.training.seed)
+
+
+def _judging_cost(domain: Domain, dataset: Dataset, recipe: Recipe) -> float:
+    generator = build_game(domain, dataset, recipe, int(recipe.network.width)).generator
+    return judging_cost(domain.features(None), dataset, generator, recipe.network.latent)
 
 
 def _read(domain: Domain, source: str | Path, recipe: Recipe, watch: Watch | None) -> Dataset:

@@ -73,6 +73,7 @@ def train(
     device: Device = "auto",
     devices: Devices = 1,
     precision: Precision = None,
+    stop: Annotated[bool, Parameter(negative="--no-stop", show_default=False)] = True,
     dry_run: Annotated[bool, Parameter(show_default=False)] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -92,12 +93,13 @@ def train(
         device: auto, cpu, cuda, cuda:1 or mps.
         devices: Processes to train with, one per GPU.
         precision: Otherwise the recipe's, which measures what is faster here.
+        stop: End early when the quality no longer rises; --no-stop plays to the end of the budget.
         dry_run: Print the plan and stop.
         json: Print nothing but one JSON object at the end.
         quiet: Print nothing but errors.
     """
     _spread(devices)
-    settings = _settings(set_, size, fit, mirror)
+    settings = _settings(set_, size, fit, mirror) | ({} if stop else {"referee.stop": False})
     import gandem
 
     console = Console(silent=json or quiet or not _is_main())

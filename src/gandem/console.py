@@ -39,6 +39,7 @@ class Console:
         self._clock = clock
         self._printed = clock()
         self._newest_samples = ""
+        self._state = "learning"
 
     def __enter__(self) -> Console:
         return self
@@ -72,6 +73,30 @@ class Console:
     def _on_plan(self, event: Event) -> None:
         self._say(*event["text"])
 
+    def _on_pace(self, event: Event) -> None:
+        every, samples = event["every"], event["samples"]
+        self._say(
+            f"referee: a quick judgement of {samples:,} samples every {every:,} images"
+            if every
+            else "referee: the budget is too short for quick judgements; the losses are watched"
+        )
+
+    def _on_judged(self, event: Event) -> None:
+        self._state = event["state"]
+        if not self._terminal.is_terminal:
+            self._say(f"referee at {event['images']:,} images: {event['state']}")
+
+    def _on_ruling(self, event: Event) -> None:
+        self._state = event["reason"]
+        if event["action"] == "roll back":
+            turned = ", ".join(f"{name} now {value:.3g} of the recipe's" for name, value in event["dials"].items())
+            back = "the beginning" if event["back_to"] is None else f"{event['back_to']:,} images"
+            self._say(f"{event['reason']}: rolled back to {back}, {turned}")
+        elif event["action"] == "stop":
+            self._say(f"{event['reason']}: going on does not help; the training ends at {event['images']:,} images")
+        else:
+            self._say(f"{event['reason']} ({event['images']:,} images)")
+
     def _on_resumed(self, event: Event) -> None:
         self._say(*event["damaged"], f"resumed at {event['images']:,} images")
 
@@ -81,8 +106,8 @@ class Console:
         losses = _losses(event)
         newest = [Text(f"samples: {self._newest_samples}", style="dim")] if self._newest_samples else []
         self._redraw(
-            f"{event['progress']:4.0%} {done}{left} | {losses}",
-            lambda: Group(_bar(event["progress"], done + left), Text(losses), *newest),
+            f"{event['progress']:4.0%} {done}{left} | {self._state} | {losses}",
+            lambda: Group(_bar(event["progress"], done + left), Text(self._state), Text(losses, style="dim"), *newest),
         )
 
     def _on_samples(self, event: Event) -> None:

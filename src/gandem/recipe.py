@@ -88,8 +88,9 @@ class GameOptions(Section):
     """Part of each batch on which the penalties are computed, every step: 1, 1/2, 1/3, ... (the nearest is taken)."""
     discriminator_rate: float = Field(2.0, gt=0)
     """How many times faster than the generator the discriminator learns (Heusel et al. 2017, two time scales)."""
-    augment: float | Auto = "auto"
-    """Strength of differentiable augmentation in [0, 1]; auto: 0 with 20,000 images or more, 1 with fewer."""
+    augment: float | Literal["adaptive"] | Auto = "auto"
+    """Strength of differentiable augmentation in [0, 1]; adaptive: from 0, as much as keeps the discriminator from
+    knowing its training samples by heart; auto: adaptive where enough samples are held out to see that, else 1."""
 
     @field_validator("penalty_fraction")
     @classmethod
@@ -99,7 +100,7 @@ class GameOptions(Section):
     @field_validator("augment")
     @classmethod
     def _augment_in_range(cls, augment: float | str) -> float | str:
-        if augment != "auto" and not 0 <= float(augment) <= 1:
+        if augment not in ("auto", "adaptive") and not 0 <= float(augment) <= 1:
             raise ValueError("must lie between 0 and 1")
         return augment
 
@@ -130,6 +131,24 @@ class TrainingOptions(Section):
     """Seconds between checkpoints."""
 
 
+class RefereeOptions(Section):
+    """How the training is watched."""
+
+    every: int | Auto = Field("auto")
+    """Images between quick judgements, 0 for none; auto: a twentieth of the budget, more if that is too much work."""
+    samples: int | Auto = Field("auto")
+    """Samples of a quick judgement; auto: 2,000, or fewer for short budgets."""
+    stop: bool = True
+    """End early when the quality has settled."""
+
+    @field_validator("every", "samples")
+    @classmethod
+    def _not_negative(cls, count: int | str) -> int | str:
+        if count != "auto" and int(count) < 0:
+            raise ValueError("must be 0 or more")
+        return count
+
+
 class Recipe(Section):
     """All choices of a training."""
 
@@ -139,6 +158,7 @@ class Recipe(Section):
     game: GameOptions = GameOptions()
     optimizer: OptimizerOptions = OptimizerOptions()
     training: TrainingOptions = TrainingOptions()
+    referee: RefereeOptions = RefereeOptions()
 
     def to_yaml(self) -> str:
         """Return the whole recipe as YAML."""

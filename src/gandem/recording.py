@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gandem import latents
 from gandem.run import Run, model_card, write_json
@@ -53,7 +53,7 @@ class RunRecorder:
             if name == "progress":
                 for key, value in facts["losses"].items():
                     self._board.add_scalar(key, value, facts["images"])
-                for key in ("images_per_second", "lr", "gamma"):
+                for key in ("images_per_second", "lr", "gamma", "augmentation"):
                     self._board.add_scalar(f"progress/{key}", facts[key], facts["images"])
         self.watch(event)
 
@@ -72,13 +72,18 @@ class RunRecorder:
         began = time.monotonic()
         tensors, numbers = trainer.state()
         numbers |= {"seed": trainer.options.seed, "events_bytes": self._path.stat().st_size}
-        path = checkpoint.save(self.run.checkpoints, tensors, numbers)
+        path = checkpoint.save(self.run.checkpoints, tensors, numbers, trainer.referee.memory.best)
         facts = {"images": trainer.images, "seconds": round(time.monotonic() - began, 3)}
         self.event("checkpoint", path=str(path), **facts)
+
+    def saved(self, images: int | None) -> dict[str, dict[str, Tensor]]:
+        """Return the tensors of the checkpoint at so many images, or of the oldest."""
+        return _saved(self.run, images)
 
     def report(self, status: str, trainer: Trainer) -> None:
         """Bring report.json and the model card up to date."""
         cost = {"images": trainer.images, "seconds": round(trainer.seconds, 3), "budget": trainer.budget.to_dict()}
+        cost["referee"] = trainer.referee.summary()
         known = self.run.report
         if status == "training":
             known.pop("evaluation", None)  # it was of an earlier generator
@@ -97,8 +102,16 @@ class RunRecorder:
         self._board.close()
 
 
+def _saved(run: Run, images: int | None) -> dict[str, dict[str, Tensor]]:
+    folder = run.checkpoints
+    return checkpoint.load(checkpoint.paths(folder)[0] if images is None else checkpoint.at(folder, images)).tensors
+
+
 class Silence:
-    """Records nothing."""
+    """Records nothing: for the processes of a parallel training that do not speak."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
 
     def event(self, name: str, **facts: Any) -> None:
         """Ignore it."""
@@ -108,6 +121,10 @@ class Silence:
 
     def checkpoint(self, trainer: Trainer) -> None:
         """Ignore it."""
+
+    def saved(self, images: int | None) -> dict[str, dict[str, Tensor]]:
+        """Return the tensors of the checkpoint at so many images, or of the oldest."""
+        return _saved(self.run, images)
 
     def report(self, status: str, trainer: Trainer) -> None:
         """Ignore it."""

@@ -4,7 +4,7 @@ RUN/
   recipe.yaml      every choice, "auto" replaced by what was decided
   data.json        the data report, the source and its fingerprint
   codec/           how tensors become pictures
-  checkpoints/     the newest two: players, averages, optimisers, counters
+  checkpoints/     the newest two and the best: players, averages, optimisers, counters
   events.jsonl     everything that happened, a JSON object a line
   tensorboard/     the same curves for TensorBoard
   samples/         grids by images shown, and training.gif
@@ -63,9 +63,9 @@ class Run:
         return self.path / "checkpoints"
 
     def generator(self) -> nn.Module:
-        """Return the averaged generator of the newest readable checkpoint, in fp32 and eval mode."""
+        """Return the averaged generator, fp32, in eval mode: the best by the referee, else the newest."""
         generator, _ = self.domain.networks(self.spec, self.recipe.network)
-        saved = checkpoint.newest(self.checkpoints, only={"generator_ema"})
+        saved = checkpoint.best(self.checkpoints, only={"generator_ema"})
         for problem in saved.damaged:
             warnings.warn(f"{problem}; using {saved.path} instead", stacklevel=2)
         generator.load_state_dict(saved.tensors["generator_ema"])

@@ -38,8 +38,11 @@ class NoiseGame:
     generator: module called as generator(latent (n, latent), label (n,) or None) -> samples (n, ...) in [-1, 1].
     discriminator: module called as discriminator(samples, label) -> logits (n,); no layer may mix samples.
     gamma: weight of both penalties, by progress. penalty_fraction: part of the batch that they are computed on.
-    augmentation: strength in [0, 1], by progress.
+    augmentation: strength in [0, 1].
     discriminator_rate: how many times faster than the generator the discriminator learns.
+
+    dials: what may be turned while the game is played: factors on the learning rate and on gamma, and the strength of
+    augmentation. They belong to the state of a training.
     """
 
     averaged = ("generator",)
@@ -54,16 +57,16 @@ class NoiseGame:
         loss: str = "relativistic",
         gamma: Schedule = lambda progress: 0.5,
         penalty_fraction: float = 0.25,
-        augmentation: Schedule = lambda progress: 0.0,
+        augmentation: float = 0.0,
         discriminator_rate: float = 1.0,
     ) -> None:
         self.generator = generator
         self.discriminator = discriminator
         self.latent = latent
         self.loss = LOSSES[loss]
-        self.gamma = gamma
+        self.schedule = gamma
         self.penalty_fraction = penalty_fraction
-        self.augmentation = augmentation
+        self.dials = {"learning rate": 1.0, "gamma": 1.0, "augmentation": augmentation}
         self.rates = {"generator": 1.0, "discriminator": discriminator_rate}
 
     @property
@@ -75,6 +78,10 @@ class NoiseGame:
     def turns(self) -> tuple[Turn, ...]:
         """Who moves in one step, in order."""
         return Turn("discriminator", self.discriminator_loss), Turn("generator", self.generator_loss)
+
+    def gamma(self, progress: float) -> float:
+        """Return the weight of the penalties."""
+        return self.schedule(progress) * self.dials["gamma"]
 
     def draw(self, count: int, rng: torch.Generator) -> Batch:
         """Draw the random part of a batch."""
@@ -94,8 +101,8 @@ class NoiseGame:
         fake = fake.to(batch["real"].dtype)
         gamma = self.gamma(progress)
         rows = torch.arange(len(fake), device=fake.device) % max(round(1 / self.penalty_fraction), 1) == 0
-        scored = [self._scores(batch, fake, ~rows, progress)] if not rows.all() else []
-        scored.append(self._scores(batch, fake, rows, progress, penalised=gamma > 0))
+        scored = [self._scores(batch, fake, ~rows)] if not rows.all() else []
+        scored.append(self._scores(batch, fake, rows, penalised=gamma > 0))
         real_logits = torch.cat([score.real for score in scored])
         fake_logits = torch.cat([score.fake for score in scored])
         adversarial = self.loss.discriminator(real_logits, fake_logits)
@@ -105,7 +112,7 @@ class NoiseGame:
 
     def generator_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
         """Adversarial loss of the generator against fresh real samples."""
-        label, strength = batch.get("label"), self.augmentation(progress)
+        label, strength = batch.get("label"), self.dials["augmentation"]
         fake = self.generator(batch["latent"], label).to(batch["real"].dtype)
         fake_logits = self.discriminator(augment(fake, batch["augment"], strength), label).float()
         real_logits = fake_logits.detach()
@@ -130,13 +137,13 @@ class NoiseGame:
             forward[player] = counter.get_total_flops() / count
         return 4 * forward["generator"] + (9 + 6 * self.penalty_fraction) * forward["discriminator"]
 
-    def _scores(self, batch: Batch, fake: Tensor, rows: Tensor, progress: float, *, penalised: bool = False) -> _Scores:
+    def _scores(self, batch: Batch, fake: Tensor, rows: Tensor, *, penalised: bool = False) -> _Scores:
         """Score the chosen rows of a batch, real and fake in one forward pass."""
         real, fake = batch["real"][rows], fake[rows]
         samples = torch.cat([real, fake]).requires_grad_(penalised)
         draws = batch["augment"][rows].repeat(2, 1)
         label = batch["label"][rows].repeat(2) if "label" in batch else None
-        logits = self.discriminator(augment(samples, draws, self.augmentation(progress)), label).float()
+        logits = self.discriminator(augment(samples, draws, self.dials["augmentation"]), label).float()
         norms = squared_gradient_norm(logits, samples) if penalised else torch.zeros_like(logits)
         return _Scores(*logits.chunk(2), *norms.chunk(2))
 

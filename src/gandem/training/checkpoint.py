@@ -33,9 +33,12 @@ class Checkpoint:
     """What is wrong with the newer checkpoints that could not be read."""
 
 
-def save(folder: Path, tensors: dict[str, dict[str, Tensor]], numbers: dict[str, Any]) -> Path:
-    """Write a checkpoint into `folder` under the count of images, keep the newest two; raises StorageError."""
-    final = folder / f"{numbers['images']:012d}"
+def save(folder: Path, tensors: dict[str, dict[str, Tensor]], numbers: dict[str, Any], best: int | None = None) -> Path:
+    """Write a checkpoint into `folder` under the count of images; raises StorageError.
+
+    The newest two are kept, and that of `best` images.
+    """
+    final = at(folder, numbers["images"])
     aside = folder / f".{final.name}.{os.getpid()}"
     with storing(folder), _removed_on_failure(aside):
         for leftover in folder.glob(".*"):
@@ -53,7 +56,8 @@ def save(folder: Path, tensors: dict[str, dict[str, Tensor]], numbers: dict[str,
         aside.rename(final)
         sync(folder)
         for old in paths(folder)[:-KEEP]:
-            shutil.rmtree(old)
+            if best is None or old != at(folder, best):
+                shutil.rmtree(old)
     return final
 
 
@@ -83,6 +87,23 @@ def newest(folder: Path, only: set[str] | None = None) -> Checkpoint:
         except RunError as error:
             problems.append(str(error))
     raise RunError(f"no readable checkpoint in {folder}" + (f": {problems[0]}" if problems else "; train it first"))
+
+
+def best(folder: Path, only: set[str] | None = None) -> Checkpoint:
+    """Read the checkpoint that the newest one calls the best, or the newest where none is or it is damaged."""
+    last = newest(folder, only)
+    images = last.numbers["referee"]["best"]
+    if images is None or at(folder, images) == last.path:
+        return last
+    try:
+        return replace(load(at(folder, images), only), damaged=last.damaged)
+    except RunError as error:
+        return replace(last, damaged=(*last.damaged, str(error)))
+
+
+def at(folder: Path, images: int) -> Path:
+    """Return where the checkpoint after so many images lies."""
+    return folder / f"{images:012d}"
 
 
 def paths(folder: Path) -> list[Path]:

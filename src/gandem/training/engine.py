@@ -58,6 +58,10 @@ class Engine:
         for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
 
+    def average(self, numbers: Tensor) -> Tensor:
+        """Return the average of a tensor over all processes."""
+        return numbers if self.processes == 1 else reduce(numbers, reduction="mean")
+
     def agree(self, value: float) -> float:
         """Return the main process's value in every process."""
         if self.processes == 1:

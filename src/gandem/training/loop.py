@@ -11,6 +11,7 @@ import math
 import signal
 import threading
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -22,11 +23,14 @@ from gandem.errors import Interrupted, RecipeError, TrainingError
 from gandem.game.noise_game import NoiseGame, Turn
 from gandem.game.schedules import cosine, ema_decay
 from gandem.recipe import OptimizerOptions, TrainingOptions
+from gandem.referee.referee import LOOK, Referee, Ruling
 from gandem.training.budget import Budget
 from gandem.training.engine import Engine
 
 REPORT_SECONDS = 1.0
 PREVIEWS = 60
+EXAMINED = ("distance", "spread", "sensitivity", "raw_distance", "gap", "gap_auc")
+"""What a quick judgement finds, see `Examine`; the last two are NaN where no samples are held out."""
 
 
 class Recorder(Protocol):
@@ -41,12 +45,22 @@ class Recorder(Protocol):
     def checkpoint(self, trainer: Trainer) -> None:
         """Save the state of the trainer."""
 
+    def saved(self, images: int | None) -> dict[str, dict[str, Tensor]]:
+        """Return the tensors of the checkpoint at so many images, or of the oldest."""
+        ...
+
+
+Examine = Callable[["Trainer"], dict[str, float]]
+"""A quick judgement of the averaged generator: EXAMINED, by name. Only the main process is asked."""
+
 
 class Trainer:
     """Plays a game on a dataset.
 
-    The state is what `state()` returns: the players, the moving averages, the optimisers and three counters
-    (images, step, seconds). Everything else follows from the options.
+    The state is what `state()` returns: the players, the moving averages, the optimisers, three counters (images, step,
+    seconds), the game's dials and what the referee remembers. Everything else follows from the options.
+
+    referee: watches, keeps the best moment, rolls back, ends early; `examine` judges quickly for it.
     """
 
     def __init__(
@@ -58,6 +72,8 @@ class Trainer:
         budget: Budget,
         optimizer: OptimizerOptions,
         training: TrainingOptions,
+        referee: Referee | None = None,
+        examine: Examine = lambda trainer: {},
     ) -> None:
         if training.batch % engine.processes:
             raise RecipeError(
@@ -68,6 +84,8 @@ class Trainer:
         self.engine = engine
         self.budget = budget
         self.options = training
+        self.referee = referee or Referee()
+        self.examine = examine
         self.images = 0
         self.step = 0
         self.seconds = 0.0
@@ -84,24 +102,29 @@ class Trainer:
             )
             for name, player in game.players.items()
         }
+        self._watched: list[str] = []
+        self._window = torch.zeros(0)
+        self._checkpointed = (-1, 0)
 
     @property
     def progress(self) -> float:
-        """Part of the budget that is spent, in [0, 1]."""
-        return self.budget.progress(self.images, self.seconds)
+        """The clock of all schedules, in [0, 1]: the part of the budget that is spent, or more in a hurry to end."""
+        return self.referee.clock(self.budget.progress(self.images, self.seconds))
 
     def fit(self, recorder: Recorder) -> None:
-        """Play until the budget is spent.
+        """Play until the budget is spent or the referee ends the game.
 
-        Raises Interrupted, after a checkpoint, when SIGINT or SIGTERM arrives; TrainingError when a loss is not finite.
+        Raises Interrupted, after a checkpoint, when SIGINT or SIGTERM arrives; TrainingError when the numbers are not
+        finite and the referee has no way back.
         """
         # Clocks of the chores; none of them touches the state that is trained.
         self.began = time.monotonic() - self.seconds
         reported = checkpointed = previewed = time.monotonic()
         images_reported, drawn = self.images, -1
-        losses: dict[str, Tensor] = {}
+        if not self.step:
+            self._checkpoint(recorder)  # there is always a way back
         with _Signals() as signals:
-            while True:
+            while not self.referee.memory.over:
                 # Is it time to stop? Every process follows the first one.
                 progress = self.engine.agree(-1.0 if signals.received else self.progress)
                 if progress < 0 or progress >= 1:
@@ -111,6 +134,10 @@ class Trainer:
                 losses = self.play_step(progress)
                 now = time.monotonic()
                 self.seconds = now - self.began
+
+                # What does the referee say?
+                if self.step % LOOK == 0:
+                    self._officiate(recorder, progress)
 
                 # Report.
                 if now - reported >= REPORT_SECONDS:
@@ -126,11 +153,13 @@ class Trainer:
 
                 # Save.
                 if now - checkpointed >= self.options.checkpoint_seconds:
-                    self._save(recorder, losses)
+                    self._save(recorder)
                     checkpointed = time.monotonic()
 
             # Leave a checkpoint behind, whatever the reason to stop.
-            self._save(recorder, losses)
+            if not signals.received and self.referee.wants_last(self.images):
+                self._judge(recorder, self.progress, last=True)
+            self._save(recorder, last=True)
         if signals.received:
             raise Interrupted(signals.received, self.images)
 
@@ -144,6 +173,7 @@ class Trainer:
         self.images += self.options.batch
         self.step += 1
         self._average()
+        self._remember(parts)
         return parts
 
     def batch(self, number: int) -> dict[str, Tensor]:
@@ -164,7 +194,8 @@ class Trainer:
             loss, parts = turn.loss(batch, progress)
         loss.backward()
         self.engine.average_gradients(player.parameters())
-        return parts
+        gradients = [parameter.grad for parameter in player.parameters() if parameter.grad is not None]
+        return parts | {"gradient": torch.nn.utils.get_total_norm(gradients)}
 
     def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         """Return (tensors by file and name, numbers) from which `load_state` continues to the bit."""
@@ -176,10 +207,20 @@ class Trainer:
                 f"{index}.{key}": value for index, values in moments.items() for key, value in values.items()
             }
         numbers = {"images": self.images, "step": self.step, "seconds": self.seconds}
-        return tensors, numbers
+        window = dict(zip(self._watched, self._window.tolist(), strict=True))
+        return tensors, numbers | {"dials": self.game.dials, "window": window, "referee": self.referee.state()}
 
     def load_state(self, tensors: dict[str, dict[str, Tensor]], numbers: dict[str, Any]) -> None:
         """Continue from what `state` returned."""
+        self.load_tensors(tensors)
+        self.images, self.step, self.seconds = numbers["images"], numbers["step"], numbers["seconds"]
+        self.game.dials |= numbers["dials"]
+        self._watched, sums = list(numbers["window"]), list(numbers["window"].values())
+        self._window = torch.tensor(sums, dtype=torch.float32, device=self.engine.device)
+        self.referee.load_state(numbers["referee"])
+
+    def load_tensors(self, tensors: dict[str, dict[str, Tensor]]) -> None:
+        """Take players, averages and optimisers from a state, and go on counting."""
         for name, player in self.game.players.items():
             player.load_state_dict(tensors[name])
         for name, average in self.averages.items():
@@ -196,15 +237,20 @@ class Trainer:
                     "step": saved.pop("step").to(torch.float32),
                     **{key: torch.empty_like(parameter).copy_(value) for key, value in saved.items()},
                 }
-        self.images, self.step, self.seconds = numbers["images"], numbers["step"], numbers["seconds"]
 
     def _play(self, turn: Turn, batch: dict[str, Tensor], progress: float) -> dict[str, Tensor]:
         parts = self.gradients(turn, batch, progress)
+        # A step whose gradients are not finite is left out, on the device, without waiting for it.
+        self.optimizers[turn.player].found_inf = (~parts["gradient"].isfinite()).float()  # type: ignore[attr-defined]
         self.optimizers[turn.player].step()
         return {f"{turn.player}/{name}": value for name, value in parts.items()}
 
     def _set_schedules(self, progress: float) -> None:
-        lr = self._lr(progress) * min(1.0, (self.images + self.options.batch) / max(self._warmup, 1))
+        lr = (
+            self.game.dials["learning rate"]
+            * self._lr(progress)
+            * min(1.0, (self.images + self.options.batch) / max(self._warmup, 1))
+        )
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"], group["betas"] = lr * self.game.rates[name], (self._beta1, self._beta2(progress))
@@ -220,37 +266,79 @@ class Trainer:
                 copied.copy_(buffer)
 
     def _report(self, losses: dict[str, Tensor], speed: float) -> dict[str, Any]:
-        self._assert_finite(losses)
-        progress = self.progress
+        progress, spent = self.progress, self.budget.progress(self.images, self.seconds)
         return {
             "images": self.images,
             "step": self.step,
             "progress": progress,
             "seconds": self.seconds,
             "images_per_second": speed,
-            "eta_seconds": self.seconds / progress * (1 - progress) if progress else None,
+            "eta_seconds": self.seconds / spent * (self.referee.end - spent) if spent else None,
             "losses": {name: float(value) for name, value in losses.items()},
             "lr": self.optimizers["generator"].param_groups[0]["lr"],
             "gamma": self.game.gamma(progress),
+            "augmentation": self.game.dials["augmentation"],
             "ema_halflife": self.options.ema * self.images,
         }
 
-    def _save(self, recorder: Recorder, losses: dict[str, Tensor]) -> None:
-        """Save a checkpoint that training can continue from: finite losses may have had gradients that were not."""
-        norms = {
-            f"the size of the {name}'s weights": torch.nn.utils.get_total_norm([*player.parameters()]).detach()
-            for name, player in self.game.players.items()
-        }
-        self._assert_finite(losses | norms)
-        recorder.checkpoint(self)
+    def _remember(self, parts: dict[str, Tensor]) -> None:
+        """Add the parts of a step's losses to the window that the referee looks at, or count the step as left out."""
+        values = torch.stack([value.detach().float() for value in parts.values()])
+        bad = ~values.isfinite().all()
+        kept = torch.cat([torch.where(bad, 0.0, values), bad.float()[None]])
+        self._window = self._window + kept if self._watched else kept
+        self._watched = [*parts, "skipped"]
 
-    def _assert_finite(self, losses: dict[str, Tensor]) -> None:
-        for name, value in losses.items():
-            if not math.isfinite(float(value)):
-                raise TrainingError(
-                    f"{name} is not finite after {self.images:,} images; the last checkpoint is good. "
-                    "Train again with a lower rate, as in --set optimizer.lr=2e-4"
-                )
+    def _officiate(self, recorder: Recorder, progress: float) -> None:
+        """Show the referee the last LOOK steps, and a quick judgement if one is due; do what it says."""
+        sums = dict(zip(self._watched, self.engine.average(self._window).tolist(), strict=True))
+        self._watched, self._window = [], torch.zeros(0)
+        left = LOOK - sums["skipped"]
+        signals = {name: value / max(left, 1) for name, value in sums.items()} | {"skipped": sums["skipped"] / LOOK}
+        sizes = {f"{name}/size": _size(player) for name, player in self.game.players.items()}
+        self._obey(recorder, self.referee.look(self.images, signals | sizes, self.game.dials))
+        if self.referee.due(self.images):
+            self._judge(recorder, progress)
+
+    def _judge(self, recorder: Recorder, progress: float, *, last: bool = False) -> None:
+        found = self.examine(self) if self.engine.is_main else {}
+        found = {name: self.engine.agree(found.get(name, 0.0)) for name in EXAMINED}
+        found = {name: value for name, value in found.items() if not math.isnan(value)}
+        ruling = self.referee.judged(self.images, progress, found, self.game.dials)
+        recorder.event("judged", images=self.images, progress=progress, **found, best=ruling.best, state=ruling.state)
+        if not last:
+            self._obey(recorder, ruling)
+        if ruling.best:
+            self._checkpoint(recorder)
+
+    def _obey(self, recorder: Recorder, ruling: Ruling) -> None:
+        self.game.dials |= ruling.dials
+        if ruling.action == "roll back":
+            self.load_tensors(recorder.saved(self.referee.memory.best))
+            self._checkpoint(recorder)
+        if ruling.action != "play on":
+            facts = {"images": self.images, "back_to": self.referee.memory.best, "dials": dict(ruling.dials)}
+            recorder.event("ruling", action=ruling.action, reason=ruling.state, **facts)
+
+    def _save(self, recorder: Recorder, *, last: bool = False) -> None:
+        """Save a checkpoint that training can continue from: finite losses may have had weights that were not."""
+        broken = [name for name, player in self.game.players.items() if not math.isfinite(_size(player))]
+        if not broken:
+            self._checkpoint(recorder)
+        elif last:
+            raise TrainingError(
+                f"the size of the {broken[0]}'s weights is not finite after {self.images:,} images; the last "
+                "checkpoint is good. Train again with a lower rate, as in --set optimizer.lr=2e-4"
+            )
+
+    def _checkpoint(self, recorder: Recorder) -> None:
+        if self._checkpointed != (self.images, self.referee.memory.rollbacks):
+            recorder.checkpoint(self)
+            self._checkpointed = self.images, self.referee.memory.rollbacks
+
+
+def _size(player: nn.Module) -> float:
+    return float(torch.nn.utils.get_total_norm([*player.parameters()]))
 
 
 def data_order(size: int, start: int, count: int, seed: int) -> Tensor:

@@ -29,6 +29,11 @@ MEASURE_SECONDS = 2.0
 MEASURE_SHARE = 0.02
 """Longest single measurement, in seconds and as a part of a budget of time."""
 
+JUDGEMENTS, JUDGING_SHARE, JUDGING_EFFORT = 20, 0.03, 3.0
+"""Quick judgements in a training at most, the part of its work that they may take, and the time that judging takes for
+a GFLOP beside training, which is done in larger pieces and lower precision."""
+MOST_SAMPLES, FEWEST_SAMPLES = 2_000, 500
+
 Build = Callable[[int], NoiseGame]
 """Returns a game with networks of a width, as build(width)."""
 
@@ -125,6 +130,18 @@ def make_plan(
         seconds=budget.seconds,
         measured_seconds=time.monotonic() - began,
     )
+
+
+def judging_pace(plan: Plan, gflops_per_sample: float) -> tuple[int, int]:
+    """Return (images between quick judgements, samples of one), by counting work and not by the clock.
+
+    No judgement at all, (0, samples), where not even two are affordable.
+    """
+    work = plan.images * plan.gflops_per_image
+    affordable = JUDGING_SHARE * work / (JUDGING_EFFORT * gflops_per_sample)
+    samples = round(min(max(affordable / JUDGEMENTS, FEWEST_SAMPLES), MOST_SAMPLES))
+    times = min(int(affordable / samples), JUDGEMENTS)
+    return (max(plan.images // times, 1) if times >= 2 else 0), samples
 
 
 def cost(game: NoiseGame, dataset: Dataset) -> float:

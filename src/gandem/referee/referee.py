@@ -1,0 +1,216 @@
+"""The referee: rules on the numbers of a training, and on nothing else.
+
+No clock, no chance: a training that is resumed hears the same rulings as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from gandem.referee.troubles import AT_A_JUDGEMENT, AT_A_LOOK, Numbers, Trouble
+
+LOOK = 16
+"""Steps between two looks at the losses."""
+MEMORY = 64
+"""Looks that the running medians go back; fewer than a quarter of them are no usual to compare with."""
+ROLLBACKS = 3
+"""After so many, going on does not help."""
+LAST, LEAST_GAIN, EARLIEST = 4, 0.02, 0.4
+"""Settled: the last so many judgements gained less than this share, after this part of the budget."""
+COOLING = 0.15
+"""Part of the budget in which the rest of the schedules is played once the quality has settled."""
+TIE = 1.02
+"""The best is the last judgement whose distance is within this factor of the shortest."""
+KNOWN_BY_HEART, NOT_KNOWN = 0.6, 0.55
+FASTER, STRONGEST = 2.0, 0.8
+"""Above the first AUC of training against held-out samples the augmentation grows, below the second it shrinks: by
+FASTER times the part of the budget since the last judgement, up to STRONGEST."""
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What is to be done, how the training goes in words, and what the dials are to be set to."""
+
+    state: str
+    action: Literal["play on", "roll back", "settle", "stop"] = "play on"
+    dials: Mapping[str, float] = field(default_factory=dict)
+    best: bool = False
+
+
+@dataclass
+class Memory:
+    """All that the referee remembers, in plain JSON types; it is saved in every checkpoint."""
+
+    looks: dict[str, list[float]] = field(default_factory=dict)
+    judgements: list[dict[str, float]] = field(default_factory=list)
+    streaks: dict[str, int] = field(default_factory=dict)
+    rulings: list[dict[str, Any]] = field(default_factory=list)
+    skipped: int = 0
+    rollbacks: int = 0
+    best: int | None = None
+    """Images at the best judgement, where its checkpoint lies."""
+    settled: float | None = None
+    """Part of the budget at which the quality settled."""
+    over: str | None = None
+    """Why the training ended before its budget."""
+
+
+class Referee:
+    """Watches one training.
+
+    every: images between two quick judgements, 0 for none. stop: end early when the quality has settled. adapt: turn
+    the augmentation by how well the discriminator knows its training samples.
+    """
+
+    def __init__(self, every: int = 0, *, stop: bool = True, adapt: bool = False) -> None:
+        self.every = every
+        self.stop = stop
+        self.adapt = adapt
+        self.memory = Memory()
+
+    def due(self, images: int) -> bool:
+        """Whether a quick judgement is due after so many images."""
+        last = self.memory.judgements[-1]["images"] if self.memory.judgements else 0
+        return bool(self.every) and images - last >= self.every
+
+    def wants_last(self, images: int) -> bool:
+        """Whether a quick judgement is still to be made when the training ends after so many images."""
+        judged = self.memory.judgements
+        return bool(self.every) and not self.memory.over and not (judged and judged[-1]["images"] == images)
+
+    def look(self, images: int, signals: Numbers, dials: Numbers) -> Ruling:
+        """Rule on the means of the last LOOK steps, by name, with "skipped", the share of steps that were left out.
+
+        Names end in "gradient", "r1", "r2" (watched for spikes), "size" (of a player's weights), "win_rate",
+        "adversarial".
+        """
+        memory = self.memory
+        memory.skipped += round(signals["skipped"] * LOOK)
+        now = {"skipped": signals["skipped"], "rise": 1.0, "moved": 1.0, "win_rate": 0.5, "discriminator_loss": 1.0}
+        if signals["skipped"] < 1:
+            now |= self._beside_the_usual(signals)
+        return self._rule(AT_A_LOOK, now, images, dials) or Ruling("learning")
+
+    def judged(self, images: int, progress: float, examined: Numbers, dials: Numbers) -> Ruling:
+        """Rule on a quick judgement at `progress` in [0, 1] of the budget."""
+        memory = self.memory
+        earlier = memory.judgements
+        shortest = min((each["distance"] for each in earlier), default=math.inf)
+        widest = max((each["spread"] for each in earlier), default=0.0)
+        now = dict(examined) | {
+            "distance_of_its_best": examined["distance"] / shortest if shortest > 0 else 1.0,
+            "spread_of_its_best": examined["spread"] / widest if widest > 0 else 1.0,
+        }
+        memory.judgements.append({"images": images, "progress": progress, **examined})
+        best = examined["distance"] <= TIE * shortest
+        if best:
+            memory.best = images
+        trouble = self._rule(AT_A_JUDGEMENT, now, images, dials)
+        if trouble is not None:
+            return trouble
+        if self._has_settled(progress):
+            memory.settled = progress
+            return self._noted(Ruling("settled: cooling down to the end", "settle", best=best), images)
+        state = f"learning: distance {examined['distance']:.3g}, variety {examined['spread']:.2f} of real"
+        return Ruling(state, dials=self._augmentation(examined, dials), best=best)
+
+    def clock(self, progress: float) -> float:
+        """Return the progress of the schedules: that of the budget, and faster once the quality has settled."""
+        settled = self.memory.settled
+        if settled is None or progress <= settled:
+            return progress
+        return min(settled + (progress - settled) * (1 - settled) / (self.end - settled), 1.0)
+
+    @property
+    def end(self) -> float:
+        """Part of the budget at which the training ends."""
+        return 1.0 if self.memory.settled is None else min(self.memory.settled + COOLING, 1.0)
+
+    def reopen(self) -> None:
+        """Forget that the training ended: it was given a larger budget."""
+        self.memory.settled = self.memory.over = None
+        self.memory.rollbacks = 0
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a report says of the training, in plain JSON types."""
+        memory = self.memory
+        ended = memory.over or ("converged" if memory.settled is not None else "the budget was spent")
+        kept = {"judgements": memory.judgements, "rulings": memory.rulings, "skipped_steps": memory.skipped}
+        return {"best": memory.best, "ended": ended, **kept}
+
+    def state(self) -> dict[str, Any]:
+        """Return what `load_state` continues from, in plain JSON types."""
+        return asdict(self.memory)
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        self.memory = Memory(**state)
+
+    def _beside_the_usual(self, signals: Numbers) -> dict[str, float]:
+        """Compare the signals with their running medians, and remember them."""
+        rise, moved = 1.0, math.inf
+        for name, value in signals.items():
+            before = self.memory.looks.setdefault(name, [])
+            if name.endswith(("/gradient", "/r1", "/r2")) and len(before) >= MEMORY // 4:
+                rise = max(rise, value / max(statistics.median(before), 1e-12))
+            if name.endswith("/size") and before:
+                moved = min(moved, abs(value - before[-1]))
+            before.append(value)
+            del before[:-MEMORY]
+        wins = [value for name, value in signals.items() if name.endswith("/win_rate")]
+        losses = [value for name, value in signals.items() if name.endswith("discriminator/adversarial")]
+        found = {"rise": rise, "moved": moved}
+        return found | ({"win_rate": min(wins), "discriminator_loss": max(losses)} if wins and losses else {})
+
+    def _rule(self, table: Iterable[Trouble], now: Numbers, images: int, dials: Numbers) -> Ruling | None:
+        """Return the ruling of the first trouble that shows, or None."""
+        ruling = None
+        for trouble in table:
+            streak = self.memory.streaks[trouble.name] = (
+                self.memory.streaks.get(trouble.name, 0) + 1 if trouble.seen(now) else 0
+            )
+            if streak and ruling is None:
+                ruling = Ruling(trouble.said(now))
+                if streak >= trouble.patience and trouble.action != "say":
+                    ruling = self._act(trouble, ruling.state, images, dials)
+        return ruling
+
+    def _act(self, trouble: Trouble, words: str, images: int, dials: Numbers) -> Ruling:
+        memory = self.memory
+        if trouble.remedy is None or memory.rollbacks >= ROLLBACKS:
+            memory.over = words
+            return self._noted(Ruling(words, "stop"), images)
+        memory.rollbacks += 1
+        memory.streaks.clear()
+        memory.looks.clear()
+        turned = {name: dials[name] * factor for name, factor in trouble.remedy.items()}
+        return self._noted(Ruling(words, "roll back", turned), images)
+
+    def _noted(self, ruling: Ruling, images: int) -> Ruling:
+        self.memory.rulings.append(
+            {"images": images, "action": ruling.action, "reason": ruling.state, "dials": dict(ruling.dials)}
+        )
+        return ruling
+
+    def _has_settled(self, progress: float) -> bool:
+        """Whether the last judgements gained less than their own noise, or next to nothing."""
+        values = [math.log(max(each["distance"], 1e-12)) for each in self.memory.judgements]
+        if not self.stop or self.memory.settled is not None or progress < EARLIEST or len(values) < 2 * LAST:
+            return False
+        bends = [
+            (before + after) / 2 - here for before, here, after in zip(values, values[1:], values[2:], strict=False)
+        ]
+        noise = 1.4826 * statistics.median(abs(bend) for bend in bends) / math.sqrt(1.5)
+        return min(values[:-LAST]) - min(values[-LAST:]) < max(LEAST_GAIN, noise)
+
+    def _augmentation(self, examined: Numbers, dials: Numbers) -> dict[str, float]:
+        known = examined.get("gap_auc", math.nan)
+        if not self.adapt or math.isnan(known) or NOT_KNOWN <= known <= KNOWN_BY_HEART:
+            return {}
+        times = [0.0, *(each["progress"] for each in self.memory.judgements)]
+        step = FASTER * max(times[-1] - times[-2], 0.0) * (1 if known > KNOWN_BY_HEART else -1)
+        return {"augmentation": min(max(dials["augmentation"] + step, 0.0), STRONGEST)}

@@ -1,0 +1,108 @@
+"""What can go wrong in a training, how it shows, and what is done about it: two tables, read from the top."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Numbers = Mapping[str, float]
+Action = Literal["say", "roll back", "stop"]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that goes wrong.
+
+    seen: whether the numbers show it. patience: how often in a row before anything is done; until then it is only said.
+    words: how it is said, filled with the numbers. remedy: dials and the factors that they are turned by when the
+    training is rolled back.
+    """
+
+    name: str
+    seen: Callable[[Numbers], bool]
+    patience: int
+    action: Action
+    words: str
+    remedy: Mapping[str, float] | None = None
+
+    def said(self, numbers: Numbers) -> str:
+        """Return the words with the numbers in them."""
+        return self.words.format(**numbers)
+
+
+SLOWER = {"learning rate": 0.5}
+SMOOTHER = {"gamma": 4.0}
+
+AT_A_LOOK = (
+    Trouble(
+        "not finite",
+        lambda of: of["skipped"] >= 0.5,
+        1,
+        "roll back",
+        "numbers not finite in {skipped:.0%} of the steps",
+        SLOWER,
+    ),
+    Trouble(
+        "frozen",
+        lambda of: of["moved"] == 0,
+        2,
+        "stop",
+        "one of the players does not learn: its weights no longer change",
+    ),
+    Trouble(
+        "spiking",
+        lambda of: of["rise"] > 10,
+        8,
+        "roll back",
+        "gradients spiking: {rise:.0f} times the usual",
+        SLOWER,
+    ),
+    Trouble(
+        "outplayed",
+        lambda of: of["win_rate"] > 0.99 and of["discriminator_loss"] < 0.02,
+        32,
+        "roll back",
+        "the discriminator wins every pair: the generator learns nothing from it",
+        SMOOTHER,
+    ),
+)
+"""Numbers of the last LOOK steps. skipped: share of steps left out because their numbers were not finite. moved: change
+of the size of the weights since the last look. rise: the largest penalty or gradient beside its running median."""
+
+AT_A_JUDGEMENT = (
+    Trouble(
+        "variety lost",
+        lambda of: of["spread"] < 0.5 and of["spread_of_its_best"] < 0.7,
+        2,
+        "roll back",
+        "variety falling: {spread:.2f} of real",
+        SMOOTHER,
+    ),
+    Trouble(
+        "diverging",
+        lambda of: of["distance_of_its_best"] > 2,
+        2,
+        "roll back",
+        "moving away from the data: {distance_of_its_best:.1f} times its best distance",
+        SLOWER,
+    ),
+    Trouble(
+        "latents ignored",
+        lambda of: of["sensitivity"] < 0.1,
+        2,
+        "roll back",
+        "the samples are nearly all the same: {sensitivity:.2f} of the distance between real ones",
+        SMOOTHER,
+    ),
+    Trouble(
+        "orbiting",
+        lambda of: of["raw_distance"] > 0.8,
+        2,
+        "say",
+        "the weights swing widely around their average: {raw_distance:.2f} of the distance between real samples",
+    ),
+)
+"""Numbers of a quick judgement. distance: Frechet, to training samples. spread: total variance beside real.
+sensitivity: mean distance between generated samples beside real ones. raw_distance: between what the last and the
+averaged weights make of the same latents, in the same unit. ..._of_its_best: beside the best of earlier judgements."""

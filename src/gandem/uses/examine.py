@@ -1,0 +1,111 @@
+"""A quick judgement while a training goes on: a few numbers for the referee, from the same latents every time.
+
+It looks at training samples, so that the held-out ones stay unseen until the verdict; only the discriminator's gap
+needs those, and no weights are chosen by it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from gandem import latents
+from gandem.domains.domain import Codec, Dataset, Features
+from gandem.judge.distances import frechet_value
+from gandem.judge.two_sample import delong
+from gandem.training.loop import Trainer
+
+FEW = 500
+"""Samples of the raw generator, and of each kind that the discriminator is asked about."""
+HOPELESS = 1e12
+"""Distance of samples that are not finite."""
+
+
+class Examiner:
+    """Called as examiner(trainer) -> the numbers of `EXAMINED`, which the tables of the referee explain.
+
+    gap: (E D(x) - E D(v)) / (E D(x) - E D(g)) for training x, held-out v, generated g: 0 if the discriminator knows
+    nothing by heart, 1 if it takes held-out samples for generated ones (Karras et al. 2020, r_v). gap_auc: how well
+    D tells x from v, 0.5 not at all. Both need no particular loss; NaN with fewer than 100 held-out samples.
+    """
+
+    def __init__(
+        self, features: Features, training: Dataset, held_out: Dataset, latent: int, samples: int, seed: int
+    ) -> None:
+        rng = torch.Generator().manual_seed(seed)
+        self.features = features
+        self.codec: Codec = training.codec
+        self.training, self.held_out = training, held_out
+        rows = torch.randperm(training.count, generator=rng)[:samples]
+        decoded, labels = training.samples(rows)
+        self.known = torch.randperm(len(training), generator=rng)[:FEW]
+        self.unseen = torch.randperm(len(held_out), generator=rng)[:FEW] if len(held_out) >= 100 else None
+        self.real = features(decoded)
+        self.labels = None if labels is None else torch.from_numpy(labels)
+        self.latents = latents.draw(len(rows), latent, seed)
+
+    def __call__(self, trainer: Trainer) -> dict[str, float]:
+        """Examine the averaged generator of a trainer."""
+        game = trainer.game
+        made = self._samples(trainer.averages["generator"], len(self.latents))
+        raw = self._samples(game.players["generator"], FEW)
+        if made is None or raw is None:
+            return {"distance": HOPELESS, "spread": 0.0, "sensitivity": 0.0, "raw_distance": HOPELESS} | dict.fromkeys(
+                ("gap", "gap_auc"), math.nan
+            )
+        between = _pairs(self.real)
+        return {
+            "distance": frechet_value(made, self.real),
+            "spread": float(made.var(0).sum() / self.real.var(0).sum().clamp_min(1e-12)),
+            "sensitivity": _pairs(made) / between,
+            "raw_distance": float((raw - made[: len(raw)]).norm(dim=1).mean()) / between,
+        } | self._gap(trainer)
+
+    def _samples(self, generator: nn.Module, count: int) -> Tensor | None:
+        """Return the features of what a generator makes of the first latents, None if that is not finite."""
+        labels = None if self.labels is None else self.labels[:count]
+        made = latents.generate(generator, self.latents[:count], labels)
+        return self.features(self.codec.decode(made)) if made.isfinite().all() else None
+
+    def _gap(self, trainer: Trainer) -> dict[str, float]:
+        if self.unseen is None:
+            return {"gap": math.nan, "gap_auc": math.nan}
+        x = _realness(trainer, self.training.batch(self.known))
+        v = _realness(trainer, self.held_out.batch(self.unseen))
+        labels = None if self.labels is None else self.labels[:FEW]
+        made = latents.generate(trainer.averages["generator"], self.latents[:FEW], labels)
+        g = _realness(trainer, {"real": made} | ({} if labels is None else {"label": labels}))
+        whole = float(x.mean() - g.mean())
+        return {"gap": float(x.mean() - v.mean()) / whole if whole else math.nan, "gap_auc": delong(x, v)[0]}
+
+
+def cost(features: Features, training: Dataset, generator: nn.Module, latent: int) -> float:
+    """Return the GFLOP that it takes to make one sample and look at it."""
+    rows = torch.arange(2) % training.count
+    decoded, labels = training.samples(rows)
+    asked = None if labels is None else torch.from_numpy(labels)
+    with FlopCounterMode(display=False) as counter:
+        latents.generate(generator, latents.draw(2, latent, 0), asked)
+        features(decoded)
+    return counter.get_total_flops() / 2e9
+
+
+@torch.no_grad()
+def _realness(trainer: Trainer, batch: dict[str, Tensor]) -> Tensor:
+    """Return what the discriminator says of samples (n,), float64."""
+    device = trainer.engine.device
+    parts = zip(*(tensor.split(latents.BATCH) for tensor in batch.values()), strict=True)
+    logits = []
+    for part in parts:
+        given = dict(zip(batch, part, strict=True))
+        label = given["label"].to(device) if "label" in given else None
+        logits.append(trainer.game.players["discriminator"](given["real"].to(device), label).double().cpu())
+    return torch.cat(logits)
+
+
+def _pairs(rows: Tensor) -> float:
+    """Mean distance between neighbours in a list of independent rows."""
+    return max(float((rows[1:] - rows[:-1]).norm(dim=1).mean()), 1e-12)

@@ -1,0 +1,197 @@
+"""The referee rules on numbers alone: what it says of healthy trainings, of sick ones, and when it ends one."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gandem.referee.referee import COOLING, LOOK, ROLLBACKS, Referee, Ruling
+from gandem.referee.troubles import AT_A_JUDGEMENT, AT_A_LOOK
+
+DIALS = {"learning rate": 1.0, "gamma": 1.0, "augmentation": 0.0}
+
+
+def signals(step: int = 0, **changes: float) -> dict[str, float]:
+    """What a healthy training shows; its weights move."""
+    return {
+        "discriminator/adversarial": 0.5,
+        "discriminator/r1": 0.2,
+        "discriminator/gradient": 1.0,
+        "generator/gradient": 0.5,
+        "discriminator/win_rate": 0.75,
+        "generator/size": 10.0 + 0.01 * step,
+        "discriminator/size": 12.0 + 0.01 * step,
+        "skipped": 0.0,
+    } | {name.replace("__", "/"): value for name, value in changes.items()}
+
+
+def examined(distance: float, **changes: float) -> dict[str, float]:
+    """What a quick judgement of a healthy training shows."""
+    return {"distance": distance, "spread": 0.95, "sensitivity": 0.95, "raw_distance": 0.2, "gap_auc": 0.5} | changes
+
+
+def judge_all(referee: Referee, distances: list[float], **changes: float) -> list[Ruling]:
+    """Judgements at equal steps from 5 % of the budget on."""
+    count = max(len(distances), 20)
+    return [
+        referee.judged(1000 * number, number / count, examined(distance, **changes), DIALS)
+        for number, distance in enumerate(distances, 1)
+    ]
+
+
+def test_a_healthy_training_is_left_alone() -> None:
+    referee, rng = Referee(1000), np.random.default_rng(0)
+    for step in range(500):
+        noisy = {name: value * float(rng.lognormal(0, 0.4)) for name, value in signals(step).items()}
+        ruling = referee.look(step, noisy | {"skipped": 0.0, "discriminator/win_rate": 0.8}, DIALS)
+        assert (ruling.action, ruling.state, dict(ruling.dials)) == ("play on", "learning", {})
+    rulings = judge_all(referee, [10 * 0.8**number for number in range(20)])
+    assert all(ruling.action == "play on" and ruling.best and not ruling.dials for ruling in rulings)
+    assert referee.memory.best == 20_000 and referee.memory.rulings == []
+
+
+def test_numbers_that_are_not_finite_roll_back_with_a_lower_rate() -> None:
+    referee = Referee()
+    ruling = referee.look(16, signals(skipped=1.0), DIALS)
+    assert (ruling.action, dict(ruling.dials)) == ("roll back", {"learning rate": 0.5})
+    assert "not finite in 100% of the steps" in ruling.state and referee.memory.skipped == LOOK
+    one = Referee().look(16, signals(skipped=1 / LOOK), DIALS)
+    assert one.action == "play on"  # one step is left out and that is all
+
+
+def test_after_three_rollbacks_going_on_does_not_help() -> None:
+    referee = Referee()
+    actions = [referee.look(16 * number, signals(skipped=1.0), DIALS).action for number in range(ROLLBACKS + 1)]
+    assert actions == ["roll back"] * ROLLBACKS + ["stop"]
+    assert referee.memory.over and "not finite" in referee.memory.over and referee.summary()["ended"]
+
+
+def test_weights_that_stand_still_end_the_training() -> None:
+    referee = Referee()
+    actions = [referee.look(16 * number, signals(0), DIALS).action for number in range(3)]
+    assert actions == ["play on", "play on", "stop"]
+
+
+def test_a_spike_must_last() -> None:
+    referee = Referee()
+    for step in range(32):
+        referee.look(step, signals(step), DIALS)
+    once = referee.look(33, signals(33, discriminator__r1=20.0), DIALS)
+    assert once.action == "play on" and "spiking: 100 times" in once.state
+    assert referee.look(34, signals(34), DIALS).state == "learning"
+    actions = [referee.look(35 + n, signals(35 + n, discriminator__r1=20.0), DIALS).action for n in range(8)]
+    assert actions == ["play on"] * 7 + ["roll back"]
+
+
+def test_lost_variety_rolls_back_to_the_best_with_a_higher_penalty() -> None:
+    referee = Referee(1000)
+    judge_all(referee, [5.0, 4.0, 3.0])
+    falling = [referee.judged(4000 + n, 0.2 + n / 100, examined(4.0, spread=0.4), DIALS) for n in range(2)]
+    assert [ruling.action for ruling in falling] == ["play on", "roll back"]
+    assert falling[0].state == "variety falling: 0.40 of real" and dict(falling[1].dials) == {"gamma": 4.0}
+    assert referee.memory.best == 3000
+
+
+def test_little_variety_at_the_start_is_no_loss() -> None:
+    referee = Referee(1000)
+    rulings = [
+        referee.judged(n, n / 100, examined(10.0 / n, spread=0.1 * n, sensitivity=0.3), DIALS) for n in range(1, 6)
+    ]
+    assert all(ruling.action == "play on" for ruling in rulings)
+
+
+def test_going_away_from_the_data_rolls_back() -> None:
+    referee = Referee(1000)
+    actions = [ruling.action for ruling in judge_all(referee, [5.0, 2.0, 4.5, 6.0])]
+    assert actions == ["play on", "play on", "play on", "roll back"] and referee.memory.best == 2000
+
+
+def test_ties_go_to_the_later() -> None:
+    referee = Referee(1000, stop=False)
+    assert [ruling.best for ruling in judge_all(referee, [2.0, 1.0, 1.01, 1.015, 1.03])] == [
+        True,
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert referee.memory.best == 4000
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_a_plateau_settles(stop: bool) -> None:
+    rng = np.random.default_rng(1)
+    referee = Referee(1000, stop=stop)
+    flat = [5 * 0.5**number for number in range(6)] + [0.16 * float(rng.lognormal(0, 0.03)) for _ in range(14)]
+    actions = [ruling.action for ruling in judge_all(referee, flat)]
+    assert actions.count("settle") == stop
+    if stop:
+        settled = actions.index("settle") + 1
+        assert 8 <= settled <= 14 and referee.memory.settled == settled / 20
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_steady_gains_never_settle(seed: int) -> None:
+    """8 % nearer with every judgement, judged with an error of 3 %."""
+    rng = np.random.default_rng(seed)
+    gains = [5 * 0.92**number * float(rng.lognormal(0, 0.03)) for number in range(20)]
+    assert all(ruling.action == "play on" for ruling in judge_all(Referee(1000), gains))
+
+
+@given(st.floats(0.4, 0.99), st.floats(0, 1), st.floats(0, 1))
+def test_the_clock_runs_on_and_reaches_the_end(settled: float, one: float, other: float) -> None:
+    referee = Referee()
+    assert referee.clock(one) == one and referee.end == 1
+    referee.memory.settled = settled
+    early, late = sorted((one, other))
+    assert referee.clock(early) <= referee.clock(late) + 1e-12
+    assert referee.clock(settled) == settled and referee.clock(referee.end) == pytest.approx(1)
+    assert referee.end == min(settled + COOLING, 1) and referee.clock(late) >= late - 1e-12
+
+
+def test_augmentation_follows_what_the_discriminator_knows_by_heart() -> None:
+    def strength(auc: float, now: float = 0.5, adapt: bool = True) -> float:
+        ruling = Referee(1000, adapt=adapt).judged(1, 0.05, examined(1.0, gap_auc=auc), DIALS | {"augmentation": now})
+        return ruling.dials.get("augmentation", now)
+
+    assert strength(0.7) == pytest.approx(0.6) and strength(0.5) == pytest.approx(0.4)
+    assert strength(0.58) == 0.5 and strength(0.9, adapt=False) == 0.5 and strength(math.nan) == 0.5
+    assert strength(0.9, now=0.78) == 0.8 and strength(0.4, now=0.05) == 0
+
+
+def test_what_it_remembers_is_json_and_goes_on_alike() -> None:
+    one, other = Referee(1000), Referee(1000)
+    for step in range(40):
+        one.look(step, signals(step, discriminator__r1=0.1 + step / 50), DIALS)
+    judge_all(one, [5.0, 4.0, 9.0])
+    other.load_state(json.loads(json.dumps(one.state())))
+    assert other.state() == one.state()
+    assert other.judged(4000, 0.2, examined(9.0), DIALS) == one.judged(4000, 0.2, examined(9.0), DIALS)
+
+
+def test_judgements_are_due_by_images() -> None:
+    referee = Referee(1000)
+    assert not referee.due(999) and referee.due(1000) and not Referee(0).due(10**9)
+    referee.judged(1008, 0.1, examined(1.0), DIALS)
+    assert not referee.due(2000) and referee.due(2008)
+
+
+def test_a_larger_budget_reopens_the_game() -> None:
+    referee = Referee(1000)
+    referee.memory.settled, referee.memory.over, referee.memory.rollbacks = 0.5, "why", 3
+    referee.reopen()
+    assert referee.end == 1 and referee.memory.over is None and referee.memory.rollbacks == 0
+
+
+def test_every_trouble_can_be_said() -> None:
+    looked = {"skipped": 1.0, "moved": 0.0, "rise": 99.0, "win_rate": 1.0, "discriminator_loss": 0.0}
+    judged = examined(1.0) | {"distance_of_its_best": 3.0, "spread_of_its_best": 0.3}
+    for table, numbers in ((AT_A_LOOK, looked), (AT_A_JUDGEMENT, judged)):
+        for trouble in table:
+            assert "{" not in trouble.said(numbers) and trouble.patience >= 1
+            assert set(trouble.remedy or {}) <= set(DIALS) and (trouble.remedy is None) == (
+                trouble.action != "roll back"
+            )
