@@ -260,6 +260,7 @@ def _prepare(
     tell("data", report=whole.report, text=[*domain.lines(whole.report), f"held out to judge by: {held_out.count:,}"])
     if wanted.training.batch > len(dataset):
         wanted = wanted.replace({"training.batch": len(dataset) // 2 * 2})
+    wanted = wanted.model_copy(update={"network": domain.decided(dataset.spec, wanted.network)})
     plan = make_plan(lambda width: build_game(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell)
     tell("plan", **plan.to_dict(), text=plan.lines())
     augment: float | str = wanted.game.augment

@@ -63,8 +63,8 @@ class NetworkOptions(Section):
     kind: str = "residual"
     width: int | Auto = Field("auto")
     """Channels of the widest stage; auto: chosen from the budget and the measured speed."""
-    blocks: int = Field(1, ge=1, le=8)
-    """Residual blocks in each stage."""
+    blocks: int | Auto = Field("auto")
+    """Residual blocks in each stage; auto: more for larger samples."""
     latent: int = Field(64, ge=1, le=4096)
     """Size of the latent vector z."""
 
@@ -74,6 +74,13 @@ class NetworkOptions(Section):
         if width != "auto" and not 8 <= int(width) <= 4096:
             raise ValueError("must lie between 8 and 4096")
         return width
+
+    @field_validator("blocks")
+    @classmethod
+    def _blocks_in_range(cls, blocks: int | str) -> int | str:
+        if blocks != "auto" and not 1 <= int(blocks) <= 8:
+            raise ValueError("must lie between 1 and 8")
+        return blocks
 
 
 class GameOptions(Section):

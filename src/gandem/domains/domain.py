@@ -111,6 +111,10 @@ class Domain(Protocol):
         """What the kind is called in a run folder."""
         ...
 
+    def decided(self, spec: SampleSpec, options: NetworkOptions) -> NetworkOptions:
+        """Return the options with every "auto" replaced that follows from the shape of the samples."""
+        ...
+
     def networks(self, spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
         """Return (generator, discriminator) for samples of this shape."""
         ...

@@ -14,7 +14,7 @@ from gandem.domains.images import preview, report
 from gandem.domains.images.codec import ImageCodec
 from gandem.domains.images.features import ImageFeatures, load_features
 from gandem.domains.images.floors import floors, shifted
-from gandem.domains.images.networks import build_networks
+from gandem.domains.images.networks import build_networks, decided
 from gandem.domains.images.store import ImageData, read_images
 from gandem.domains.images.survey import Progress
 from gandem.recipe import DataOptions, NetworkOptions
@@ -35,6 +35,10 @@ class ImageDomain:
     def codec(self, state: dict[str, Any]) -> ImageCodec:
         """Rebuild a codec from its `to_dict`."""
         return ImageCodec.from_dict(state)
+
+    def decided(self, spec: SampleSpec, options: NetworkOptions) -> NetworkOptions:
+        """Return the options with every "auto" replaced that follows from the shape of the images."""
+        return decided(spec, options)
 
     def networks(self, spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
         """Return (generator, discriminator), channels last in memory; raises RecipeError for an unknown kind."""

@@ -160,8 +160,8 @@ class Discriminator(nn.Module):
 
 def build_residual(spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
     """Return the default networks."""
-    width = int(options.width)
-    return Generator(spec, width, options.blocks, options.latent), Discriminator(spec, width, options.blocks)
+    width, blocks = int(options.width), int(options.blocks)
+    return Generator(spec, width, blocks, options.latent), Discriminator(spec, width, blocks)
 
 
 NETWORKS: dict[str, Callable[[SampleSpec, NetworkOptions], tuple[nn.Module, nn.Module]]] = {
@@ -170,11 +170,18 @@ NETWORKS: dict[str, Callable[[SampleSpec, NetworkOptions], tuple[nn.Module, nn.M
 }
 
 
+def decided(spec: SampleSpec, options: NetworkOptions) -> NetworkOptions:
+    """Return the options with the blocks of a stage chosen: 1 up to 63 pixels a side, 2 from 64, 3 from 128, ..."""
+    if options.blocks != "auto":
+        return options
+    return options.model_copy(update={"blocks": max(int(math.log2(min(spec.shape[1:]) / 32)), 0) + 1})
+
+
 def build_networks(spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
     """Return (generator, discriminator) as the options name them; raises RecipeError for an unknown kind."""
     if options.kind not in NETWORKS:
         raise RecipeError(f"network.kind = {options.kind!r} is not known.{nearest(options.kind, NETWORKS)}")
-    generator, discriminator = NETWORKS[options.kind](spec, options)
+    generator, discriminator = NETWORKS[options.kind](spec, decided(spec, options))
     for network in (generator, discriminator):
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return generator, discriminator

@@ -132,4 +132,4 @@ def _stage(width: int, blocks: int, depth: int) -> nn.Sequential:
 def build_r3gan(spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
     """Return the published architecture at the chosen width, rounded to whole groups."""
     width = max(int(options.width) // GROUP, 1) * GROUP
-    return Generator(spec, width, options.blocks, options.latent), Discriminator(spec, width, options.blocks)
+    return Generator(spec, width, int(options.blocks), options.latent), Discriminator(spec, width, int(options.blocks))
