@@ -8,6 +8,7 @@ from rich.console import Console as Terminal
 from gandem.console import Console, describe, duration
 
 PROGRESS = {
+    "state": "learning",
     "event": "progress",
     "time": 0.0,
     "images": 12_800,

@@ -11,7 +11,14 @@ import time
 from pathlib import Path
 
 IMAGES = 1600
-SETTINGS = ("network.width=32", "training.batch=16", "training.precision=fp32", "training.checkpoint_seconds=0.2")
+SETTINGS = (
+    "network.width=32",
+    "training.batch=16",
+    "training.precision=fp32",
+    "training.checkpoint_seconds=0.2",
+    "referee.every=400",
+    "referee.samples=100",
+)
 
 
 def start(*arguments: object) -> subprocess.Popen:

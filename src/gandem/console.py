@@ -39,7 +39,6 @@ class Console:
         self._clock = clock
         self._printed = clock()
         self._newest_samples = ""
-        self._state = "learning"
 
     def __enter__(self) -> Console:
         return self
@@ -82,12 +81,10 @@ class Console:
         )
 
     def _on_judged(self, event: Event) -> None:
-        self._state = event["state"]
         if not self._terminal.is_terminal:
             self._say(f"referee at {event['images']:,} images: {event['state']}")
 
     def _on_ruling(self, event: Event) -> None:
-        self._state = event["reason"]
         if event["action"] == "roll back":
             turned = ", ".join(f"{name} now {value:.3g} of the recipe's" for name, value in event["dials"].items())
             back = "the beginning" if event["back_to"] is None else f"{event['back_to']:,} images"
@@ -106,8 +103,10 @@ class Console:
         losses = _losses(event)
         newest = [Text(f"samples: {self._newest_samples}", style="dim")] if self._newest_samples else []
         self._redraw(
-            f"{event['progress']:4.0%} {done}{left} | {self._state} | {losses}",
-            lambda: Group(_bar(event["progress"], done + left), Text(self._state), Text(losses, style="dim"), *newest),
+            f"{event['progress']:4.0%} {done}{left} | {event['state']} | {losses}",
+            lambda: Group(
+                _bar(event["progress"], done + left), Text(event["state"]), Text(losses, style="dim"), *newest
+            ),
         )
 
     def _on_samples(self, event: Event) -> None:

@@ -55,6 +55,8 @@ class Memory:
     """Images at the best judgement, where its checkpoint lies."""
     settled: float | None = None
     """Part of the budget at which the quality settled."""
+    words: str = "learning"
+    """How the training went at the last judgement."""
     over: str | None = None
     """Why the training ended before its budget."""
 
@@ -93,10 +95,15 @@ class Referee:
         now = {"skipped": signals["skipped"], "rise": 1.0, "moved": 1.0, "win_rate": 0.5, "discriminator_loss": 1.0}
         if signals["skipped"] < 1:
             now |= self._beside_the_usual(signals)
-        return self._rule(AT_A_LOOK, now, images, dials) or Ruling("learning")
+        return self._rule(AT_A_LOOK, now, images, dials) or Ruling(memory.words)
 
     def judged(self, images: int, progress: float, examined: Numbers, dials: Numbers) -> Ruling:
         """Rule on a quick judgement at `progress` in [0, 1] of the budget."""
+        ruling = self._judged(images, progress, examined, dials)
+        self.memory.words = ruling.state
+        return ruling
+
+    def _judged(self, images: int, progress: float, examined: Numbers, dials: Numbers) -> Ruling:
         memory = self.memory
         earlier = memory.judgements
         shortest = min((each["distance"] for each in earlier), default=math.inf)

@@ -105,6 +105,7 @@ class Trainer:
         self._watched: list[str] = []
         self._window = torch.zeros(0)
         self._checkpointed = (-1, 0)
+        self._words = "learning"
 
     @property
     def progress(self) -> float:
@@ -274,6 +275,7 @@ class Trainer:
             "seconds": self.seconds,
             "images_per_second": speed,
             "eta_seconds": self.seconds / spent * (self.referee.end - spent) if spent else None,
+            "state": self._words,
             "losses": {name: float(value) for name, value in losses.items()},
             "lr": self.optimizers["generator"].param_groups[0]["lr"],
             "gamma": self.game.gamma(progress),
@@ -312,6 +314,7 @@ class Trainer:
             self._checkpoint(recorder)
 
     def _obey(self, recorder: Recorder, ruling: Ruling) -> None:
+        self._words = ruling.state
         self.game.dials |= ruling.dials
         if ruling.action == "roll back":
             self.load_tensors(recorder.saved(self.referee.memory.best))

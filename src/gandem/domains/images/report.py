@@ -38,6 +38,8 @@ def data_report(
             f"half of the {len(counts)} classes have fewer than 10 images; --set data.labels=none leaves classes out"
         )
     reasons = Counter(reason for _, reason in source.skipped)
+    duplicates = find_duplicates(images)
+    notes += _warnings(images, duplicates)
     return {
         "source": source.where,
         "kind": source.kind,
@@ -52,10 +54,23 @@ def data_report(
             "reasons": dict(reasons.most_common()),
             "files": [{"name": name, "reason": reason} for name, reason in source.skipped[:50]],
         },
-        "duplicates": find_duplicates(images),
+        "duplicates": duplicates,
         "enough": enough(len(images)),
         "notes": notes,
     }
+
+
+def _warnings(images: np.ndarray, duplicates: dict[str, Any]) -> list[str]:
+    """Say what makes a training on these images pointless."""
+    found = []
+    share = duplicates["exact"] / len(images)
+    if share > 0.5:
+        found.append(f"WARNING: {share:.0%} of the images are exact copies of others; a generator can only repeat them")
+    some = images[:: max(len(images) // 1000, 1)]
+    low, high = int(some.min()), int(some.max())
+    if high - low < 32:
+        found.append(f"WARNING: all pixels lie between {low} and {high} of 255: were they scaled twice before?")
+    return found
 
 
 def enough(count: int) -> str:

@@ -1,0 +1,184 @@
+"""Never lose a run: trainings with one thing wrong each. Does the referee see it, how soon, and does the run recover?
+
+    python benchmarks/faults.py fashion --seeds 0 1 2 3 --seconds 60
+    python benchmarks/tables.py
+
+Beside every faulty training stands a healthy one of the same data, seed and budget: a ruling there is a false alarm. A
+fault counts as seen at the first warning about the data, ruling, or trouble in the referee's words; the score is the
+Frechet distance of the final judgement, on held-out samples. Leaves benchmarks/results/faults-<task>.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from measured import RESULTS, save_result
+from sources import Task, load_task
+
+import gandem
+from gandem import api
+from gandem.errors import GandemError
+from gandem.game.noise_game import NoiseGame
+
+Images = np.ndarray
+INJECTED_AT = 0.5
+
+
+@contextmanager
+def nothing() -> Iterator[None]:
+    """Leave the game as it is."""
+    yield
+
+
+@contextmanager
+def changed_game(change: Callable[[NoiseGame], None]) -> Iterator[None]:
+    """Change every game that is built."""
+    build = api.build_game
+
+    def faulty(*arguments: Any) -> NoiseGame:
+        game = build(*arguments)
+        change(game)
+        return game
+
+    with patch.object(api, "build_game", faulty):
+        yield
+
+
+def inject_nan(game: NoiseGame) -> None:
+    """Put a NaN into one weight of the discriminator at half of the budget, once."""
+    loss, done = game.discriminator_loss, [False]
+
+    def faulty(batch: dict[str, torch.Tensor], progress: float) -> Any:
+        if progress >= INJECTED_AT and not done[0]:
+            done[0] = True
+            next(game.discriminator.parameters()).data.view(-1)[0] = float("nan")
+        return loss(batch, progress)
+
+    game.discriminator_loss = faulty  # type: ignore[method-assign]
+
+
+def freeze_generator(game: NoiseGame) -> None:
+    """Let the generator learn at the rate 0."""
+    game.rates["generator"] = 0.0
+
+
+def one_image(images: Images, labels: np.ndarray | None) -> tuple[Images, np.ndarray | None]:
+    """Repeat one image."""
+    return images[:1].repeat(len(images), 0), labels
+
+
+def scaled_twice(images: Images, labels: np.ndarray | None) -> tuple[Images, np.ndarray | None]:
+    """Divide by 255 once too often."""
+    return (images / 255).round().astype(np.uint8), labels
+
+
+def wrong_labels(images: Images, labels: np.ndarray | None) -> tuple[Images, np.ndarray | None]:
+    """Give the images of one class random labels."""
+    if labels is None:
+        return images, None
+    random = np.random.default_rng(0).integers(0, labels.max() + 1, len(labels))
+    return images, np.where(labels == 0, random, labels)
+
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "healthy": {},
+    "rate x 10": {"settings": {"optimizer.lr": 1e-2, "optimizer.lr_end": 1e-3}, "recoverable": True},
+    "gamma / 100": {"settings": {"game.gamma": 0.01, "game.gamma_end": 0.001}, "recoverable": True},
+    "NaN in a weight": {"game": inject_nan, "recoverable": True},
+    "one image only": {"data": one_image},
+    "frozen generator": {"game": freeze_generator},
+    "one class mislabelled": {"data": wrong_labels},
+    "scaled twice": {"data": scaled_twice},
+}
+"""What is wrong, by name: other settings, a changed game, or changed data."""
+
+
+def train(task: Task, fault: str, seed: int, seconds: float, work: Path) -> dict[str, Any]:
+    """Train once and say what the referee said."""
+    wrong = FAULTS[fault]
+    images, labels = wrong.get("data", lambda *both: both)(task.training, task.labels)
+    source, out = work / f"{task.name}-faulty.npz", work / f"{task.name}-faulty"
+    np.savez(source, images=images, **({} if labels is None else {"labels": labels}))
+    shutil.rmtree(out, ignore_errors=True)
+    events: list[dict[str, Any]] = []
+    change = wrong.get("game")
+    with changed_game(change) if change else nothing():
+        try:
+            gandem.train(
+                source,
+                out,
+                budget=f"{seconds:g}s",
+                seed=seed,
+                settings={"data.mirror": task.mirror, **wrong.get("settings", {})},
+                watch=events.append,
+            )
+        except GandemError as error:
+            print(error)
+    report = gandem.open_run(out).report
+    judged = report.get("evaluation", {})
+    found = {
+        "ended": report["referee"]["ended"],
+        "verdict": judged.get("verdict", {}).get("verdict"),
+        "frechet_distance": judged["judgement"]["rows"]["generated"]["frechet_distance"]
+        if "judgement" in judged
+        else None,
+    }
+    return {"fault": fault, "seed": seed, **seen(events), **found}
+
+
+def seen(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return when and in which words the first trouble was told, and all rulings."""
+    rulings = [event for event in events if event["event"] == "ruling"]
+    troubles: list[tuple[float, str]] = []
+    for event in events:
+        if event["event"] == "data":
+            troubles += [(0.0, line) for line in event["text"] if "WARNING" in line]
+    progress = 0.0
+    for event in events:
+        if event["event"] == "progress":
+            progress = event["progress"]
+            if event["state"] != "learning" and not event["state"].startswith("learning:"):
+                troubles.append((progress, event["state"]))
+        if event["event"] == "ruling" and event["action"] != "settle":
+            troubles.append((progress, event["reason"]))
+    first = min(troubles, default=(None, None))
+    acted = [event for event in rulings if event["action"] != "settle"]
+    kept = [{key: event[key] for key in ("action", "reason", "images")} for event in rulings]
+    return {"seen_at": first[0], "said": first[1], "acted": bool(acted), "rulings": kept}
+
+
+def main() -> None:
+    """Train every fault with every seed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=("fashion", "mnist", "faces"))
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--faults", nargs="+", choices=list(FAULTS), default=list(FAULTS))
+    parser.add_argument("--data", type=Path, default=os.environ.get("GANDEM_DATA", "data"))
+    parser.add_argument("--work", type=Path, default=Path("runs/benchmarks"))
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+
+    task = load_task(options.task, options.data)
+    options.work.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for seed in options.seeds:
+        for fault in options.faults:
+            if fault == "one class mislabelled" and task.labels is None:
+                continue
+            rows.append(train(task, fault, seed, options.seconds, options.work))
+            print(rows[-1], flush=True)
+            save_result(f"faults-{task.name}", {"seconds": options.seconds, "trainings": rows}, folder=options.results)
+
+
+if __name__ == "__main__":
+    main()
