@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 from measured import ROOT, load_results
@@ -203,6 +203,51 @@ def judging_section(result: Result) -> list[str]:
     ]
 
 
+FAULTS = """
+Trainings of {seconds:g} seconds on one core with one thing wrong. Seen: a warning about the data, a trouble in the
+referee's words, or a ruling other than "settled"; in time: within 5 % of the budget after it began. Score: Fréchet distance on
+held-out samples as a multiple of the healthy training's of the same data and seed (median). A healthy training that is
+"seen" is a false alarm."""
+
+
+def faults_section(results: list[Result]) -> list[str]:
+    """Return how often each fault was seen, how soon, and what became of the training."""
+    by_fault: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for result in results:
+        trainings = result["figures"]["trainings"]
+        healthy = {row["seed"]: row["frechet_distance"] for row in trainings if row["fault"] == "healthy"}
+        for row in trainings:
+            of_healthy, own = healthy.get(row["seed"]), row["frechet_distance"]
+            ratio = own["value"] / of_healthy["value"] if own and of_healthy else None
+            by_fault[row["fault"]].append(row | {"ratio": ratio})
+    rows = []
+    for fault, found in by_fault.items():
+        begins = 0.5 if fault == "NaN in a weight" else 0.0
+        seen = [row for row in found if row["seen_at"] is not None]
+        in_time = [row for row in seen if row["seen_at"] <= begins + 0.05]
+        ratios = [row["ratio"] for row in found if row["ratio"] is not None]
+        said = Counter(row["said"].split(":")[0] for row in seen).most_common(1)
+        rows.append(
+            [
+                fault,
+                str(len(found)),
+                str(len(seen)),
+                str(len(in_time)),
+                str(sum(row["acted"] for row in found)),
+                f"{statistics.median(ratios):.2f}" if ratios else "-",
+                f"{sum(ratio <= 1.2 for ratio in ratios)} of {len(ratios)}",
+                said[0][0] if said else "-",
+            ]
+        )
+    head = ["fault", "trainings", "seen", "in time", "acted on", "score", "within 1.2 of healthy", "mostly said"]
+    return [
+        "## What the referee sees",
+        FAULTS.format(seconds=results[0]["figures"]["seconds"]),
+        *["", *table(head, rows)],
+        *origin(results),
+    ]
+
+
 def page(results: dict[str, Result]) -> str:
     """Return the whole page."""
     lines = ["# Benchmarks", "", "Made by `benchmarks/tables.py` from `benchmarks/results/*.json`; do not edit."]
@@ -214,6 +259,8 @@ def page(results: dict[str, Result]) -> str:
         lines += speed_section(speed)
     if "judging" in results:
         lines += judging_section(results["judging"])
+    if faults := [result for name, result in results.items() if name.startswith("faults-")]:
+        lines += faults_section(faults)
     if "kill" in results:
         lines += kill_section(results["kill"])
     return "\n".join(lines).rstrip() + "\n"
