@@ -180,7 +180,7 @@ def _keep(
         write_json(run.path / "report.json", {**run.report, "evaluation": found.facts})
         write_atomic(run.path / "README.md", model_card(run).encode())
     if page is not None:
-        write_report(found, page, title)
+        write_report(found, page, title, run)
     where = [] if page is None else [f"the page: {page}"]
     tell("verdict", **found.verdict.to_dict(), path=page and str(page), text=[*found.verdict.lines(), *where])
     return found.facts

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, TypeGuard
 
 from PIL.Image import Image
 
 from gandem.judge.figure import shown
+from gandem.run import Run
 from gandem.training.checkpoint import write_atomic
+from gandem.uses.curves import Chart, Curve, Point, draw
 from gandem.uses.evaluate import Evaluation
 
 CAPTIONS = {
@@ -45,9 +50,79 @@ PICTURES = {
     "closest": "Above: the samples closest to a training sample. Below: those training samples",
 }
 
+MANY = 20
+"""Classes; a longer table is folded."""
 
-def write_report(evaluation: Evaluation, path: Path, title: str) -> None:
-    """Write the page, whole or not at all."""
+
+@dataclass(frozen=True)
+class Panel:
+    """A chart of the page: which numbers of the log it draws, by name, and what healthy ones look like."""
+
+    key: str
+    title: str
+    unit: str
+    curves: dict[str, str]
+    caption: str
+    reference: tuple[float, str] | None = None
+
+
+PANELS = (
+    Panel(
+        "quality",
+        "Quality",
+        "Frechet distance, lower is better",
+        {"distance": "distance"},
+        "Quick judgements of the referee, against training samples. Healthy: a steep fall, then an ever slower one, "
+        "with the best near the end. Numbered lines are its rulings.",
+    ),
+    Panel(
+        "variety",
+        "Variety",
+        "total variance beside real samples",
+        {"spread": "variety"},
+        "Healthy: it rises to about 1 and stays. A fall far below means that the generator makes the same few things.",
+        (1.0, "as varied as real"),
+    ),
+    Panel(
+        "losses",
+        "Losses of the two players",
+        "adversarial loss",
+        {"discriminator/adversarial": "discriminator", "generator/adversarial": "generator"},
+        "Healthy: both find a level and keep it; neither has to fall, since each one's gain is the other's loss. A "
+        "discriminator at 0 with a generator that only rises: one of them is outplayed.",
+    ),
+    Panel(
+        "penalties",
+        "Penalties",
+        "squared gradient of the discriminator",
+        {"discriminator/r1": "R1, at real samples", "discriminator/r2": "R2, at generated ones"},
+        "How steep the discriminator is. Healthy: both alike, changing slowly. Spikes that grow announce a collapse.",
+    ),
+    Panel(
+        "wins",
+        "Pairs that the discriminator wins",
+        "share of pairs",
+        {"discriminator/win_rate": "won"},
+        "How often it finds the real sample of a pair. Healthy: above one half and below 1. At 1 for long, the "
+        "generator learns nothing from it.",
+        (0.5, "it can only guess"),
+    ),
+)
+DONE = {"roll back": "rolled back", "settle": "settled", "stop": "stopped"}
+"""What the actions of rulings are called."""
+
+
+@dataclass
+class History:
+    """What the event log says of a training: points of every number by its name, the best judgement, rulings."""
+
+    points: dict[str, list[Point]] = field(default_factory=dict)
+    best: Point | None = None
+    rulings: list[dict[str, Any]] = field(default_factory=list)
+
+
+def write_report(evaluation: Evaluation, path: Path, title: str, run: Run | None = None) -> None:
+    """Write the page, whole or not at all. run: whose training is told too."""
     template = Template((Path(__file__).parent / "report.html").read_text(encoding="utf-8"))
     facts = evaluation.facts
     verdict = facts["verdict"]
@@ -61,6 +136,8 @@ def write_report(evaluation: Evaluation, path: Path, title: str) -> None:
         figures=_figures(facts) if "judgement" in facts else "",
         usefulness=_usefulness(facts) if "usefulness" in facts else "",
         copying=_copying(facts) if "judgement" in facts else "",
+        course="" if run is None else _course(run),
+        training="" if run is None else _cost(run.report) + _data(run) + _recipe(run),
         about=escape(_about(facts)),
     )
     write_atomic(path, page.encode())
@@ -96,22 +173,36 @@ def _figures(facts: dict[str, Any]) -> str:
         "All numbers",
         "The column real is what other real samples reach in the place of generated ones: the best there is at this "
         "count. The columns after it must lose.",
-        f'<tr><th scope="col">number, with its 95 % interval</th>{head}</tr>{"".join(lines)}',
+        _table("All numbers", f'<tr><th scope="col">number, with its 95 % interval</th>{head}</tr>{"".join(lines)}'),
     )
 
 
 def _usefulness(facts: dict[str, Any]) -> str:
-    useful, classes = facts["usefulness"], facts["classes"]
+    useful = facts["usefulness"]
     rows = {
         "learnt from generated, tested on real": useful["generated_to_real"],
         "learnt from as many real, tested on real": useful["real_to_real"],
         "learnt from real, agrees with the classes asked for": useful["real_to_generated"],
-    } | {f"{classes[int(label)]}, learnt from generated": figure for label, figure in useful["by_class"].items()}
+    }
     return _section(
         "Usefulness",
         "Share of samples whose class a classifier of features names rightly.",
-        _pairs({name: shown(figure) for name, figure in rows.items()}),
+        _table("Usefulness", _pairs({name: shown(figure) for name, figure in rows.items()}))
+        + _by_class(useful["by_class"], facts["classes"]),
     )
+
+
+def _by_class(figures: dict[str, dict[str, Any]], classes: list[str]) -> str:
+    heads = ("class", "held-out samples tested", "named rightly, learnt from generated")
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(classes[int(label)])}</th><td>{figure["n"]:,}</td><td>{shown(figure)}</td></tr>'
+        for label, figure in figures.items()
+    )
+    table = _table("Usefulness by class", f"<tr>{head}</tr>{rows}")
+    if len(figures) > MANY:
+        return f"<details><summary>By class: {len(figures):,} classes</summary>{table}</details>"
+    return f"<h3>By class</h3>{table}"
 
 
 def _copying(facts: dict[str, Any]) -> str:
@@ -123,10 +214,144 @@ def _copying(facts: dict[str, Any]) -> str:
         "authentic share, generated": copying["authenticity"]["generated"],
         "authentic share, held-out": copying["authenticity"]["held_out"],
     }
+    title = "Does it repeat its training data?"
     return _section(
-        "Does it repeat its training data?",
+        title,
         "None of these says that samples are private. Look at the closest pairs above.",
-        _pairs({name: shown(figure) for name, figure in rows.items()}),
+        _table(title, _pairs({name: shown(figure) for name, figure in rows.items()})),
+    )
+
+
+def _course(run: Run) -> str:
+    """Return the curves of a training, and what the referee did."""
+    history = read_history(_events(run.path / "events.jsonl"))
+    if "distance" not in history.points:  # the log may not have been copied; the report remembers the judgements
+        read_history(_remembered(run.report), history)
+    said = (
+        "Over the images shown. Where many reports lie close together, a line is their average and the pale band "
+        "around it reaches from the lowest to the highest."
+    )
+    if not history.points:
+        said = "No curves: the training was too short for them, or its event log (events.jsonl) is not here."
+    elif "distance" not in history.points:
+        said += " Quality and variety are not drawn: no quick judgements were made, as in every very short training."
+    panels = [_panel(panel, history) for panel in PANELS if any(name in history.points for name in panel.curves)]
+    charts = f'<div class="charts">{"".join(panels)}</div>' if panels else ""
+    rulings = "".join(_ruling(ruling) for ruling in history.rulings)
+    done = f"<h3>What the referee did</h3><ol>{rulings}</ol>" if rulings else ""
+    return _section("How it went", said, charts + done)
+
+
+def _panel(panel: Panel, history: History) -> str:
+    of_quality = panel.key == "quality"
+    chart = Chart(
+        panel.key,
+        panel.title,
+        panel.unit,
+        [Curve(title, history.points.get(name, [])) for name, title in panel.curves.items()],
+        panel.reference,
+        history.best if of_quality else None,
+        [ruling["images"] for ruling in history.rulings] if of_quality else (),
+    )
+    return (
+        f"<figure><h3>{escape(panel.title)}</h3>{draw(chart)}<figcaption>{escape(panel.caption)}</figcaption></figure>"
+    )
+
+
+def _ruling(ruling: dict[str, Any]) -> str:
+    action = str(ruling.get("action"))
+    reason = str(ruling.get("reason", "")).removeprefix("settled: ")
+    if _is_number(ruling.get("back_to")) and action == "roll back":
+        reason += f"; went on from the best, {ruling['back_to']:,.0f} images"
+    if isinstance(dials := ruling.get("dials"), dict) and dials:
+        reason += f"; now {', '.join(f'{name} {value}' for name, value in dials.items())}"
+    head = f"{DONE.get(action, action)} after {ruling['images']:,.0f} images"
+    return f"<li><b>{escape(head)}</b>: {escape(reason)}</li>"
+
+
+def read_history(events: Iterable[dict[str, Any]], history: History | None = None) -> History:
+    """Collect what the curves are drawn from; numbers that are missing or not finite are left out."""
+    history = history or History()
+    for event in events:
+        images, kind = event.get("images"), event.get("event")
+        if not _is_number(images):
+            continue
+        values = event.get("losses") if kind == "progress" else None
+        if kind == "judged":
+            values = {name: event.get(name) for name in ("distance", "spread")}
+            if event.get("best") and _is_number(event.get("distance")):
+                history.best = images, event["distance"]
+        if kind == "ruling":
+            history.rulings.append(event)
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if _is_number(value):
+                history.points.setdefault(name, []).append((images, value))
+    return history
+
+
+def _events(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the events of a log that can be read: a copied run may lack it, and a line may be damaged."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict):
+                yield event
+
+
+def _remembered(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what report.json keeps of the referee, as events."""
+    referee = report.get("referee", {})
+    for judgement in referee.get("judgements", []):
+        yield {"event": "judged", "best": judgement["images"] == referee["best"], **judgement}
+    for ruling in referee.get("rulings", []):
+        yield {"event": "ruling", **ruling}
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    """Whether it can be drawn: finite, and not beyond what anybody measures."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e100
+
+
+def _cost(report: dict[str, Any]) -> str:
+    plan, images, seconds = report["plan"], report["images"], report["seconds"]
+    work = plan["gflops_per_image"] * images / 1e3
+    parameters = [f"{name} {plan[f'parameters_{name}'] / 1e6:.2f} M" for name in ("generator", "discriminator")]
+    processes = "1 process" if plan["processes"] == 1 else f"{plan['processes']} processes"
+    finished = report["status"] == "finished"
+    rows = {
+        "images shown": f"{images:,}",
+        "time": f"{seconds / 60:.1f} minutes",
+        "speed": f"{images / seconds:,.0f} images/s on average" if seconds else "-",
+        "machine": f"{plan['device']}, {plan['precision']}, {processes}",
+        "networks": f"{' and '.join(parameters)} parameters, width {plan['width']}",
+        "work": f"{plan['gflops_per_image']:.3g} GFLOP an image, "
+        + (f"{work / 1e3:,.1f} PFLOP in all" if work >= 1e3 else f"{work:,.1f} TFLOP in all"),
+        "ended": report.get("referee", {}).get("ended", "-") if finished else f"not at its end: {report['status']}",
+    }
+    return _section(
+        "What it cost",
+        "Operations are those of the training, two for a multiply-add; those of the judge come on top.",
+        _table("What it cost", _pairs({name: escape(value) for name, value in rows.items()})),
+    )
+
+
+def _data(run: Run) -> str:
+    held_out = f"{run.report['held_out_size']:,} held out of the training, to judge by"
+    said = [*run.domain.lines(run.data_report), held_out]
+    return _section("The data", "", f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in said)}</ul>")
+
+
+def _recipe(run: Run) -> str:
+    text = escape((run.path / "recipe.yaml").read_text(encoding="utf-8"))
+    return _section(
+        "The recipe",
+        "Every choice of this training; train again with it by --recipe.",
+        f"<details><summary>recipe.yaml</summary><pre>{text}</pre></details>",
     )
 
 
@@ -134,11 +359,13 @@ def _pairs(rows: dict[str, str]) -> str:
     return "".join(f'<tr><th scope="row">{escape(name)}</th><td>{value}</td></tr>' for name, value in rows.items())
 
 
-def _section(title: str, text: str, rows: str) -> str:
-    return (
-        f'<section><h2>{escape(title)}</h2><p>{escape(text)}</p><div class="wide" tabindex="0" role="region" '
-        f'aria-label="{escape(title)}"><table>{rows}</table></div></section>'
-    )
+def _table(title: str, rows: str) -> str:
+    return f'<div class="wide" tabindex="0" role="region" aria-label="{escape(title)}"><table>{rows}</table></div>'
+
+
+def _section(title: str, text: str, body: str) -> str:
+    said = f"<p>{escape(text)}</p>" if text else ""
+    return f"<section><h2>{escape(title)}</h2>{said}{body}</section>"
 
 
 def _about(facts: dict[str, Any]) -> str:
