@@ -95,8 +95,8 @@ PANELS = (
         "penalties",
         "Penalties",
         "squared gradient of the discriminator",
-        {"discriminator/r1": "R1, at real samples", "discriminator/r2": "R2, at generated ones"},
-        "How steep the discriminator is. Healthy: both alike, changing slowly. Spikes that grow announce a collapse.",
+        {"discriminator/r1": "R1, real", "discriminator/r2": "R2, generated"},
+        "How steep the discriminator is at samples of both kinds. Healthy: both alike, changing slowly. Spikes that grow announce a collapse.",
     ),
     Panel(
         "wins",
@@ -235,11 +235,10 @@ def _course(run: Run) -> str:
         said = "No curves: the training was too short for them, or its event log (events.jsonl) is not here."
     elif "distance" not in history.points:
         said += " Quality and variety are not drawn: no quick judgements were made, as in every very short training."
-    panels = [_panel(panel, history) for panel in PANELS if any(name in history.points for name in panel.curves)]
-    charts = f'<div class="charts">{"".join(panels)}</div>' if panels else ""
-    rulings = "".join(_ruling(ruling) for ruling in history.rulings)
-    done = f"<h3>What the referee did</h3><ol>{rulings}</ol>" if rulings else ""
-    return _section("How it went", said, charts + done)
+    cards = [_panel(panel, history) for panel in PANELS if any(name in history.points for name in panel.curves)]
+    if history.points or history.rulings:
+        cards.insert(int("distance" in history.points), _rulings(history))
+    return _section("How it went", said, f'<div class="charts">{"".join(cards)}</div>' if cards else "")
 
 
 def _panel(panel: Panel, history: History) -> str:
@@ -258,13 +257,19 @@ def _panel(panel: Panel, history: History) -> str:
     )
 
 
+def _rulings(history: History) -> str:
+    rulings = "".join(_ruling(ruling) for ruling in history.rulings)
+    done = f"<ol>{rulings}</ol>" if rulings else "<p>Nothing: no trouble showed that had to be mended.</p>"
+    return f'<div class="card"><h3>What the referee did</h3>{done}</div>'
+
+
 def _ruling(ruling: dict[str, Any]) -> str:
     action = str(ruling.get("action"))
     reason = str(ruling.get("reason", "")).removeprefix("settled: ")
     if _is_number(ruling.get("back_to")) and action == "roll back":
         reason += f"; went on from the best, {ruling['back_to']:,.0f} images"
     if isinstance(dials := ruling.get("dials"), dict) and dials:
-        reason += f"; now {', '.join(f'{name} {value}' for name, value in dials.items())}"
+        reason += f"; since then {', '.join(f'{name} × {value}' for name, value in dials.items())}"
     head = f"{DONE.get(action, action)} after {ruling['images']:,.0f} images"
     return f"<li><b>{escape(head)}</b>: {escape(reason)}</li>"
 
