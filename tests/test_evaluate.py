@@ -11,9 +11,11 @@ from PIL import Image
 
 import gandem
 from gandem.cli import main
+from gandem.domains.images import features
 from gandem.domains.images.floors import floors
 from gandem.domains.images.store import ImageData
 from gandem.errors import RunError
+from gandem.holdout import digests
 from gandem.judge.judgement import METRICS
 from gandem.judge.verdict import ORDER
 from gandem.run import Run
@@ -142,3 +144,15 @@ def test_bad_requests_are_refused_in_one_line(
     assert main(["evaluate", *arguments]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and said in lines[0]
+
+
+def test_what_the_features_learnt_from_is_not_scored(
+    fashion: ImageData, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 800 real pictures 700 are known to the features: too few of the others are left to judge by."""
+    np.save(tmp_path / "learnt.npy", np.sort(digests(image.data for image in fashion.images[:700])))
+    monkeypatch.setattr(features, "LEARNT", tmp_path / "learnt.npy")
+    made = save(tmp_path / "made.npz", fashion, slice(1000, 1300))
+    facts = gandem.evaluate(made, real)
+    assert facts["verdict"]["verdict"] == "cannot tell"
+    assert facts["counts"]["learnt_by_features"] == 700 and facts["counts"]["generated"] < 100

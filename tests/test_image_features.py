@@ -1,6 +1,7 @@
 """What the judge sees of images: the same for every form of a picture, and files that cannot be used are named."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from gandem.domains.images.features import (
 )
 from gandem.domains.images.store import ImageData
 from gandem.errors import DependencyError, JudgeError
+from gandem.holdout import digests
 from gandem.judge.distances import frechet_value
 from gandem.judge.neighbours import nearest
 
@@ -177,3 +179,10 @@ def test_a_missing_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(DependencyError, match=r"gandem\[export\]"):
         load_features(tmp_path / "x.onnx")
+
+
+def test_what_the_features_learnt_from_is_known(shipped: ImageFeatures, fashion: ImageData) -> None:
+    assert shipped.learnt.dtype == np.uint64 and len(np.unique(shipped.learnt)) == len(shipped.learnt) > 70_000
+    assert not shipped.learnt_from(fashion.images).any()  # the pictures that ship can be judged
+    some = replace(shipped, learnt=digests(image.data for image in fashion.images[5:8]))
+    assert np.flatnonzero(some.learnt_from(fashion.images[:10])).tolist() == [5, 6, 7]

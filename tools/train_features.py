@@ -41,7 +41,8 @@ from PIL import Image
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from gandem.domains.images.features import SHIPPED, WIDTH, Encoder, to_square
+from gandem.domains.images.features import LEARNT, SHIPPED, WIDTH, Encoder, to_square
+from gandem.holdout import digests
 from gandem.training.checkpoint import write_atomic
 
 STEPS, BATCH, RATE, TEMPERATURE = 3000, 192, 1e-3, 0.2
@@ -55,10 +56,11 @@ EQUAL = 100
 
 @dataclass(frozen=True)
 class Part:
-    """Images as float16 RGB (n, 3, 32, 32) in [-1, 1], and labels (n,) that no other part uses, or none."""
+    """Images as float16 RGB (n, 3, 32, 32) in [-1, 1], labels (n,) that no other part uses, or none, and hashes."""
 
     images: Tensor
     labels: Tensor | None
+    hashes: np.ndarray
 
 
 def read_parts(root: Path) -> tuple[dict[str, Part], int]:
@@ -71,7 +73,7 @@ def read_parts(root: Path) -> tuple[dict[str, Part], int]:
         squares = torch.cat([to_square(images[at : at + 500]).half() for at in range(0, len(images), 500)])
         own = None if labels is None else torch.from_numpy(labels.astype(np.int64).ravel()) + classes
         classes += 0 if labels is None else int(labels.max()) + 1
-        parts[name] = Part(squares, own)
+        parts[name] = Part(squares, own, digests(np.ascontiguousarray(image).data for image in images))
 
     for name in ("fashion_mnist", "mnist"):
         images = _idx(folder / name / "train-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28)
@@ -177,10 +179,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", type=Path, default=os.environ.get("GANDEM_DATA", "data"))
     parser.add_argument("--out", type=Path, default=SHIPPED)
+    parser.add_argument("--learnt", type=Path, default=LEARNT, help="where the hashes of what it learnt from go")
+    parser.add_argument("--only-hashes", action="store_true", help="write those and do not train")
     options = parser.parse_args()
     parts, classes = read_parts(options.data)
     for name, part in parts.items():
         print(f"{len(part.images):,} images of {name}", flush=True)
+    hashes = io.BytesIO()
+    np.save(hashes, np.unique(np.concatenate([part.hashes for part in parts.values()])), allow_pickle=False)
+    write_atomic(options.learnt, hashes.getvalue())
+    if options.only_hashes:
+        return
     encoder = train(list(parts.values()), classes, options.seed, options.steps)
     standardise(encoder, list(parts.values()))
     weights = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}

@@ -23,8 +23,13 @@ def automatic_share(count: int) -> float:
 
 def places(contents: Iterable[bytes | memoryview]) -> np.ndarray:
     """Return a number in [0, 1) for each sample that depends on its content alone, float64 (n,)."""
-    digests = b"".join(hashlib.blake2b(content, digest_size=8).digest() for content in contents)
-    return np.frombuffer(digests, "<u8").astype(np.float64) / 2.0**64
+    return digests(contents).astype(np.float64) / 2.0**64
+
+
+def digests(contents: Iterable[bytes | memoryview]) -> np.ndarray:
+    """Return a 64-bit hash of the content of each sample, uint64 (n,)."""
+    joined = b"".join(hashlib.blake2b(content, digest_size=8).digest() for content in contents)
+    return np.frombuffer(joined, "<u8")
 
 
 def split(place: np.ndarray, share: float) -> tuple[Tensor, Tensor]:

@@ -102,6 +102,10 @@ class Features(Protocol):
         """Return float64 (n, d)."""
         ...
 
+    def learnt_from(self, samples: np.ndarray) -> np.ndarray:
+        """Return which samples the features were trained on, bool (n,): those are never scored."""
+        ...
+
 
 class Domain(Protocol):
     """One kind of data."""

@@ -127,7 +127,7 @@ def thin(points: Sequence[Point], most: int = MOST) -> list[tuple[float, float, 
 
 
 def linear_ticks(low: float, high: float) -> list[float]:
-    """Return 3 to 5 round numbers in equal steps, the first at most `low` and the last at least `high`."""
+    """Return 3 to 5 round numbers in equal steps, the first at most `low` <= 0 and the last at least `high` >= 0."""
     step = 10.0 ** math.floor(math.log10((high - low) / 4))
     for digit in (1, 2, 5, 10, 20):
         first, last = math.floor(round(low / step / digit, 9)), math.ceil(round(high / step / digit, 9))
@@ -140,7 +140,11 @@ def log_ticks(low: float, high: float) -> list[float]:
     """Return 3 to 5 numbers such as 0.1, 1, 10, the first at most `low` and the last at least `high`; both above 0."""
     bottom, top = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for digits, decades in ((1, 2, 5), 1), ((1, 3), 1), *(((1,), decades) for decades in range(1, 80)):
-        rungs = [float(f"{digit}e{power}") for power in range(bottom, top + decades + 1, decades) for digit in digits]
+        rungs = [
+            float(f"{digit}e{power}")
+            for power in range(bottom - decades, top + decades + 1, decades)
+            for digit in digits
+        ]
         first = max(rung for rung in rungs if rung <= low)
         last = min(rung for rung in rungs if rung >= high)
         ticks = [rung for rung in rungs if first <= rung <= last]

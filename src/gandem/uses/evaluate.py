@@ -14,7 +14,7 @@ from PIL.Image import Image
 
 from gandem import latents
 from gandem.domains import DOMAINS
-from gandem.domains.domain import Dataset, Domain
+from gandem.domains.domain import Dataset, Domain, Features
 from gandem.errors import RunError
 from gandem.judge.judgement import FEWEST, Copying, judge
 from gandem.judge.usefulness import usefulness
@@ -87,25 +87,28 @@ def evaluate_run(run: Run, training: Dataset, held_out: Dataset, *, count: int, 
 
 
 def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, tell: Tell, began: float) -> Evaluation:
+    extract = sets.domain.features(None if features is None else Path(features))
     n = min(count, sets.available, sets.real.count, sets.held_out.count, _fitting(sets.real))
+    held_rows, seen_held = _unlearnt(sets.held_out, n, seed, extract)
+    real_rows, seen_real = _unlearnt(sets.real, n, seed + 1, extract)
+    n = min(n, len(held_rows), len(real_rows))
     facts: dict[str, Any] = {
         "schema_version": 1,
-        "counts": {"generated": n, "real": n, "held_out": sets.held_out.count},
+        "counts": {"generated": n, "real": n, "held_out": len(held_rows), "learnt_by_features": seen_held + seen_real},
         "seed": seed,
     }
     if n < FEWEST:
-        verdict = Verdict.cannot_tell(min(count, sets.available), sets.held_out.count)
+        verdict = Verdict.cannot_tell(min(count, sets.available), min(len(held_rows), len(real_rows)))
         return Evaluation(verdict, facts | {"verdict": verdict.to_dict()}, {})
-    extract = sets.domain.features(None if features is None else Path(features))
     tell(f"making {n:,} samples")
     generated, labels = sets.generated(n)
-    held_out, held_labels = sets.held_out.samples(_some(sets.held_out.count, n, seed))
+    held_out, held_labels = sets.held_out.samples(held_rows[:n])
+    known, known_labels = sets.real.samples(real_rows[:n])
     rows = _some(sets.real.count, max(n, TRAINING_COUNT), seed + 1)
-    known, known_labels = sets.real.samples(rows[:n])
     tell("looking at them")
     seen = {"generated": extract(generated), "held-out": extract(held_out)}
     seen["known"] = torch.cat([extract(sets.real.samples(part)[0]) for part in rows.split(AT_ONCE)])
-    seen["real"] = seen["known"][:n]
+    seen["real"] = extract(known)
     floors = {name: extract(images) for name, images in sets.domain.floors(known, seed).items()}
     tell("comparing them")
     varied = [sets.domain.variants(samples[:COPY_COUNT]) for samples in (generated, held_out)]
@@ -189,6 +192,19 @@ def _of_samples(made: str | Path, real: str | Path | None) -> _Sets:
 def _fitting(data: Dataset) -> int:
     """Return how many decoded samples may be in memory at a time."""
     return max(MOST_BYTES // max(data.samples(torch.zeros(1, dtype=torch.long))[0].nbytes, 1), FEWEST)
+
+
+def _unlearnt(data: Dataset, count: int, seed: int, extract: Features) -> tuple[torch.Tensor, int]:
+    """Return `count` rows in random order that the features have not learnt from, and how many were passed over."""
+    kept, passed, found = [], 0, 0
+    for rows in _some(data.count, data.count, seed).split(AT_ONCE):
+        unlearnt = rows[torch.from_numpy(~extract.learnt_from(data.samples(rows)[0]))]
+        passed += len(rows) - len(unlearnt)
+        found += len(unlearnt)
+        kept.append(unlearnt)
+        if found >= count:
+            break
+    return torch.cat(kept)[:count] if kept else torch.zeros(0, dtype=torch.long), passed
 
 
 def _is_run(path: str | Path) -> bool:

@@ -96,7 +96,8 @@ PANELS = (
         "Penalties",
         "squared gradient of the discriminator",
         {"discriminator/r1": "R1, real", "discriminator/r2": "R2, generated"},
-        "How steep the discriminator is at samples of both kinds. Healthy: both alike, changing slowly. Spikes that grow announce a collapse.",
+        "How steep the discriminator is at samples of both kinds. Healthy: both alike, changing slowly. Spikes that "
+        "grow announce a collapse.",
     ),
     Panel(
         "wins",
@@ -236,8 +237,10 @@ def _course(run: Run) -> str:
     elif "distance" not in history.points:
         said += " Quality and variety are not drawn: no quick judgements were made, as in every very short training."
     cards = [_panel(panel, history) for panel in PANELS if any(name in history.points for name in panel.curves)]
-    if history.points or history.rulings:
+    if history.rulings:
         cards.insert(int("distance" in history.points), _rulings(history))
+    elif history.points:
+        said += " The referee had nothing to mend."
     return _section("How it went", said, f'<div class="charts">{"".join(cards)}</div>' if cards else "")
 
 
@@ -259,8 +262,7 @@ def _panel(panel: Panel, history: History) -> str:
 
 def _rulings(history: History) -> str:
     rulings = "".join(_ruling(ruling) for ruling in history.rulings)
-    done = f"<ol>{rulings}</ol>" if rulings else "<p>Nothing: no trouble showed that had to be mended.</p>"
-    return f'<div class="card"><h3>What the referee did</h3>{done}</div>'
+    return f'<div class="card"><h3>What the referee did</h3><ol>{rulings}</ol></div>'
 
 
 def _ruling(ruling: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from gandem.errors import JudgeError, optional
+from gandem.holdout import digests
 
 SIDE, WIDTH = 32, 128
 """Pixels a side that the shipped network looks at, and the features it gives."""
@@ -30,6 +31,8 @@ BLOCK = 64
 INCEPTION_SIDE = 299
 """Side for an ONNX file whose input has no fixed size: that of Inception."""
 SHIPPED = Path(__file__).parent / "data" / "encoder.safetensors"
+LEARNT = Path(__file__).parent / "data" / "encoder-learnt.npy"
+"""Sorted hashes uint64 (n,) of the images, at their own size, that the shipped network learnt from."""
 NAME, FINGERPRINT = "gandem-images-1", "e31fec430467"
 """What the shipped weights are called, and their hash: new weights need a new name too."""
 
@@ -66,12 +69,21 @@ class ImageFeatures:
     name: str
     fingerprint: str
     of_block: Callable[[np.ndarray], Tensor] = field(repr=False)
+    learnt: np.ndarray = field(repr=False)
 
     def __call__(self, samples: np.ndarray) -> Tensor:
         """Map uint8 (n, H, W, C), C as in the codec, to float64 (n, d); equal images give equal rows, to rounding."""
         with torch.no_grad():
             blocks = [self.of_block(samples[at : at + BLOCK]) for at in range(0, len(samples), BLOCK)]
         return torch.cat(blocks).double()
+
+
+    def learnt_from(self, samples: np.ndarray) -> np.ndarray:
+        """Return which of uint8 (n, H, W, C) the network was trained on, bool (n,), by content at their own size.
+
+        Of a user's own network nothing is known: all False.
+        """
+        return np.isin(digests(np.ascontiguousarray(image).data for image in samples), self.learnt)
 
 
 def load_features(path: Path | None = None) -> ImageFeatures:
@@ -93,7 +105,8 @@ def load_features(path: Path | None = None) -> ImageFeatures:
     if path == SHIPPED and fingerprint != FINGERPRINT:
         raise JudgeError(f"{path} is not the file that came with gandem; install gandem again")
     name = NAME if fingerprint == FINGERPRINT else path.name
-    return ImageFeatures(name, fingerprint, makers[path.suffix.lower()](path, data))
+    learnt = np.load(LEARNT, allow_pickle=False) if fingerprint == FINGERPRINT else np.zeros(0, np.uint64)
+    return ImageFeatures(name, fingerprint, makers[path.suffix.lower()](path, data), learnt)
 
 
 def to_square(images: np.ndarray, side: int = SIDE) -> Tensor:
