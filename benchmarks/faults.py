@@ -146,7 +146,7 @@ def seen(events: list[dict[str, Any]]) -> dict[str, Any]:
     for event in events:
         if event["event"] == "progress":
             progress = event["progress"]
-            if event["state"] != "learning" and not event["state"].startswith("learning:"):
+            if event["state"].split(":")[0] not in ("learning", "settled"):
                 troubles.append((progress, event["state"]))
         if event["event"] == "ruling" and event["action"] != "settle":
             troubles.append((progress, event["reason"]))

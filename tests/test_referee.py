@@ -79,10 +79,10 @@ def test_a_spike_must_last() -> None:
     referee = Referee()
     for step in range(32):
         referee.look(step, signals(step), DIALS)
-    once = referee.look(33, signals(33, discriminator__r1=20.0), DIALS)
+    once = referee.look(33, signals(33, generator__gradient=50.0), DIALS)
     assert once.action == "play on" and "spiking: 100 times" in once.state
     assert referee.look(34, signals(34), DIALS).state == "learning"
-    actions = [referee.look(35 + n, signals(35 + n, discriminator__r1=20.0), DIALS).action for n in range(8)]
+    actions = [referee.look(35 + n, signals(35 + n, generator__gradient=50.0), DIALS).action for n in range(8)]
     assert actions == ["play on"] * 7 + ["roll back"]
 
 
@@ -107,6 +107,33 @@ def test_going_away_from_the_data_rolls_back() -> None:
     referee = Referee(1000)
     actions = [ruling.action for ruling in judge_all(referee, [5.0, 2.0, 4.5, 6.0])]
     assert actions == ["play on", "play on", "play on", "roll back"] and referee.memory.best == 2000
+
+
+def test_what_is_only_said_may_be_the_best_and_what_is_acted_on_never() -> None:
+    """The best has a checkpoint, so a ruling that is not marked as the best must not move it."""
+    swinging = Referee(1000)
+    rulings = judge_all(swinging, [5.0, 4.0, 3.0], raw_distance=0.9)
+    assert [ruling.best for ruling in rulings] == [True] * 3 and swinging.memory.best == 3000
+    assert "swing widely" in rulings[-1].state
+    alike = Referee(1000)
+    rulings = judge_all(alike, [5.0, 4.0], sensitivity=0.05)
+    assert [(ruling.action, ruling.best) for ruling in rulings] == [("play on", True), ("roll back", False)]
+    assert alike.memory.best == 1000
+
+
+@pytest.mark.parametrize("worse", [1.3, 2.1])
+def test_schedules_that_start_anew_are_no_trouble(worse: float) -> None:
+    """A larger budget raises the learning rate again: for a while the quality is worse than it was at the end."""
+    referee = Referee(1000)
+    judge_all(referee, [5 * 0.85**number for number in range(20)])
+    best = referee.memory.best
+    referee.reopen()
+    last = 5 * 0.85**19
+    for number in range(1, 21):
+        distance = last * (worse if number < 5 else worse * 0.9 ** (number - 4))
+        ruling = referee.judged(20_000 + 1000 * number, 0.5 + number / 40, examined(distance), DIALS)
+        assert ruling.action == "play on", number
+    assert referee.memory.best > best
 
 
 def test_ties_go_to_the_later() -> None:
@@ -157,7 +184,7 @@ def test_augmentation_follows_what_the_discriminator_knows_by_heart() -> None:
         ruling = Referee(1000, adapt=adapt).judged(1, 0.05, examined(1.0, gap_auc=auc), DIALS | {"augmentation": now})
         return ruling.dials.get("augmentation", now)
 
-    assert strength(0.7) == pytest.approx(0.6) and strength(0.5) == pytest.approx(0.4)
+    assert strength(0.7) == pytest.approx(0.7) and strength(0.5) == pytest.approx(0.3)
     assert strength(0.58) == 0.5 and strength(0.9, adapt=False) == 0.5 and strength(math.nan) == 0.5
     assert strength(0.9, now=0.78) == 0.8 and strength(0.4, now=0.05) == 0
 

@@ -315,9 +315,9 @@ def _play(
             saved = checkpoint.newest(run.checkpoints)
             trainer.load_state(saved.tensors, saved.numbers)
             damaged = saved.damaged
+            if engine.is_main:
+                checkpoint.discard_newer(run.checkpoints, saved.path)
             events_bytes = saved.numbers["events_bytes"]
-            if budget.to_dict() != run.report["budget"]:
-                trainer.referee.reopen()
         recorder = RunRecorder(run, watch, events_bytes, trainer.images) if engine.is_main else Silence(run)
         try:
             if trainer.images:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gandem import latents
+from gandem.errors import RunError
 from gandem.run import Run, model_card, write_json
 from gandem.training import checkpoint
 from gandem.training.checkpoint import storing, write_atomic
@@ -77,7 +78,7 @@ class RunRecorder:
         self.event("checkpoint", path=str(path), **facts)
 
     def saved(self, images: int | None) -> dict[str, dict[str, Tensor]]:
-        """Return the tensors of the checkpoint at so many images, or of the oldest."""
+        """Return the tensors of the checkpoint at so many images, or of the first."""
         return _saved(self.run, images)
 
     def report(self, status: str, trainer: Trainer) -> None:
@@ -103,8 +104,11 @@ class RunRecorder:
 
 
 def _saved(run: Run, images: int | None) -> dict[str, dict[str, Tensor]]:
-    folder = run.checkpoints
-    return checkpoint.load(checkpoint.paths(folder)[0] if images is None else checkpoint.at(folder, images)).tensors
+    """Return the tensors of the checkpoint at so many images, or of the first; of the newest if it is damaged."""
+    try:
+        return checkpoint.load(checkpoint.at(run.checkpoints, images or 0)).tensors
+    except RunError:
+        return checkpoint.newest(run.checkpoints).tensors
 
 
 class Silence:
@@ -123,7 +127,7 @@ class Silence:
         """Ignore it."""
 
     def saved(self, images: int | None) -> dict[str, dict[str, Tensor]]:
-        """Return the tensors of the checkpoint at so many images, or of the oldest."""
+        """Return the tensors of the checkpoint at so many images, or of the first."""
         return _saved(self.run, images)
 
     def report(self, status: str, trainer: Trainer) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from gandem.referee.troubles import AT_A_JUDGEMENT, AT_A_LOOK, Numbers, Trouble
@@ -16,17 +16,17 @@ from gandem.referee.troubles import AT_A_JUDGEMENT, AT_A_LOOK, Numbers, Trouble
 LOOK = 16
 """Steps between two looks at the losses."""
 MEMORY = 64
-"""Looks that the running medians go back; fewer than a quarter of them are no usual to compare with."""
+"""Looks that the running medians go back; fewer than half of them are no usual to compare with."""
 ROLLBACKS = 3
 """After so many, going on does not help."""
-LAST, LEAST_GAIN, EARLIEST = 4, 0.02, 0.4
-"""Settled: the last so many judgements gained less than this share, after this part of the budget."""
+LAST, LAST_PART, LEAST_GAIN, EARLIEST = 4, 0.2, 0.02, 0.4
+"""Settled: the judgements of the last fifth of the budget, at least four, gained less than 2 %, after 40 % of it."""
 COOLING = 0.15
 """Part of the budget in which the rest of the schedules is played once the quality has settled."""
 TIE = 1.02
 """The best is the last judgement whose distance is within this factor of the shortest."""
 KNOWN_BY_HEART, NOT_KNOWN = 0.6, 0.55
-FASTER, STRONGEST = 2.0, 0.8
+FASTER, STRONGEST = 4.0, 0.8
 """Above the first AUC of training against held-out samples the augmentation grows, below the second it shrinks: by
 FASTER times the part of the budget since the last judgement, up to STRONGEST."""
 
@@ -51,6 +51,8 @@ class Memory:
     rulings: list[dict[str, Any]] = field(default_factory=list)
     skipped: int = 0
     rollbacks: int = 0
+    era: int = 0
+    """Judgement at which the present budget began: a larger one starts the schedules anew."""
     best: int | None = None
     """Images at the best judgement, where its checkpoint lies."""
     settled: float | None = None
@@ -87,8 +89,7 @@ class Referee:
     def look(self, images: int, signals: Numbers, dials: Numbers) -> Ruling:
         """Rule on the means of the last LOOK steps, by name, with "skipped", the share of steps that were left out.
 
-        Names end in "gradient", "r1", "r2" (watched for spikes), "size" (of a player's weights), "win_rate",
-        "adversarial".
+        Names end in "gradient" (watched for spikes), "size" (of a player's weights), "win_rate", "adversarial".
         """
         memory = self.memory
         memory.skipped += round(signals["skipped"] * LOOK)
@@ -105,20 +106,23 @@ class Referee:
 
     def _judged(self, images: int, progress: float, examined: Numbers, dials: Numbers) -> Ruling:
         memory = self.memory
-        earlier = memory.judgements
+        earlier = memory.judgements[memory.era :]
         shortest = min((each["distance"] for each in earlier), default=math.inf)
+        ever = min((each["distance"] for each in memory.judgements), default=math.inf)
         widest = max((each["spread"] for each in earlier), default=0.0)
         now = dict(examined) | {
             "distance_of_its_best": examined["distance"] / shortest if shortest > 0 else 1.0,
             "spread_of_its_best": examined["spread"] / widest if widest > 0 else 1.0,
         }
         memory.judgements.append({"images": images, "progress": progress, **examined})
-        best = examined["distance"] <= TIE * shortest
+        trouble = self._rule(AT_A_JUDGEMENT, now, images, dials)
+        if trouble is not None and trouble.action != "play on":
+            return trouble
+        best = examined["distance"] <= TIE * ever
         if best:
             memory.best = images
-        trouble = self._rule(AT_A_JUDGEMENT, now, images, dials)
         if trouble is not None:
-            return trouble
+            return replace(trouble, best=best)
         if self._has_settled(progress):
             memory.settled = progress
             return self._noted(Ruling("settled: cooling down to the end", "settle", best=best), images)
@@ -139,8 +143,11 @@ class Referee:
 
     def reopen(self) -> None:
         """Forget that the training ended: it was given a larger budget."""
-        self.memory.settled = self.memory.over = None
-        self.memory.rollbacks = 0
+        memory = self.memory
+        memory.settled = memory.over = None
+        memory.rollbacks, memory.era = 0, len(memory.judgements)
+        memory.streaks.clear()
+        memory.looks.clear()
 
     def summary(self) -> dict[str, Any]:
         """Return what a report says of the training, in plain JSON types."""
@@ -155,14 +162,15 @@ class Referee:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continue from what `state` returned."""
-        self.memory = Memory(**state)
+        known = {each.name for each in fields(Memory)}
+        self.memory = Memory(**{name: value for name, value in state.items() if name in known})
 
     def _beside_the_usual(self, signals: Numbers) -> dict[str, float]:
         """Compare the signals with their running medians, and remember them."""
         rise, moved = 1.0, math.inf
         for name, value in signals.items():
             before = self.memory.looks.setdefault(name, [])
-            if name.endswith(("/gradient", "/r1", "/r2")) and len(before) >= MEMORY // 4:
+            if name.endswith("/gradient") and len(before) >= MEMORY // 2:
                 rise = max(rise, value / max(statistics.median(before), 1e-12))
             if name.endswith("/size") and before:
                 moved = min(moved, abs(value - before[-1]))
@@ -205,19 +213,21 @@ class Referee:
 
     def _has_settled(self, progress: float) -> bool:
         """Whether the last judgements gained less than their own noise, or next to nothing."""
-        values = [math.log(max(each["distance"], 1e-12)) for each in self.memory.judgements]
-        if not self.stop or self.memory.settled is not None or progress < EARLIEST or len(values) < 2 * LAST:
+        judged = self.memory.judgements[self.memory.era :]
+        values = [math.log(max(each["distance"], 1e-12)) for each in judged]
+        last = max(LAST, sum(each["progress"] > progress - LAST_PART for each in judged))
+        if not self.stop or self.memory.settled is not None or progress < EARLIEST or len(values) < last + LAST:
             return False
         bends = [
             (before + after) / 2 - here for before, here, after in zip(values, values[1:], values[2:], strict=False)
         ]
         noise = 1.4826 * statistics.median(abs(bend) for bend in bends) / math.sqrt(1.5)
-        return min(values[:-LAST]) - min(values[-LAST:]) < max(LEAST_GAIN, noise)
+        return min(values[:-last]) - min(values[-last:]) < max(LEAST_GAIN, noise)
 
     def _augmentation(self, examined: Numbers, dials: Numbers) -> dict[str, float]:
         known = examined.get("gap_auc", math.nan)
         if not self.adapt or math.isnan(known) or NOT_KNOWN <= known <= KNOWN_BY_HEART:
             return {}
-        times = [0.0, *(each["progress"] for each in self.memory.judgements)]
+        times = [0.0, *(each["progress"] for each in self.memory.judgements[self.memory.era :])]
         step = FASTER * max(times[-1] - times[-2], 0.0) * (1 if known > KNOWN_BY_HEART else -1)
         return {"augmentation": min(max(dials["augmentation"] + step, 0.0), STRONGEST)}

@@ -36,7 +36,7 @@ class Checkpoint:
 def save(folder: Path, tensors: dict[str, dict[str, Tensor]], numbers: dict[str, Any], best: int | None = None) -> Path:
     """Write a checkpoint into `folder` under the count of images; raises StorageError.
 
-    The newest two are kept, and that of `best` images.
+    The newest two are kept, and that of `best` images, or the very first while there is no best.
     """
     final = at(folder, numbers["images"])
     aside = folder / f".{final.name}.{os.getpid()}"
@@ -56,7 +56,7 @@ def save(folder: Path, tensors: dict[str, dict[str, Tensor]], numbers: dict[str,
         aside.rename(final)
         sync(folder)
         for old in paths(folder)[:-KEEP]:
-            if best is None or old != at(folder, best):
+            if old != at(folder, best or 0):
                 shutil.rmtree(old)
     return final
 
@@ -89,10 +89,18 @@ def newest(folder: Path, only: set[str] | None = None) -> Checkpoint:
     raise RunError(f"no readable checkpoint in {folder}" + (f": {problems[0]}" if problems else "; train it first"))
 
 
+def discard_newer(folder: Path, than: Path) -> None:
+    """Take away the checkpoints that are newer than one: they could not be read, and would count among the newest."""
+    with storing(folder):
+        for path in paths(folder):
+            if path.name > than.name:
+                shutil.rmtree(path)
+
+
 def best(folder: Path, only: set[str] | None = None) -> Checkpoint:
     """Read the checkpoint that the newest one calls the best, or the newest where none is or it is damaged."""
     last = newest(folder, only)
-    images = last.numbers["referee"]["best"]
+    images = last.numbers.get("referee", {}).get("best")
     if images is None or at(folder, images) == last.path:
         return last
     try:

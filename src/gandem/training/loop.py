@@ -46,7 +46,7 @@ class Recorder(Protocol):
         """Save the state of the trainer."""
 
     def saved(self, images: int | None) -> dict[str, dict[str, Tensor]]:
-        """Return the tensors of the checkpoint at so many images, or of the oldest."""
+        """Return the tensors of the checkpoint at so many images, or of the first."""
         ...
 
 
@@ -104,7 +104,7 @@ class Trainer:
         }
         self._watched: list[str] = []
         self._window = torch.zeros(0)
-        self._checkpointed = (-1, 0)
+        self._unsaved = False
         self._words = "learning"
 
     @property
@@ -123,7 +123,8 @@ class Trainer:
         reported = checkpointed = previewed = time.monotonic()
         images_reported, drawn = self.images, -1
         if not self.step:
-            self._checkpoint(recorder)  # there is always a way back
+            recorder.checkpoint(self)  # there is always a way back
+        progress = 0.0
         with _Signals() as signals:
             while not self.referee.memory.over:
                 # Is it time to stop? Every process follows the first one.
@@ -153,13 +154,13 @@ class Trainer:
                     drawn, previewed = due, time.monotonic()
 
                 # Save.
-                if now - checkpointed >= self.options.checkpoint_seconds:
+                if now - checkpointed >= self.options.checkpoint_seconds and self.progress < 1:
                     self._save(recorder)
                     checkpointed = time.monotonic()
 
             # Leave a checkpoint behind, whatever the reason to stop.
-            if not signals.received and self.referee.wants_last(self.images):
-                self._judge(recorder, self.progress, last=True)
+            if progress >= 0 and self.referee.wants_last(self.images):
+                self._judge(recorder, self.progress)
             self._save(recorder, last=True)
         if signals.received:
             raise Interrupted(signals.received, self.images)
@@ -173,6 +174,7 @@ class Trainer:
             parts |= self._play(turn, batch, progress)
         self.images += self.options.batch
         self.step += 1
+        self._unsaved = True
         self._average()
         self._remember(parts)
         return parts
@@ -207,7 +209,7 @@ class Trainer:
             tensors[f"optimizer_{name}"] = {
                 f"{index}.{key}": value for index, values in moments.items() for key, value in values.items()
             }
-        numbers = {"images": self.images, "step": self.step, "seconds": self.seconds}
+        numbers = {"images": self.images, "step": self.step, "seconds": self.seconds, "budget": self.budget.to_dict()}
         window = dict(zip(self._watched, self._window.tolist(), strict=True))
         return tensors, numbers | {"dials": self.game.dials, "window": window, "referee": self.referee.state()}
 
@@ -215,10 +217,13 @@ class Trainer:
         """Continue from what `state` returned."""
         self.load_tensors(tensors)
         self.images, self.step, self.seconds = numbers["images"], numbers["step"], numbers["seconds"]
-        self.game.dials |= numbers["dials"]
-        self._watched, sums = list(numbers["window"]), list(numbers["window"].values())
+        self.game.dials |= numbers.get("dials", {})
+        window = numbers.get("window", {})
+        self._watched, sums = list(window), list(window.values())
         self._window = torch.tensor(sums, dtype=torch.float32, device=self.engine.device)
-        self.referee.load_state(numbers["referee"])
+        self.referee.load_state(numbers.get("referee", {}))
+        if numbers.get("budget") != self.budget.to_dict():
+            self.referee.reopen()
 
     def load_tensors(self, tensors: dict[str, dict[str, Tensor]]) -> None:
         """Take players, averages and optimisers from a state, and go on counting."""
@@ -298,50 +303,53 @@ class Trainer:
         left = LOOK - sums["skipped"]
         signals = {name: value / max(left, 1) for name, value in sums.items()} | {"skipped": sums["skipped"] / LOOK}
         sizes = {f"{name}/size": _size(player) for name, player in self.game.players.items()}
-        self._obey(recorder, self.referee.look(self.images, signals | sizes, self.game.dials))
-        if self.referee.due(self.images):
-            self._judge(recorder, progress)
+        ruling = self.referee.look(self.images, signals | sizes, self.game.dials)
+        self._obey(recorder, ruling)
+        if ruling.action == "play on" and self.referee.due(self.images):
+            ruling = self._judge(recorder, progress)
+            self._obey(recorder, ruling)
+        if ruling.best or ruling.action in ("roll back", "stop"):
+            self._save(recorder)
 
-    def _judge(self, recorder: Recorder, progress: float, *, last: bool = False) -> None:
+    def _judge(self, recorder: Recorder, progress: float) -> Ruling:
         found = self.examine(self) if self.engine.is_main else {}
         found = {name: self.engine.agree(found.get(name, 0.0)) for name in EXAMINED}
         found = {name: value for name, value in found.items() if not math.isnan(value)}
         ruling = self.referee.judged(self.images, progress, found, self.game.dials)
         recorder.event("judged", images=self.images, progress=progress, **found, best=ruling.best, state=ruling.state)
-        if not last:
-            self._obey(recorder, ruling)
-        if ruling.best:
-            self._checkpoint(recorder)
+        self._unsaved = True
+        return ruling
 
     def _obey(self, recorder: Recorder, ruling: Ruling) -> None:
         self._words = ruling.state
         self.game.dials |= ruling.dials
-        if ruling.action == "roll back":
-            self.load_tensors(recorder.saved(self.referee.memory.best))
-            self._checkpoint(recorder)
-        if ruling.action != "play on":
-            facts = {"images": self.images, "back_to": self.referee.memory.best, "dials": dict(ruling.dials)}
-            recorder.event("ruling", action=ruling.action, reason=ruling.state, **facts)
+        if ruling.action == "play on":
+            return
+        best = self.referee.memory.best
+        facts = {"images": self.images, "back_to": best, "dials": dict(ruling.dials)}
+        recorder.event("ruling", action=ruling.action, reason=ruling.state, **facts)
+        if ruling.action == "roll back" or (ruling.action == "stop" and best is not None):
+            self.load_tensors(recorder.saved(best))
+            self.engine.wait()  # before the main process tidies up
+            self._unsaved = True
 
     def _save(self, recorder: Recorder, *, last: bool = False) -> None:
         """Save a checkpoint that training can continue from: finite losses may have had weights that were not."""
         broken = [name for name, player in self.game.players.items() if not math.isfinite(_size(player))]
-        if not broken:
-            self._checkpoint(recorder)
-        elif last:
+        if broken and last:
             raise TrainingError(
                 f"the size of the {broken[0]}'s weights is not finite after {self.images:,} images; the last "
                 "checkpoint is good. Train again with a lower rate, as in --set optimizer.lr=2e-4"
             )
-
-    def _checkpoint(self, recorder: Recorder) -> None:
-        if self._checkpointed != (self.images, self.referee.memory.rollbacks):
+        if self._unsaved and not broken:
             recorder.checkpoint(self)
-            self._checkpointed = self.images, self.referee.memory.rollbacks
+            self._unsaved = False
 
 
 def _size(player: nn.Module) -> float:
-    return float(torch.nn.utils.get_total_norm([*player.parameters()]))
+    """Return the sum of the sizes of all weights, which moves when any of them does."""
+    norms = torch._foreach_norm([parameter.detach() for parameter in player.parameters()])
+    return float(torch.stack(norms).cpu().double().sum())
 
 
 def data_order(size: int, start: int, count: int, seed: int) -> Tensor:

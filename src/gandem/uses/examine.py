@@ -102,7 +102,7 @@ def _realness(trainer: Trainer, batch: dict[str, Tensor]) -> Tensor:
     for part in parts:
         given = dict(zip(batch, part, strict=True))
         label = given["label"].to(device) if "label" in given else None
-        logits.append(trainer.game.players["discriminator"](given["real"].to(device), label).double().cpu())
+        logits.append(trainer.game.players["discriminator"](given["real"].to(device), label).cpu().double())
     return torch.cat(logits)
 
 

@@ -77,7 +77,6 @@ class ImageFeatures:
             blocks = [self.of_block(samples[at : at + BLOCK]) for at in range(0, len(samples), BLOCK)]
         return torch.cat(blocks).double()
 
-
     def learnt_from(self, samples: np.ndarray) -> np.ndarray:
         """Return which of uint8 (n, H, W, C) the network was trained on, bool (n,), by content at their own size.
 
