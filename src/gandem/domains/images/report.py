@@ -78,12 +78,12 @@ def enough(count: int) -> str:
     if count < 100:
         return f"{count} images are too few to learn variety: expect close copies of them; gather 1,000 or more"
     if count < 1000:
-        return f"{count} images are few: augmentation helps, but expect little variety; 1,000 or more is better"
+        return f"{count} images are few: expect little variety; 1,000 or more is better"
     if count < 10_000:
-        return f"{count:,} images are a small set: good enough to learn from with augmentation"
+        return f"{count:,} images are a small set: good enough to learn from"
     if count < 20_000:
-        return f"{count:,} images are a good set; augmentation still helps a little"
-    return f"{count:,} images are plenty: no augmentation is needed"
+        return f"{count:,} images are a good set"
+    return f"{count:,} images are plenty"
 
 
 def lines(report: dict[str, Any]) -> list[str]:
