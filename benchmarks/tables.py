@@ -203,6 +203,18 @@ def judging_section(result: Result) -> list[str]:
     ]
 
 
+def peers_section(result: Result) -> list[str]:
+    """Return the judge's numbers beside those of other libraries."""
+    figures = result["figures"]
+    rows = [
+        [name.replace("_", " "), f"{row['ours']:.9f}", f"{row['theirs']:.9f}", f"{row['relative']:.0e}"]
+        for name, row in figures["numbers"].items()
+    ]
+    text = f"{figures['rows']:,} random rows of {figures['width']}: prdc 0.2 (k = 5) and torch-fidelity 0.4.0."
+    head = ["", "gandem", "the other", "relative difference"]
+    return ["## The judge beside prdc and torch-fidelity", "", text, "", *table(head, rows), *origin([result])]
+
+
 FAULTS = """
 Trainings of {seconds:g} seconds on one core with one thing wrong. Seen: a warning about the data, a trouble in the
 referee's words, or a ruling other than "settled"; in time: within 5 % of the budget after it began. Score: Fréchet
@@ -259,6 +271,8 @@ def page(results: dict[str, Result]) -> str:
         lines += speed_section(speed)
     if "judging" in results:
         lines += judging_section(results["judging"])
+    if "peers" in results:
+        lines += peers_section(results["peers"])
     if faults := [result for name, result in results.items() if name.startswith("faults-")]:
         lines += faults_section(faults)
     if "kill" in results:
