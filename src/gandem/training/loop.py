@@ -106,6 +106,7 @@ class Trainer:
         self._window = torch.zeros(0)
         self._unsaved = False
         self._words = "learning"
+        self._signals: dict[str, float] = {}
 
     @property
     def progress(self) -> float:
@@ -281,6 +282,7 @@ class Trainer:
             "images_per_second": speed,
             "eta_seconds": self.seconds / spent * (self.referee.end - spent) if spent else None,
             "state": self._words,
+            "signals": self._signals,
             "losses": {name: float(value) for name, value in losses.items()},
             "lr": self.optimizers["generator"].param_groups[0]["lr"],
             "gamma": self.game.gamma(progress),
@@ -302,8 +304,10 @@ class Trainer:
         self._watched, self._window = [], torch.zeros(0)
         left = LOOK - sums["skipped"]
         signals = {name: value / max(left, 1) for name, value in sums.items()} | {"skipped": sums["skipped"] / LOOK}
-        sizes = {f"{name}/size": _size(player) for name, player in self.game.players.items()}
-        ruling = self.referee.look(self.images, signals | sizes, self.game.dials)
+        for name, player in self.game.players.items():
+            signals |= {f"{name}/size": _size(player), f"{name}/update": _update(self.optimizers[name])}
+        self._signals = signals
+        ruling = self.referee.look(self.images, signals, self.game.dials)
         self._obey(recorder, ruling)
         if ruling.action == "play on" and self.referee.due(self.images):
             ruling = self._judge(recorder, progress)
@@ -350,6 +354,22 @@ def _size(player: nn.Module) -> float:
     """Return the sum of the sizes of all weights, which moves when any of them does."""
     norms = torch._foreach_norm([parameter.detach() for parameter in player.parameters()])
     return float(torch.stack(norms).cpu().double().sum())
+
+
+@torch.no_grad()
+def _update(optimizer: torch.optim.Optimizer) -> float:
+    """Return the size of Adam's next step as a part of the size of the weights, from its moments alone."""
+    group, states = (
+        optimizer.param_groups[0],
+        [optimizer.state[weight] for weight in optimizer.param_groups[0]["params"]],
+    )
+    weights = [weight for weight, state in zip(group["params"], states, strict=True) if state]
+    steps = [state["exp_avg"] / (state["exp_avg_sq"].sqrt() + group["eps"]) for state in states if state]
+    return (
+        group["lr"]
+        * float(torch.nn.utils.get_total_norm(steps))
+        / max(float(torch.nn.utils.get_total_norm(weights)), 1e-12)
+    )
 
 
 def data_order(size: int, start: int, count: int, seed: int) -> Tensor:
