@@ -60,7 +60,7 @@ def inject_nan(game: NoiseGame) -> None:
     def faulty(batch: dict[str, torch.Tensor], progress: float) -> Any:
         if progress >= INJECTED_AT and not done[0]:
             done[0] = True
-            next(game.discriminator.parameters()).data.view(-1)[0] = float("nan")
+            next(game.discriminator.parameters()).data[0] = float("nan")
         return loss(batch, progress)
 
     game.discriminator_loss = faulty  # type: ignore[method-assign]
@@ -136,16 +136,17 @@ def train(task: Task, fault: str, seed: int, seconds: float, work: Path) -> dict
 
 
 def seen(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return when and in which words the first trouble was told, and all rulings."""
+    """Return how far after the first step the first trouble was told, in which words, and all rulings."""
     rulings = [event for event in events if event["event"] == "ruling"]
     troubles: list[tuple[float, str]] = []
     for event in events:
         if event["event"] == "data":
             troubles += [(0.0, line) for line in event["text"] if "WARNING" in line]
-    progress = 0.0
+    progress = began = 0.0
     for event in events:
         if event["event"] == "progress":
-            progress = event["progress"]
+            began = began or event["progress"]
+            progress = event["progress"] - began
             if event["state"].split(":")[0] not in ("learning", "settled"):
                 troubles.append((progress, event["state"]))
         if event["event"] == "ruling" and event["action"] != "settle":

@@ -89,6 +89,9 @@ class Console:
             turned = ", ".join(f"{name} now {value:.3g} of the recipe's" for name, value in event["dials"].items())
             back = "the beginning" if event["back_to"] is None else f"{event['back_to']:,} images"
             self._say(f"{event['reason']}: rolled back to {back}, {turned}")
+        elif event["action"] == "turn":
+            turned = ", ".join(f"{name} now {value:.3g} of the recipe's" for name, value in event["dials"].items())
+            self._say(f"{event['reason']}: {turned}")
         elif event["action"] == "stop":
             self._say(f"{event['reason']}: going on does not help; the training ends at {event['images']:,} images")
         else:

@@ -83,6 +83,11 @@ class NoiseGame:
         """Return the weight of the penalties."""
         return self.schedule(progress) * self.dials["gamma"]
 
+    @property
+    def guessing(self) -> float:
+        """Loss of a discriminator that gives every sample the same score."""
+        return float(self.loss.discriminator(torch.zeros(1), torch.zeros(1)))
+
     def draw(self, count: int, rng: torch.Generator) -> Batch:
         """Draw the random part of a batch."""
         return {

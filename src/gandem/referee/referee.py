@@ -18,7 +18,7 @@ LOOK = 16
 MEMORY = 64
 """Looks that the running medians go back; fewer than half of them are no usual to compare with."""
 ROLLBACKS = 3
-"""After so many, going on does not help."""
+"""After so many, turned dials among them, going on does not help."""
 LAST, LAST_PART, LEAST_GAIN, EARLIEST = 4, 0.2, 0.02, 0.4
 """Settled: the judgements of the last fifth of the budget, at least four, gained less than 2 %, after 40 % of it."""
 COOLING = 0.15
@@ -31,12 +31,24 @@ FASTER, STRONGEST = 4.0, 0.8
 FASTER times the part of the budget since the last judgement, up to STRONGEST."""
 
 
+UNREMARKABLE = {
+    "rise": 1.0,
+    "moved": 1.0,
+    "win_rate": 0.5,
+    "discriminator_loss": 1.0,
+    "guessing": 1.0,
+    "generator_loss": 1.0,
+    "generator_gradient": 1.0,
+}
+"""Numbers of a look where a game does not tell them."""
+
+
 @dataclass(frozen=True)
 class Ruling:
     """What is to be done, how the training goes in words, and what the dials are to be set to."""
 
     state: str
-    action: Literal["play on", "roll back", "settle", "stop"] = "play on"
+    action: Literal["play on", "turn", "roll back", "settle", "stop"] = "play on"
     dials: Mapping[str, float] = field(default_factory=dict)
     best: bool = False
 
@@ -89,11 +101,11 @@ class Referee:
     def look(self, images: int, signals: Numbers, dials: Numbers) -> Ruling:
         """Rule on the means of the last LOOK steps, by name, with "skipped", the share of steps that were left out.
 
-        Names end in "gradient" (watched for spikes), "size" (of a player's weights), "win_rate", "adversarial".
+        Names are "player/what"; "gradient" (watched for spikes) and "size" (of the weights) are of any player.
         """
         memory = self.memory
         memory.skipped += round(signals["skipped"] * LOOK)
-        now = {"skipped": signals["skipped"], "rise": 1.0, "moved": 1.0, "win_rate": 0.5, "discriminator_loss": 1.0}
+        now = dict(UNREMARKABLE) | {"skipped": signals["skipped"]}
         if signals["skipped"] < 1:
             now |= self._beside_the_usual(signals)
         return self._rule(AT_A_LOOK, now, images, dials) or Ruling(memory.words)
@@ -176,10 +188,15 @@ class Referee:
                 moved = min(moved, abs(value - before[-1]))
             before.append(value)
             del before[:-MEMORY]
-        wins = [value for name, value in signals.items() if name.endswith("/win_rate")]
-        losses = [value for name, value in signals.items() if name.endswith("discriminator/adversarial")]
-        found = {"rise": rise, "moved": moved}
-        return found | ({"win_rate": min(wins), "discriminator_loss": max(losses)} if wins and losses else {})
+        told = {
+            "win_rate": "discriminator/win_rate",
+            "discriminator_loss": "discriminator/adversarial",
+            "guessing": "discriminator/guessing",
+            "generator_loss": "generator/adversarial",
+            "generator_gradient": "generator/gradient",
+        }
+        found = {ours: signals[name] for ours, name in told.items() if name in signals}
+        return found | {"rise": rise, "moved": moved}
 
     def _rule(self, table: Iterable[Trouble], now: Numbers, images: int, dials: Numbers) -> Ruling | None:
         """Return the ruling of the first trouble that shows, or None."""
@@ -188,14 +205,18 @@ class Referee:
             streak = self.memory.streaks[trouble.name] = (
                 self.memory.streaks.get(trouble.name, 0) + 1 if trouble.seen(now) else 0
             )
-            if streak and ruling is None:
-                ruling = Ruling(trouble.said(now))
-                if streak >= trouble.patience and trouble.action != "say":
-                    ruling = self._act(trouble, ruling.state, images, dials)
+            lasting = trouble.patience if trouble.action == "say" else min(trouble.patience, 2)
+            if ruling is not None or streak < lasting:
+                continue
+            ruling = Ruling(trouble.said(now))
+            if streak >= trouble.patience and trouble.action != "say":
+                ruling = self._act(trouble, ruling.state, images, dials)
         return ruling
 
     def _act(self, trouble: Trouble, words: str, images: int, dials: Numbers) -> Ruling:
         memory = self.memory
+        if trouble.action == "turn" and memory.rollbacks >= ROLLBACKS:
+            return Ruling(words)
         if trouble.remedy is None or memory.rollbacks >= ROLLBACKS:
             memory.over = words
             return self._noted(Ruling(words, "stop"), images)
@@ -203,7 +224,7 @@ class Referee:
         memory.streaks.clear()
         memory.looks.clear()
         turned = {name: dials[name] * factor for name, factor in trouble.remedy.items()}
-        return self._noted(Ruling(words, "roll back", turned), images)
+        return self._noted(Ruling(words, "turn" if trouble.action == "turn" else "roll back", turned), images)
 
     def _noted(self, ruling: Ruling, images: int) -> Ruling:
         self.memory.rulings.append(

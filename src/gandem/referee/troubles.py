@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Numbers = Mapping[str, float]
-Action = Literal["say", "roll back", "stop"]
+Action = Literal["say", "turn", "roll back", "stop"]
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class Trouble:
     """Something that goes wrong.
 
     seen: whether the numbers show it. patience: how often in a row before anything is done; until then it is only said.
-    words: how it is said, filled with the numbers. remedy: dials and the factors that they are turned by when the
-    training is rolled back.
+    words: how it is said, filled with the numbers. remedy: dials and the factors that they are turned by, at once or
+    when the training is rolled back. It is said from the second time on; what is only said, when it has lasted.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Trouble:
 
 
 SLOWER = {"learning rate": 0.5}
+MUCH_SLOWER = {"learning rate": 0.3}
 SMOOTHER = {"gamma": 4.0}
 
 AT_A_LOOK = (
@@ -42,6 +43,30 @@ AT_A_LOOK = (
         "roll back",
         "numbers not finite in {skipped:.0%} of the steps",
         SLOWER,
+    ),
+    Trouble(
+        "thrown about",
+        lambda of: of["discriminator_loss"] > 2 * of["guessing"],
+        2,
+        "roll back",
+        "the discriminator does worse than guessing: a loss of {discriminator_loss:.2g} where that has {guessing:.2g}",
+        MUCH_SLOWER,
+    ),
+    Trouble(
+        "saturated",
+        lambda of: of["win_rate"] > 0.99 and of["generator_gradient"] < 0.05,
+        4,
+        "roll back",
+        "the discriminator wins every pair and its slope is gone: the generator learns nothing",
+        MUCH_SLOWER,
+    ),
+    Trouble(
+        "too steep",
+        lambda of: of["generator_loss"] > 3.3,
+        4,
+        "turn",
+        "the discriminator is too steep: a loss of {generator_loss:.2g} for the generator",
+        SMOOTHER,
     ),
     Trouble(
         "frozen",
@@ -61,7 +86,7 @@ AT_A_LOOK = (
     Trouble(
         "outplayed",
         lambda of: of["win_rate"] > 0.99 and of["discriminator_loss"] < 0.02,
-        32,
+        16,
         "roll back",
         "the discriminator wins every pair: the generator learns nothing from it",
         SMOOTHER,
@@ -97,7 +122,7 @@ AT_A_JUDGEMENT = (
     ),
     Trouble(
         "orbiting",
-        lambda of: of["raw_distance"] > 0.8,
+        lambda of: of["raw_distance"] > 1,
         2,
         "say",
         "the weights swing widely around their average: {raw_distance:.2f} of the distance between real samples",

@@ -306,13 +306,14 @@ class Trainer:
         signals = {name: value / max(left, 1) for name, value in sums.items()} | {"skipped": sums["skipped"] / LOOK}
         for name, player in self.game.players.items():
             signals |= {f"{name}/size": _size(player), f"{name}/update": _update(self.optimizers[name])}
+        signals["discriminator/guessing"] = self.game.guessing
         self._signals = signals
         ruling = self.referee.look(self.images, signals, self.game.dials)
         self._obey(recorder, ruling)
         if ruling.action == "play on" and self.referee.due(self.images):
             ruling = self._judge(recorder, progress)
             self._obey(recorder, ruling)
-        if ruling.best or ruling.action in ("roll back", "stop"):
+        if ruling.best or ruling.action in ("turn", "roll back", "stop"):
             self._save(recorder)
 
     def _judge(self, recorder: Recorder, progress: float) -> Ruling:
