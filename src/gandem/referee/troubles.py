@@ -55,7 +55,7 @@ AT_A_LOOK = (
     Trouble(
         "saturated",
         lambda of: of["win_rate"] > 0.99 and of["generator_gradient"] < 0.05,
-        4,
+        24,
         "roll back",
         "the discriminator wins every pair and its slope is gone: the generator learns nothing",
         MUCH_SLOWER,
@@ -86,7 +86,7 @@ AT_A_LOOK = (
     Trouble(
         "outplayed",
         lambda of: of["win_rate"] > 0.99 and of["discriminator_loss"] < 0.02,
-        16,
+        32,
         "roll back",
         "the discriminator wins every pair: the generator learns nothing from it",
         SMOOTHER,
