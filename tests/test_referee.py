@@ -81,7 +81,8 @@ def test_weights_that_stand_still_end_the_training() -> None:
     ("changes", "looks", "action", "dials"),
     [
         ({"discriminator__adversarial": 3.0}, 2, "roll back", {"learning rate": 0.3}),
-        ({"discriminator__win_rate": 1.0, "generator__gradient": 0.0}, 24, "roll back", {"learning rate": 0.3}),
+        ({"discriminator__win_rate": 1.0, "generator__gradient": 0.01}, 24, "roll back", {"learning rate": 0.3}),
+        ({"generator__gradient": 0.0}, 4, "roll back", {"learning rate": 0.3}),
         ({"generator__adversarial": 4.0}, 4, "turn", {"gamma": 4.0}),
         ({"discriminator__win_rate": 1.0, "discriminator__adversarial": 0.001}, 32, "roll back", {"gamma": 4.0}),
     ],
@@ -97,10 +98,10 @@ def test_a_spike_must_last() -> None:
     referee = Referee()
     for step in range(32):
         referee.look(step, signals(step), DIALS)
-    spike = [referee.look(33 + n, signals(33 + n, generator__gradient=50.0), DIALS) for n in range(2)]
-    assert spike[0].state == "learning" and "spiking: 100 times" in spike[1].state and spike[1].action == "play on"
-    assert referee.look(35, signals(35), DIALS).state == "learning"
-    actions = [referee.look(36 + n, signals(36 + n, generator__gradient=50.0), DIALS).action for n in range(8)]
+    spike = [referee.look(33 + n, signals(33 + n, generator__gradient=50.0), DIALS) for n in range(4)]
+    assert spike[2].state == "learning" and "spiking: 100 times" in spike[3].state and spike[3].action == "play on"
+    assert referee.look(37, signals(37), DIALS).state == "learning"
+    actions = [referee.look(38 + n, signals(38 + n, generator__gradient=50.0), DIALS).action for n in range(8)]
     assert actions == ["play on"] * 7 + ["roll back"]
 
 

@@ -205,7 +205,7 @@ class Referee:
             streak = self.memory.streaks[trouble.name] = (
                 self.memory.streaks.get(trouble.name, 0) + 1 if trouble.seen(now) else 0
             )
-            lasting = trouble.patience if trouble.action == "say" else min(trouble.patience, 2)
+            lasting = trouble.patience if trouble.action == "say" else min(trouble.patience, 2 + trouble.patience // 4)
             if ruling is not None or streak < lasting:
                 continue
             ruling = Ruling(trouble.said(now))

@@ -16,7 +16,7 @@ class Trouble:
 
     seen: whether the numbers show it. patience: how often in a row before anything is done; until then it is only said.
     words: how it is said, filled with the numbers. remedy: dials and the factors that they are turned by, at once or
-    when the training is rolled back. It is said from the second time on; what is only said, when it has lasted.
+    when the training is rolled back. It is said when it has lasted a while, or as long as that.
     """
 
     name: str
@@ -53,6 +53,14 @@ AT_A_LOOK = (
         MUCH_SLOWER,
     ),
     Trouble(
+        "no gradient",
+        lambda of: of["generator_gradient"] == 0,
+        4,
+        "roll back",
+        "the generator's gradient is exactly 0: the discriminator has run off",
+        MUCH_SLOWER,
+    ),
+    Trouble(
         "saturated",
         lambda of: of["win_rate"] > 0.99 and of["generator_gradient"] < 0.05,
         24,
@@ -70,7 +78,7 @@ AT_A_LOOK = (
     ),
     Trouble(
         "frozen",
-        lambda of: of["moved"] == 0,
+        lambda of: of["moved"] == 0 and of["generator_gradient"] > 0,
         2,
         "stop",
         "one of the players does not learn: its weights no longer change",
