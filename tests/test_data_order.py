@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gandem.training.loop import data_order
+from gandem.training.data_order import data_order
 
 sizes, places, seeds = st.integers(1, 50), st.integers(0, 500), st.integers(0, 2**63 - 1)
 

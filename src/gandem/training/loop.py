@@ -12,7 +12,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
@@ -25,6 +24,7 @@ from gandem.game.schedules import cosine, ema_decay
 from gandem.recipe import OptimizerOptions, TrainingOptions
 from gandem.referee.referee import LOOK, Referee, Ruling
 from gandem.training.budget import Budget
+from gandem.training.data_order import data_order
 from gandem.training.engine import Engine
 
 REPORT_SECONDS = 1.0
@@ -371,19 +371,6 @@ def _update(optimizer: torch.optim.Optimizer) -> float:
         * float(torch.nn.utils.get_total_norm(steps))
         / max(float(torch.nn.utils.get_total_norm(weights)), 1e-12)
     )
-
-
-def data_order(size: int, start: int, count: int, seed: int) -> Tensor:
-    """Return the indices at places start .. start + count of an endless sequence of shuffled epochs."""
-    places = torch.arange(start, start + count)
-    epochs = places // size
-    return torch.cat([_shuffled(size, seed, int(epoch))[places[epochs == epoch] % size] for epoch in epochs.unique()])
-
-
-@lru_cache(maxsize=2)
-def _shuffled(size: int, seed: int, epoch: int) -> Tensor:
-    rng = torch.Generator().manual_seed(((seed * 1_000_003 + epoch) ^ 0x5EED) % 2**63)
-    return torch.randperm(size, generator=rng)
 
 
 class _Signals:
