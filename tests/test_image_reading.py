@@ -257,6 +257,18 @@ def test_duplicates(tmp_path):
     assert (found["exact"], found["near"], found["looked_at"]) == (1, 1, 7)
 
 
+@pytest.mark.parametrize(
+    ("images", "warning"),
+    [
+        (np.full((6, 16, 16, 1), 200, np.uint8), "83% of the images are exact copies of others"),
+        (np.arange(6 * 256, dtype=np.uint8).reshape(6, 16, 16, 1) % 2, "all pixels lie between 0 and 1 of 255"),
+    ],
+)
+def test_hopeless_data_are_warned_about(tmp_path, images, warning):
+    np.savez(tmp_path / "set.npz", images=images)
+    assert any(warning in line for line in lines(read(tmp_path / "set.npz").report))
+
+
 def test_progress_and_terminal_lines(tmp_path):
     told = []
     data = IMAGES.read(folder_of(tmp_path / "set"), DataOptions(), None, lambda *event: told.append(event))

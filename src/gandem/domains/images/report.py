@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gandem.domains.images.duplicates import find_duplicates
+from gandem.domains.images.mislabelled import mislabelled
 from gandem.domains.images.readers import Header
 from gandem.domains.images.records import Source
 from gandem.spec import SampleSpec
@@ -40,6 +41,12 @@ def data_report(
     reasons = Counter(reason for _, reason in source.skipped)
     duplicates = find_duplicates(images)
     notes += _warnings(images, duplicates)
+    if labels is not None:
+        notes += [
+            f"WARNING: the pictures most like those of class {spec.labels[label]} carry its label in {share:.0%} of "
+            f"all cases, where {usual:.0%} is usual: are its labels right?"
+            for label, share, usual in mislabelled(images, labels)
+        ]
     return {
         "source": source.where,
         "kind": source.kind,
