@@ -6,7 +6,6 @@ SIGINT and SIGTERM after a checkpoint.
 
 from __future__ import annotations
 
-import json as jsonlib
 import os
 import re
 import sys
@@ -17,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
+from gandem import strict_json
 from gandem.console import Console, describe
 from gandem.errors import RecipeError, RunError
 from gandem.exit_codes import explain
@@ -317,7 +317,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _report(result: dict[str, Any], json: bool) -> None:
     """Print a result as JSON where it was asked for; without, the console has told the story already."""
     if json and _is_main():
-        print(jsonlib.dumps(result, indent=2, default=str, ensure_ascii=False))
+        print(strict_json.dumps(result, indent=2))
 
 
 def _is_main() -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gandem import latents
+from gandem import latents, strict_json
 from gandem.errors import RunError
 from gandem.run import Run, model_card, write_json
 from gandem.training import checkpoint
@@ -49,7 +48,7 @@ class RunRecorder:
         """Append one line to the log and tell whoever watches."""
         event = {"event": name, "time": round(time.time(), 3), **facts}
         with storing(self._path):
-            self._events.write((json.dumps(event, default=str) + "\n").encode())
+            self._events.write((strict_json.dumps(event) + "\n").encode())
             self._events.flush()
             if name == "progress":
                 for key, value in facts["losses"].items():

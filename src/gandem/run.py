@@ -29,7 +29,7 @@ import yaml
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from gandem import latents
+from gandem import latents, strict_json
 from gandem.domains import DOMAINS
 from gandem.errors import RecipeError, RunError, nearest
 from gandem.judge.figure import shown
@@ -203,7 +203,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, state: dict[str, Any]) -> None:
     """Write a JSON file whole or not at all."""
-    write_atomic(path, (json.dumps(state, indent=1, ensure_ascii=False, default=str) + "\n").encode())
+    write_atomic(path, (strict_json.dumps(state, indent=1) + "\n").encode())
 
 
 def _quality(report: dict[str, Any]) -> str:
