@@ -122,6 +122,17 @@ def test_little_variety_at_the_start_is_no_loss() -> None:
     assert all(ruling.action == "play on" for ruling in rulings)
 
 
+def test_samples_that_were_nothing_yet_are_no_measure_of_variety() -> None:
+    """Measured on faces: what is nearly noise varies like the data, the first smooth faces much less."""
+    referee = Referee(1000)
+    course = [(82, 0.94), (36, 0.70), (28, 0.48), (33, 0.38), (32, 0.40), (31, 0.44), (27, 0.49)]
+    rulings = [
+        referee.judged(1000 * n, n / 20, examined(float(distance), spread=spread), DIALS)
+        for n, (distance, spread) in enumerate(course, 1)
+    ]
+    assert all(ruling.action == "play on" for ruling in rulings) and referee.memory.best == 7000
+
+
 def test_going_away_from_the_data_rolls_back() -> None:
     referee = Referee(1000)
     actions = [ruling.action for ruling in judge_all(referee, [5.0, 2.0, 4.5, 6.0])]

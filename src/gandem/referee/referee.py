@@ -119,12 +119,11 @@ class Referee:
     def _judged(self, images: int, progress: float, examined: Numbers, dials: Numbers) -> Ruling:
         memory = self.memory
         earlier = memory.judgements[memory.era :]
-        shortest = min((each["distance"] for each in earlier), default=math.inf)
+        nearest = min(earlier, key=lambda each: each["distance"], default=examined)
         ever = min((each["distance"] for each in memory.judgements), default=math.inf)
-        widest = max((each["spread"] for each in earlier), default=0.0)
         now = dict(examined) | {
-            "distance_of_its_best": examined["distance"] / shortest if shortest > 0 else 1.0,
-            "spread_of_its_best": examined["spread"] / widest if widest > 0 else 1.0,
+            f"{what}_of_its_best": examined[what] / nearest[what] if nearest[what] > 0 else 1.0
+            for what in ("distance", "spread")
         }
         memory.judgements.append({"images": images, "progress": progress, **examined})
         trouble = self._rule(AT_A_JUDGEMENT, now, images, dials)

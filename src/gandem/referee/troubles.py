@@ -106,7 +106,7 @@ of the size of the weights since the last look. rise: the largest penalty or gra
 AT_A_JUDGEMENT = (
     Trouble(
         "variety lost",
-        lambda of: of["spread"] < 0.5 and of["spread_of_its_best"] < 0.7,
+        lambda of: of["spread"] < 0.5 and of["spread_of_its_best"] < 0.7 and of["distance_of_its_best"] > 1,
         2,
         "roll back",
         "variety falling: {spread:.2f} of real",
@@ -138,4 +138,5 @@ AT_A_JUDGEMENT = (
 )
 """Numbers of a quick judgement. distance: Frechet, to training samples. spread: total variance beside real.
 sensitivity: mean distance between generated samples beside real ones. raw_distance: between what the last and the
-averaged weights make of the same latents, in the same unit. ..._of_its_best: beside the best of earlier judgements."""
+averaged weights make of the same latents, in the same unit. ..._of_its_best: beside the earlier judgement of the
+shortest distance; samples that are nothing yet vary most, so the widest spread of all would be the wrong measure."""
