@@ -16,7 +16,7 @@ LAYERS = [
     {"domains", "training", "run", "recording", "uses"},
     {"api"},
     {"__init__"},
-    {"console", "exit_codes"},
+    {"console", "exit_codes", "options"},
     {"cli"},
     {"__main__"},
 ]

@@ -14,6 +14,7 @@ __all__ = [
     "Run",
     "evaluate",
     "inspect_source",
+    "learn_features",
     "load_recipe",
     "open_run",
     "plan_training",
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from gandem.errors import GandemError
     from gandem.recipe import Recipe, load_recipe
     from gandem.run import Run, open_run
+    from gandem.uses.learn import learn_features
 
 # Imported on first use, so that `gandem --help` does not wait for torch.
 _HOME = {
@@ -34,6 +36,7 @@ _HOME = {
     "Run": "run",
     "evaluate": "api",
     "inspect_source": "api",
+    "learn_features": "uses.learn",
     "load_recipe": "recipe",
     "open_run": "run",
     "plan_training": "api",

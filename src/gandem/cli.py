@@ -7,7 +7,6 @@ SIGINT and SIGTERM after a checkpoint.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -18,9 +17,10 @@ from cyclopts import App, Group, Parameter
 
 from gandem import strict_json
 from gandem.console import Console, describe
-from gandem.errors import RecipeError, RunError
+from gandem.errors import RecipeError
 from gandem.exit_codes import explain
 from gandem.launch import launch
+from gandem.options import must_be_free, read_condition, read_settings
 
 app = App(
     name="gandem",
@@ -99,7 +99,7 @@ def train(
         quiet: Print nothing but errors.
     """
     _spread(devices)
-    settings = _settings(set_, size, fit, mirror) | ({} if stop else {"referee.stop": False})
+    settings = read_settings(set_, size, fit, mirror) | ({} if stop else {"referee.stop": False})
     import gandem
 
     console = Console(silent=json or quiet or not _is_main())
@@ -181,8 +181,8 @@ def sample(
         force: Replace what lies at --out.
         json: Print one JSON object.
     """
-    _must_be_free(out, force)
-    condition = _where(where)
+    must_be_free(out, force)
+    condition = read_condition(where)
     import gandem
     from gandem.uses.sample import write_samples
 
@@ -221,7 +221,7 @@ def inspect(
         set_: Change one key of the recipe, as in --set data.channels=1; may be repeated.
         json: Print one JSON object.
     """
-    settings = _settings(set_, size, fit, None)
+    settings = read_settings(set_, size, fit, None)
     import gandem
     from gandem.domains import DOMAINS
 
@@ -264,12 +264,53 @@ def evaluate(
         json: Print one JSON object.
     """
     if out is not None:
-        _must_be_free(out, force)
+        must_be_free(out, force)
     import gandem
 
     with Console(silent=json) as console:
         facts = gandem.evaluate(made, real, out=out, count=count, features=features, seed=seed, watch=console)
     _report(facts, json)
+
+
+@app.command
+def features(
+    source: str,
+    /,
+    *,
+    out: Path,
+    steps: int = 1500,
+    seed: int = 0,
+    size: Size = None,
+    fit: Fit = None,
+    set_: Settings = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Learn features from your own data, to judge with: for data that look like nothing that others have.
+
+    Then: gandem evaluate RUN --features FILE. What they learnt from is never scored with them.
+
+    Args:
+        source: Real data, as for train.
+        out: The file to write (.safetensors).
+        steps: Steps of training.
+        seed: Seed of the first weights.
+        size: As in the training whose run is to be judged.
+        fit: As in the training whose run is to be judged.
+        set_: Change one key of the recipe, as in --set data.channels=1; may be repeated.
+        force: Replace what lies at --out.
+        json: Print one JSON object.
+    """
+    must_be_free(out, force)
+    settings = read_settings(set_, size, fit, None)
+    import gandem
+
+    with Console(silent=json) as console:
+        facts = gandem.learn_features(source, out, settings=settings, steps=steps, seed=seed, progress=console.reading)
+    if json:
+        _report(facts, json)
+    else:
+        print(f"wrote {out}, learnt from {facts['images']:,} images; use it with gandem evaluate RUN --features {out}")
 
 
 @app.command
@@ -291,7 +332,7 @@ def export(
         force: Replace what lies at --out.
         json: Print one JSON object.
     """
-    _must_be_free(out, force)
+    must_be_free(out, force)
     import gandem
     from gandem.uses.export import export_onnx
 
@@ -340,40 +381,3 @@ def _relaunch(tokens: list[str], devices: int) -> int:
     tokens = tokens[:position] + tokens[position + width :]
     sys.stdout.flush()
     return launch(tokens, devices)
-
-
-def _settings(pairs: list[str] | None, size: str | None, fit: str | None, mirror: bool | None) -> dict[str, Any]:
-    """Gather the recipe keys that options change; an option of its own wins over --set."""
-    from gandem.recipe import parse_settings
-
-    options = {"data.size": _size(size), "data.fit": fit, "data.mirror": mirror}
-    return parse_settings(pairs or []) | {key: value for key, value in options.items() if value is not None}
-
-
-def _size(text: str | None) -> int | tuple[int, int] | None:
-    """Read 64 or 48x64 (height x width)."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d{1,5})(?:[xX](\d{1,5}))?", text)
-    if match is None:
-        raise RecipeError(f"--size {text} is neither a number of pixels such as 64 nor HEIGHTxWIDTH such as 48x64")
-    height, width = match.groups()
-    return int(height) if width is None else (int(height), int(width))
-
-
-def _where(text: str | None) -> dict[str, int | str] | None:
-    """Read label=3 or label=Bag."""
-    if text is None:
-        return None
-    key, equals, value = text.partition("=")
-    if not equals or not key or not value:
-        raise RecipeError(f"--where {text!r} is not key=value, as in --where label=3")
-    return {key: int(value) if value.isdecimal() else value}
-
-
-def _must_be_free(out: Path, force: bool) -> None:
-    """Refuse to write over a file unless told to, and into a folder that holds something: two lots would be mixed."""
-    if out.is_dir() and any(out.iterdir()):
-        raise RunError(f"{out} is a folder that holds something; choose another --out")
-    if out.exists() and not out.is_dir() and not force:
-        raise RunError(f"{out} exists already; choose another --out or add --force")

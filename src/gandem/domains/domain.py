@@ -135,6 +135,10 @@ class Domain(Protocol):
         """Return what the judge sees of decoded samples; path: weights of the user's own, the shipped ones if None."""
         ...
 
+    def learn_features(self, data: Any, steps: int, seed: int, progress: Progress | None = None) -> bytes:
+        """Learn features from a dataset of this domain; return the file that `features` reads."""
+        ...
+
     def variants(self, samples: np.ndarray) -> Sequence[np.ndarray]:
         """Return the samples (first) and the same ones slightly changed, behind which a copy could hide."""
         ...

@@ -14,6 +14,7 @@ from gandem.domains.images import preview, report
 from gandem.domains.images.codec import ImageCodec
 from gandem.domains.images.features import ImageFeatures, load_features
 from gandem.domains.images.floors import floors, shifted
+from gandem.domains.images.learning import learn
 from gandem.domains.images.networks import build_networks, decided
 from gandem.domains.images.store import ImageData, read_images
 from gandem.domains.images.survey import Progress
@@ -55,6 +56,10 @@ class ImageDomain:
     def features(self, path: Path | None) -> ImageFeatures:
         """Return the shipped features, or those of an .onnx or .safetensors file; see `load_features`."""
         return load_features(path)
+
+    def learn_features(self, data: ImageData, steps: int, seed: int, progress: Progress | None = None) -> bytes:
+        """Learn features from images; return the .safetensors file that `features` reads."""
+        return learn(data, steps, seed, progress)
 
     def variants(self, samples: np.ndarray) -> list[np.ndarray]:
         """Return the images as they are and shifted toward each corner; the features see through mirroring."""

@@ -33,6 +33,10 @@ INCEPTION_SIDE = 299
 SHIPPED = Path(__file__).parent / "data" / "encoder.safetensors"
 LEARNT = Path(__file__).parent / "data" / "encoder-learnt.npy"
 """Sorted hashes uint64 (n,) of the images, at their own size, that the shipped network learnt from."""
+LEARNT_KEY = "learnt"
+"""The same in a file that `gandem features` made, as int64."""
+Network = tuple[Callable[[np.ndarray], Tensor], np.ndarray]
+"""Maps a block of images to features, and the hashes of what it learnt from."""
 NAME, FINGERPRINT = "gandem-images-1", "e31fec430467"
 """What the shipped weights are called, and their hash: new weights need a new name too."""
 
@@ -80,7 +84,7 @@ class ImageFeatures:
     def learnt_from(self, samples: np.ndarray) -> np.ndarray:
         """Return which of uint8 (n, H, W, C) the network was trained on, bool (n,), by content at their own size.
 
-        Of a user's own network nothing is known: all False.
+        Of a network that gandem did not train nothing is known: all False.
         """
         return np.isin(digests(np.ascontiguousarray(image).data for image in samples), self.learnt)
 
@@ -104,8 +108,9 @@ def load_features(path: Path | None = None) -> ImageFeatures:
     if path == SHIPPED and fingerprint != FINGERPRINT:
         raise JudgeError(f"{path} is not the file that came with gandem; install gandem again")
     name = NAME if fingerprint == FINGERPRINT else path.name
-    learnt = np.load(LEARNT, allow_pickle=False) if fingerprint == FINGERPRINT else np.zeros(0, np.uint64)
-    return ImageFeatures(name, fingerprint, makers[path.suffix.lower()](path, data), learnt)
+    of_block, learnt = makers[path.suffix.lower()](path, data)
+    learnt = np.load(LEARNT, allow_pickle=False) if fingerprint == FINGERPRINT else learnt
+    return ImageFeatures(name, fingerprint, of_block, learnt)
 
 
 def to_square(images: np.ndarray, side: int = SIDE) -> Tensor:
@@ -117,17 +122,19 @@ def to_square(images: np.ndarray, side: int = SIDE) -> Tensor:
     return F.interpolate(pixels, (side, side), mode="bilinear", align_corners=False, antialias=True).clamp(-1, 1)
 
 
-def _encoder(path: Path, data: bytes) -> Callable[[np.ndarray], Tensor]:
+def _encoder(path: Path, data: bytes) -> Network:
     encoder = Encoder().eval()
     try:
-        encoder.load_state_dict(safetensors.torch.load(data))
+        weights = safetensors.torch.load(data)
+        learnt = weights.pop(LEARNT_KEY, torch.zeros(0, dtype=torch.int64))
+        encoder.load_state_dict(weights)
     except (SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise JudgeError(f"{path} holds no weights of gandem's feature network; give another file: {reason}") from error
-    return lambda images: encoder(to_square(images))
+    return lambda images: encoder(to_square(images)), learnt.numpy().view(np.uint64)
 
 
-def _onnx(path: Path, _: bytes) -> Callable[[np.ndarray], Tensor]:
+def _onnx(path: Path, _: bytes) -> Network:
     """Open by the path and not the bytes: large weights may lie in a second file beside it."""
     onnxruntime: Any = optional("onnxruntime", "export")
     options = onnxruntime.SessionOptions()
@@ -153,7 +160,7 @@ def _onnx(path: Path, _: bytes) -> Callable[[np.ndarray], Tensor]:
             what = f"does not map images {batch.shape} to one row each"
             raise JudgeError(f"{path} {what}; export it again: {_first_line(error)}") from error
 
-    return of_block
+    return of_block, np.zeros(0, np.uint64)
 
 
 def _clean_resize(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
