@@ -127,6 +127,7 @@ def test_a_run_is_judged_by_its_held_out_part(fashion: ImageData, tmp_path: Path
         (["real.npz", "--real", "real.npz", "--features", "real.npz"], ".safetensors"),
         (["real.npz", "--real", "real.npz", "--features", "bad.safetensors"], "bad.safetensors"),
         (["real.npz", "--real", "real.npz", "--out", "real.npz"], "--force"),
+        (["real.npz", "--real", "real.npz", "--out", "page"], "page.html"),
     ],
 )
 def test_bad_requests_are_refused_in_one_line(
@@ -141,9 +142,16 @@ def test_bad_requests_are_refused_in_one_line(
     Path("real.npz").write_bytes(real.read_bytes())
     Path("made.npz").write_bytes(real.read_bytes())
     Path("bad.safetensors").write_bytes(b"not weights at all")
+    Path("page").mkdir()
     assert main(["evaluate", *arguments]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and said in lines[0]
+
+
+def test_copies_of_one_image_cannot_be_judged_by(real: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "same.npz", images=np.full((200, 28, 28, 1), 7, np.uint8))
+    found = gandem.evaluate(real, tmp_path / "same.npz")
+    assert found["verdict"]["verdict"] == "cannot tell"
 
 
 def test_what_the_features_learnt_from_is_not_scored(

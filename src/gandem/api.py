@@ -163,6 +163,8 @@ def evaluate(
     """
     if count < 1:
         raise RecipeError(f"count = {count}: ask for at least one sample")
+    if out is not None and Path(out).is_dir():
+        raise RunError(f"{out} is a folder; name the page itself, as in {Path(out) / 'page.html'}")
     tell = _teller(watch)
     found = judged(
         made, real, count=count, features=features, seed=seed, tell=lambda doing: tell("judging", doing=doing)

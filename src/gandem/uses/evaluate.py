@@ -191,6 +191,8 @@ def _of_samples(made: str | Path, real: str | Path | None) -> _Sets:
 
 def _fitting(data: Dataset) -> int:
     """Return how many decoded samples may be in memory at a time."""
+    if not data.count:  # all copies of one sample, which lie on the other side
+        return 0
     return max(MOST_BYTES // max(data.samples(torch.zeros(1, dtype=torch.long))[0].nbytes, 1), FEWEST)
 
 
