@@ -250,6 +250,7 @@ class Trainer:
         # A step whose gradients are not finite is left out, on the device, without waiting for it.
         self.optimizers[turn.player].found_inf = (~parts["gradient"].isfinite()).float()  # type: ignore[attr-defined]
         self.optimizers[turn.player].step()
+        turn.after()
         return {f"{turn.player}/{name}": value for name, value in parts.items()}
 
     def _set_schedules(self, progress: float) -> None:
@@ -306,7 +307,7 @@ class Trainer:
         signals = {name: value / max(left, 1) for name, value in sums.items()} | {"skipped": sums["skipped"] / LOOK}
         for name, player in self.game.players.items():
             signals |= {f"{name}/size": _size(player), f"{name}/update": _update(self.optimizers[name])}
-        signals["discriminator/guessing"] = self.game.guessing
+        signals |= {} if self.game.guessing is None else {"discriminator/guessing": self.game.guessing}
         self._signals = signals
         ruling = self.referee.look(self.images, signals, self.game.dials)
         self._obey(recorder, ruling)
