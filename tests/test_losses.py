@@ -75,7 +75,9 @@ def test_minimax_is_a_zero_sum_game_that_saturates() -> None:
     """What one gains by the generated samples the other loses; where D is sure, the generator's gradient is gone."""
     real, sure = torch.tensor([50.0]), torch.tensor([-20.0], requires_grad=True)
     assert LOSSES["minimax"].discriminator(real, sure) == -LOSSES["minimax"].generator(real, sure)
-    slopes = [torch.autograd.grad(LOSSES[name].generator(real, sure), sure)[0] for name in ("minimax", "non_saturating")]
+    slopes = [
+        torch.autograd.grad(LOSSES[name].generator(real, sure), sure)[0] for name in ("minimax", "non_saturating")
+    ]
     assert -1e-8 < slopes[0] < 0 and slopes[1] == pytest.approx(-1)
 
 
