@@ -68,8 +68,8 @@ def dragan(score: Score, real: Tensor, fake: Tensor) -> Tensor:
 def finite_r1(score: Score, real: Tensor, fake: Tensor) -> Tensor:
     """((D(x + h v) - D(x)) / h)^2 with v from N(0, I): in the mean |dD/dx|^2, without second derivatives.
 
-    Lin et al. 2025, "Diffusion adversarial post-training", without their division by h. In single precision whatever the
-    rest computes in: the difference is small.
+    After Lin et al. 2025, "Diffusion adversarial post-training", who do not divide by h. In single precision whatever
+    the rest computes in: the difference is small.
     """
     moved = real + STEP * torch.randn_like(real)
     with torch.autocast(real.device.type, enabled=False):
