@@ -2,6 +2,7 @@
 
 import copy
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,9 +13,14 @@ from gandem.domains.images.networks import NETWORKS, build_networks
 from gandem.domains.images.store import ImageData
 from gandem.game.noise_game import NoiseGame
 from gandem.game.regularisation import INITS, WEIGHTED, MinibatchStd, initialise, regularise
-from gandem.recipe import NetworkOptions
+from gandem.recipe import NetworkOptions, OptimizerOptions, TrainingOptions
 from gandem.spec import SampleSpec
-from helpers import perturb
+from gandem.training import checkpoint
+from gandem.training.budget import Budget
+from gandem.training.engine import Engine
+from gandem.training.loop import Trainer
+from gandem.uses.examine import _realness
+from helpers import perturb, tiny_game, tiny_trainer
 
 SPEC = SampleSpec((1, 28, 28), tuple("0123456789"))
 OFF = {"spectral_norm": False, "dropout": 0.0, "minibatch_std": 0}
@@ -135,3 +141,45 @@ def test_spectral_norm_is_torch_s(few: ImageData) -> None:
     torch.manual_seed(0)
     parametrizations.spectral_norm(other)
     assert torch.equal(layer.weight, other.weight)
+
+
+@pytest.mark.parametrize("penalty", ["dragan", "r1_finite", "consistency"])
+def test_a_training_with_all_that_is_random_resumes_to_the_bit(few: ImageData, tmp_path: Path, penalty: str) -> None:
+    """The vectors of the power iteration are saved; what dropout and penalties draw follows from the step's number."""
+
+    def trainer() -> Trainer:
+        game = tiny_game(few.spec, penalty=penalty, critic_steps=2)
+        torch.manual_seed(0)
+        regularise(game.discriminator, spectral_norm=True, dropout=0.3, minibatch_std=4)
+        return Trainer(
+            game,
+            few,
+            Engine("cpu"),
+            budget=Budget(images=96),
+            optimizer=OptimizerOptions(warmup=0),
+            training=TrainingOptions(batch=16),
+        )
+
+    def play(one: Trainer, steps: int) -> Trainer:
+        for _ in range(steps):
+            one.play_step(one.progress)
+        return one
+
+    whole, half, resumed = play(trainer(), 4), play(trainer(), 2), trainer()
+    saved = checkpoint.load(checkpoint.save(tmp_path, *half.state()))
+    perturb(*resumed.game.players.values(), *resumed.averages.values())
+    resumed.load_state(saved.tensors, saved.numbers)
+    expected, found = whole.state()[0], play(resumed, 2).state()[0]
+    assert any("_u" in name for name in expected["discriminator"])
+    assert all(torch.equal(value, found[file][name]) for file in expected for name, value in expected[file].items())
+
+
+def test_an_examination_changes_nothing(few: ImageData) -> None:
+    """The power iteration stands still and nothing is left out while the discriminator is asked."""
+    trainer = tiny_trainer(few, Budget(images=96))
+    regularise(trainer.game.discriminator, spectral_norm=True, dropout=0.5, minibatch_std=4)
+    before = copy.deepcopy(trainer.state()[0]["discriminator"])
+    batch = few.batch(torch.arange(10))
+    assert torch.equal(_realness(trainer, batch), _realness(trainer, batch))
+    assert all(torch.equal(value, before[name]) for name, value in trainer.state()[0]["discriminator"].items())
+    assert trainer.game.discriminator.training
