@@ -24,7 +24,18 @@ BY_HAND = {  # (discriminator, generator) at REAL and FAKE
         (softplus(0) + softplus(-1) + softplus(3)) / 3,
     ),
     "hinge": ((0 + 2 + 0.5 + 1 + 2 + 0) / 3, 2 / 3),
+    "minimax": (
+        (softplus(-2) + softplus(1) + softplus(-0.5) + softplus(0) + softplus(1) + softplus(-3)) / 3,
+        -(softplus(0) + softplus(1) + softplus(-3)) / 3,
+    ),
+    "least_squares": ((1 + 4 + 0.25 + 0 + 1 + 9) / 6, (1 + 0 + 16) / 6),
+    "wasserstein": (-2 / 3 - 0.5, 2 / 3),
+    "relativistic_average": (  # the means are 0.5 and -2 / 3
+        sum(map(softplus, (-8 / 3, 1 / 3, -7 / 6, -0.5, 0.5, -3.5))) / 6,
+        sum(map(softplus, (8 / 3, -1 / 3, 7 / 6, 0.5, -0.5, 3.5))) / 6,
+    ),
 }
+BOUNDED = [name for name in LOSSES if LOSSES[name].bounded]
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -37,19 +48,37 @@ def test_values(name: str) -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_each_player_pulls_its_way(name: str) -> None:
     """The discriminator wants real up and generated down; the generator wants generated up."""
-    real, fake = torch.zeros(4, requires_grad=True), torch.zeros(4, requires_grad=True)
+    real, fake = (torch.full((4,), 0.5, requires_grad=True) for _ in range(2))
     on_real, on_fake = torch.autograd.grad(LOSSES[name].discriminator(real, fake), (real, fake))
     assert (on_real < 0).all() and (on_fake > 0).all()
     (on_fake,) = torch.autograd.grad(LOSSES[name].generator(real, fake), fake)
     assert (on_fake < 0).all()
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", BOUNDED)
 def test_a_perfect_discriminator_has_nothing_to_gain(name: str) -> None:
-    real = torch.full((4,), 50.0, requires_grad=True)
-    loss = LOSSES[name].discriminator(real, -real)
+    scores = (1.0, 0.0) if name == "least_squares" else (50.0, -50.0)
+    real, fake = (torch.full((4,), score, requires_grad=True) for score in scores)
+    loss = LOSSES[name].discriminator(real, fake)
     assert loss.item() == pytest.approx(0, abs=1e-6)
     assert torch.autograd.grad(loss, real)[0].abs().max() < 1e-6
+
+
+def test_the_one_without_a_floor_always_gains() -> None:
+    assert [name for name in LOSSES if name not in BOUNDED] == ["wasserstein"]
+    far = torch.tensor([1e6], requires_grad=True)
+    (slope,) = torch.autograd.grad(LOSSES["wasserstein"].discriminator(far, -far), far)
+    assert slope == -2
+
+
+def test_minimax_is_a_zero_sum_game_that_saturates() -> None:
+    """What one gains by the generated samples the other loses; where D is sure, the generator's gradient is gone."""
+    real, sure = torch.tensor([50.0]), torch.tensor([-20.0], requires_grad=True)
+    assert LOSSES["minimax"].discriminator(real, sure) == -LOSSES["minimax"].generator(real, sure)
+    slopes = [
+        torch.autograd.grad(LOSSES[name].generator(real, sure), sure)[0] for name in ("minimax", "non_saturating")
+    ]
+    assert -1e-8 < slopes[0] < 0 and slopes[1] == pytest.approx(-1)
 
 
 @pytest.mark.parametrize("name", LOSSES)

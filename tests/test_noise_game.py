@@ -9,6 +9,7 @@ from gandem.domains.images.store import ImageData
 from gandem.game.augmentation import augment
 from gandem.game.losses import LOSSES
 from gandem.game.noise_game import NoiseGame
+from gandem.game.penalties import PENALTIES
 from helpers import LATENT, tiny_game
 
 BATCH = 16
@@ -78,6 +79,61 @@ def test_the_same_rows_with_and_without_splitting(few: ImageData) -> None:
     torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("fraction", [1.0, 0.25])
+def test_every_penalty_is_added_to_the_same_loss(few: ImageData, name: str, fraction: float) -> None:
+    game = tiny_game(few.spec, penalty=name, penalty_fraction=fraction, gamma=lambda p: 3.0, augmentation=0.7)
+    batch, chosen = double(game, few), PENALTIES[name]
+    torch.manual_seed(5)
+    loss, parts = game.discriminator_loss(batch, 0.0)
+    expected = by_the_paper(game, batch, 0.7)
+    every = round(1 / fraction)
+    penalty = sum(expected[{"real": "r1", "fake": "r2"}[kind]][::every].mean() for kind in chosen.at)
+    if chosen.term:
+        torch.manual_seed(5)
+        fake = game.generator(batch["latent"], batch["label"]).detach()
+
+        def score(points: Tensor) -> Tensor:
+            times = len(points) * every // BATCH
+            draws, label = batch["augment"][::every].repeat(times, 1), batch["label"][::every].repeat(times)
+            return game.discriminator(augment(points, draws, 0.7), label).float()
+
+        penalty = chosen.term(score, batch["real"][::every], fake[::every]).mean()
+    adversarial = softplus(expected["fake"] - expected["real"]).mean()
+    assert loss.item() == pytest.approx((adversarial + 1.5 * penalty).item(), rel=1e-4)
+    assert parts["adversarial"].item() == pytest.approx(adversarial.item(), rel=1e-5)
+    assert parts.keys() - {"adversarial", "win_rate"} == (
+        {"penalty"} if chosen.term else {"r1" if kind == "real" else "r2" for kind in chosen.at}
+    )
+    loss.backward()
+    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in game.discriminator.parameters())
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_a_penalty_without_weight_costs_nothing(few: ImageData, name: str) -> None:
+    game = tiny_game(few.spec, penalty=name, gamma=lambda p: 0.0)
+    loss, parts = game.discriminator_loss(double(game, few), 0.0)
+    assert loss.item() == parts["adversarial"].item()
+    assert all(parts[part] == 0 for part in parts.keys() - {"adversarial", "win_rate"})
+
+
+def test_clipping_comes_after_the_discriminator_s_turn(few: ImageData) -> None:
+    game = tiny_game(few.spec, clip=0.03)
+    largest = {name: max(w.abs().max().item() for w in player.parameters()) for name, player in game.players.items()}
+    for turn in game.turns:
+        turn.after()
+    assert max(w.abs().max().item() for w in game.discriminator.parameters()) == pytest.approx(0.03)
+    assert max(w.abs().max().item() for w in game.generator.parameters()) == largest["generator"] > 0.03
+    untouched = tiny_game(few.spec)
+    untouched.turns[0].after()
+    assert max(w.abs().max().item() for w in untouched.discriminator.parameters()) == largest["discriminator"]
+
+
+def test_critic_steps(few: ImageData) -> None:
+    players = [turn.player for turn in tiny_game(few.spec, critic_steps=3).turns]
+    assert players == ["discriminator"] * 3 + ["generator"]
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_generator_loss(few: ImageData, name: str) -> None:
     game = tiny_game(few.spec, loss=name, augmentation=0.7)
@@ -121,3 +177,11 @@ def test_flops(fraction: float) -> None:
     game = NoiseGame(Toy(6, 10), Toy(10, 1), latent=6, penalty_fraction=fraction)
     batch = {"real": torch.zeros(4, 10), **game.draw(4, torch.Generator())}
     assert game.flops_per_sample(batch) == 4 * (2 * 6 * 10) + (9 + 6 * fraction) * (2 * 10)
+
+
+def test_flops_of_other_games() -> None:
+    """n turns of the discriminator, and no look at real samples in the generator's."""
+    options = {"loss": "wasserstein", "penalty": "none", "critic_steps": 5}
+    game = NoiseGame(Toy(6, 10), Toy(10, 1), latent=6, **options)
+    batch = {"real": torch.zeros(4, 10), **game.draw(4, torch.Generator())}
+    assert game.flops_per_sample(batch) == 8 * (2 * 6 * 10) + (5 * 6 + 2) * (2 * 10)

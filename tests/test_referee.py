@@ -55,6 +55,15 @@ def test_a_healthy_training_is_left_alone() -> None:
     assert referee.memory.best == 20_000 and referee.memory.rulings == []
 
 
+def test_losses_without_a_floor_say_nothing_by_their_size() -> None:
+    """The Wasserstein loss goes below 0 and above any limit; without a value for guessing nobody reads it."""
+    referee = Referee()
+    for step in range(100):
+        seen = signals(step, discriminator__adversarial=-5.0, generator__adversarial=40.0, discriminator__win_rate=1.0)
+        del seen["discriminator/guessing"]
+        assert referee.look(step, seen, DIALS).action == "play on"
+
+
 def test_numbers_that_are_not_finite_roll_back_with_a_lower_rate() -> None:
     referee = Referee()
     ruling = referee.look(16, signals(skipped=1.0), DIALS)

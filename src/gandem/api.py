@@ -10,14 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from gandem.domains import DOMAINS
 from gandem.domains.domain import Dataset, Domain
-from gandem.errors import GandemError, Interrupted, RecipeError, RunError, TrainingError, nearest
-from gandem.game.losses import LOSSES
-from gandem.game.noise_game import NoiseGame
-from gandem.game.schedules import geometric
+from gandem.errors import GandemError, Interrupted, RecipeError, RunError, TrainingError
 from gandem.holdout import automatic_share
 from gandem.recipe import Recipe, load_recipe
 from gandem.recording import RunRecorder, Silence, Watch, free_path
@@ -25,6 +20,7 @@ from gandem.referee.referee import Referee
 from gandem.run import Run, create_run, locked, model_card, must_be_new, open_run, write_json
 from gandem.training import checkpoint
 from gandem.training.budget import Budget, parse_budget
+from gandem.training.build import build_game, check
 from gandem.training.checkpoint import write_atomic
 from gandem.training.engine import Engine
 from gandem.training.loop import Trainer
@@ -188,24 +184,6 @@ def _keep(
     return found.facts
 
 
-def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> NoiseGame:
-    """Return the game that a recipe describes, with fresh networks drawn from the recipe's seed."""
-    if recipe.game.loss not in LOSSES:
-        raise RecipeError(f"game.loss = {recipe.game.loss!r} is not known.{nearest(recipe.game.loss, LOSSES)}")
-    torch.manual_seed(recipe.training.seed)
-    options = recipe.network.model_copy(update={"width": width})
-    strength = 0.0 if recipe.game.augment in ("auto", "adaptive") else float(recipe.game.augment)
-    return NoiseGame(
-        *domain.networks(dataset.spec, options),
-        latent=recipe.network.latent,
-        loss=recipe.game.loss,
-        gamma=geometric(recipe.game.gamma, recipe.game.gamma_end),
-        penalty_fraction=recipe.game.penalty_fraction,
-        augmentation=strength,
-        discriminator_rate=recipe.game.discriminator_rate,
-    )
-
-
 class _Prepared:
     """A training that is about to start: data read, plan made, every "auto" decided."""
 
@@ -263,6 +241,7 @@ def _prepare(
     if wanted.training.batch > len(dataset):
         wanted = wanted.replace({"training.batch": len(dataset) // 2 * 2})
     wanted = wanted.model_copy(update={"network": domain.decided(dataset.spec, wanted.network)})
+    check(wanted, wanted.training.batch // Engine(device).processes)
     plan = make_plan(lambda width: build_game(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell)
     tell("plan", **plan.to_dict(), text=plan.lines())
     augment: float | str = wanted.game.augment

@@ -220,6 +220,7 @@ def _losses(event: Event) -> str:
         "generator/adversarial": "G",
         "discriminator/r1": "R1",
         "discriminator/r2": "R2",
+        "discriminator/penalty": "penalty",
         "discriminator/win_rate": "D wins",
     }
     losses = event["losses"]

@@ -67,6 +67,14 @@ class NetworkOptions(Section):
     """Residual blocks in each stage; auto: more for larger samples."""
     latent: int = Field(64, ge=1, le=4096)
     """Size of the latent vector z."""
+    init: str = "scaled"
+    """First weights of both: scaled (each network's own), glorot, he, orthogonal or normal."""
+    spectral_norm: bool = False
+    """Divide every weight matrix of the discriminator by its largest singular value."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Part of the discriminator's last features that is left out, others each time."""
+    minibatch_std: int = Field(0, ge=0)
+    """Neighbouring samples whose standard deviation the discriminator's last layer sees; 0 or 1 for none."""
 
     @field_validator("width")
     @classmethod
@@ -87,14 +95,20 @@ class GameOptions(Section):
     """Who plays whom, and for what."""
 
     loss: str = "relativistic"
+    penalty: str = "r1_r2"
+    """What keeps the discriminator smooth; `none` for nothing."""
     gamma: float = Field(1.0, ge=0)
-    """Weight of the R1 and R2 penalties at the start."""
+    """Twice the weight of the penalty at the start."""
     gamma_end: float = Field(0.1, ge=0)
     """The same at the end of the budget; geometric in between."""
     penalty_fraction: float = Field(0.25, gt=0, le=1)
-    """Part of each batch on which the penalties are computed, every step: 1, 1/2, 1/3, ... (the nearest is taken)."""
+    """Part of each batch on which the penalty is computed, every step: 1, 1/2, 1/3, ... (the nearest is taken)."""
     discriminator_rate: float = Field(2.0, gt=0)
     """How many times faster than the generator the discriminator learns (Heusel et al. 2017, two time scales)."""
+    critic_steps: int = Field(1, ge=1, le=100)
+    """Turns of the discriminator for one of the generator."""
+    clip: float = Field(0.0, ge=0)
+    """Largest absolute weight of the discriminator, kept by clipping after its turns; 0 for any."""
     augment: float | Literal["adaptive"] | Auto = "auto"
     """Strength of differentiable augmentation in [0, 1]; adaptive: from 0, as much as keeps the discriminator from
     knowing its training samples by heart; auto: adaptive where enough samples are held out to see that, else 1."""
@@ -113,14 +127,20 @@ class GameOptions(Section):
 
 
 class OptimizerOptions(Section):
-    """Adam for both players, on one schedule of the budget's progress."""
+    """The optimiser of both players, on one schedule of the budget's progress."""
 
+    kind: str = "adam"
+    """Any of torch.optim by its name in lower case, such as sgd, rmsprop or adamw, or optimistic_adam."""
+    options: dict[str, bool | int | float | tuple[float, ...]] = {}
+    """What else that optimiser takes, by the names that torch.optim gives it: {momentum: 0.9}."""
+    weight_decay: float = Field(0.0, ge=0)
     lr: float = Field(1e-3, gt=0)
     lr_end: float = Field(1e-4, gt=0)
     """Learning rate at the end; cosine in between, after a warm-up."""
     warmup: int = Field(5000, ge=0)
     """Images over which the learning rate rises from zero."""
     beta1: float = Field(0.5, ge=0, lt=1)
+    """Of the optimisers that take betas, as Adam does; beta2 goes from the next value to the last, cosine."""
     beta2: float = Field(0.9, ge=0, lt=1)
     beta2_end: float = Field(0.99, ge=0, lt=1)
 

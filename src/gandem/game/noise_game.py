@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gandem.game.augmentation import DRAWS, augment
 from gandem.game.losses import LOSSES, win_rate
-from gandem.game.penalties import squared_gradient_norm
+from gandem.game.penalties import PENALTIES, Term, squared_gradient_norm
 from gandem.game.schedules import Schedule
 
 Batch = dict[str, Tensor]
@@ -23,10 +24,11 @@ Parts = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Turn:
-    """One player's move: the loss that its parameters are to lower."""
+    """One player's move: the loss that its parameters are to lower, and what is done to them after the step."""
 
     player: str
     loss: Callable[[Batch, float], tuple[Tensor, Parts]]
+    after: Callable[[], None] = lambda: None
 
 
 class NoiseGame:
@@ -37,9 +39,11 @@ class NoiseGame:
 
     generator: module called as generator(latent (n, latent), label (n,) or None) -> samples (n, ...) in [-1, 1].
     discriminator: module called as discriminator(samples, label) -> logits (n,); no layer may mix samples.
-    gamma: weight of both penalties, by progress. penalty_fraction: part of the batch that they are computed on.
-    augmentation: strength in [0, 1].
+    loss, penalty: names in LOSSES and PENALTIES. gamma: twice the weight of the penalty, by progress.
+    penalty_fraction: part of the batch that it is computed on. augmentation: strength in [0, 1].
     discriminator_rate: how many times faster than the generator the discriminator learns.
+    critic_steps: turns of the discriminator for one of the generator (Goodfellow et al. 2014, algorithm 1).
+    clip: largest absolute weight that the discriminator may have after its turn (Arjovsky et al. 2017); 0 for any.
 
     dials: what may be turned while the game is played: factors on the learning rate and on gamma, and the strength of
     augmentation. They belong to the state of a training.
@@ -56,16 +60,22 @@ class NoiseGame:
         *,
         loss: str = "relativistic",
         gamma: Schedule = lambda progress: 0.5,
+        penalty: str = "r1_r2",
         penalty_fraction: float = 0.25,
         augmentation: float = 0.0,
         discriminator_rate: float = 1.0,
+        critic_steps: int = 1,
+        clip: float = 0.0,
     ) -> None:
         self.generator = generator
         self.discriminator = discriminator
         self.latent = latent
         self.loss = LOSSES[loss]
         self.schedule = gamma
+        self.penalty = PENALTIES[penalty]
         self.penalty_fraction = penalty_fraction
+        self.critic_steps = critic_steps
+        self.clip = clip
         self.dials = {"learning rate": 1.0, "gamma": 1.0, "augmentation": augmentation}
         self.rates = {"generator": 1.0, "discriminator": discriminator_rate}
 
@@ -77,16 +87,24 @@ class NoiseGame:
     @property
     def turns(self) -> tuple[Turn, ...]:
         """Who moves in one step, in order."""
-        return Turn("discriminator", self.discriminator_loss), Turn("generator", self.generator_loss)
+        critic = Turn("discriminator", self.discriminator_loss, self.clip_weights)
+        return *(critic for _ in range(self.critic_steps)), Turn("generator", self.generator_loss)
+
+    @torch.no_grad()
+    def clip_weights(self) -> None:
+        """Bring every weight of the discriminator into [-clip, clip]."""
+        if self.clip > 0:
+            for weight in self.discriminator.parameters():
+                weight.clamp_(-self.clip, self.clip)
 
     def gamma(self, progress: float) -> float:
         """Return the weight of the penalties."""
         return self.schedule(progress) * self.dials["gamma"]
 
     @property
-    def guessing(self) -> float:
-        """Loss of a discriminator that gives every sample the same score."""
-        return float(self.loss.discriminator(torch.zeros(1), torch.zeros(1)))
+    def guessing(self) -> float | None:
+        """Loss of a discriminator that scores every sample 0; None where the size of the losses says nothing."""
+        return None if not self.loss.bounded else float(self.loss.discriminator(torch.zeros(1), torch.zeros(1)))
 
     def draw(self, count: int, rng: torch.Generator) -> Batch:
         """Draw the random part of a batch."""
@@ -96,43 +114,44 @@ class NoiseGame:
         }
 
     def discriminator_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
-        """Adversarial loss + gamma / 2 * (R1 + R2).
+        """Adversarial loss + gamma / 2 * penalty.
 
-        The penalties are taken at the samples before augmentation and on every k-th row only; those rows are scored
-        once for both purposes.
+        Penalties are taken at the samples before augmentation and on every k-th row only.
         """
         with torch.no_grad():
             fake = self.generator(batch["latent"], batch.get("label"))
-        fake = fake.to(batch["real"].dtype)
-        gamma = self.gamma(progress)
-        rows = torch.arange(len(fake), device=fake.device) % max(round(1 / self.penalty_fraction), 1) == 0
-        scored = [self._scores(batch, fake, ~rows)] if not rows.all() else []
-        scored.append(self._scores(batch, fake, rows, penalised=gamma > 0))
-        real_logits = torch.cat([score.real for score in scored])
-        fake_logits = torch.cat([score.fake for score in scored])
+        every = max(round(1 / self.penalty_fraction), 1)
+        rows = range(len(fake))
+        order = [row for row in rows if row % every] + list(rows[::every])
+        batch = {name: tensor[order] for name, tensor in (batch | {"fake": fake.to(batch["real"].dtype)}).items()}
+        gamma, last = self.gamma(progress), len(rows[::every])
+        logits, penalties = self._scores(batch, last, gamma > 0)
+        if (term := self.penalty.term) is not None:
+            penalties["penalty"] = self._penalty(term, batch, last) if gamma > 0 else torch.zeros_like(logits[0])
+        real_logits, fake_logits = logits.chunk(2)
         adversarial = self.loss.discriminator(real_logits, fake_logits)
-        r1, r2 = scored[-1].r1.mean(), scored[-1].r2.mean()
-        parts = {"adversarial": adversarial, "r1": r1, "r2": r2, "win_rate": win_rate(real_logits, fake_logits)}
-        return adversarial + gamma / 2 * (r1 + r2), {name: part.detach() for name, part in parts.items()}
+        parts = {"adversarial": adversarial, **penalties, "win_rate": win_rate(real_logits, fake_logits)}
+        loss = adversarial + gamma / 2 * sum(penalties.values())
+        return loss, {name: part.detach() for name, part in parts.items()}
 
     def generator_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
         """Adversarial loss of the generator against fresh real samples."""
-        label, strength = batch.get("label"), self.dials["augmentation"]
+        label = batch.get("label")
         fake = self.generator(batch["latent"], label).to(batch["real"].dtype)
-        fake_logits = self.discriminator(augment(fake, batch["augment"], strength), label).float()
+        fake_logits = self._score(fake, batch["augment"], label)
         real_logits = fake_logits.detach()
         if self.loss.paired:
             with torch.no_grad():
-                real = augment(batch["real"], batch["augment"], strength)
-                real_logits = self.discriminator(real, label).float()
+                real_logits = self._score(batch["real"], batch["augment"], label)
         adversarial = self.loss.generator(real_logits, fake_logits)
         return adversarial, {"adversarial": adversarial.detach()}
 
     def flops_per_sample(self, batch: Batch) -> float:
         """Floating-point operations that one step spends on each sample of its batch (2 per multiply-add).
 
-        With G and D the operations of one forward pass: 4 G + 9 D for the two turns, and 6 D for penalties on the
-        whole batch.
+        With G and D the operations of one forward pass: G + 6 D for a turn of the discriminator, and what its penalty
+        costs on the part of the batch that it is taken on; 3 G + 2 D for the generator's, and D for the real samples
+        that a paired loss looks at.
         """
         forward = {}
         count = len(batch["real"])
@@ -140,24 +159,39 @@ class NoiseGame:
             with FlopCounterMode(display=False) as counter, torch.no_grad():
                 self.players[player](inputs, batch.get("label"))
             forward[player] = counter.get_total_flops() / count
-        return 4 * forward["generator"] + (9 + 6 * self.penalty_fraction) * forward["discriminator"]
+        critic = 6 + self.penalty.cost * self.penalty_fraction
+        scored = self.critic_steps * critic + 2 + self.loss.paired
+        return (self.critic_steps + 3) * forward["generator"] + scored * forward["discriminator"]
 
-    def _scores(self, batch: Batch, fake: Tensor, rows: Tensor, *, penalised: bool = False) -> _Scores:
-        """Score the chosen rows of a batch, real and fake in one forward pass."""
-        real, fake = batch["real"][rows], fake[rows]
-        samples = torch.cat([real, fake]).requires_grad_(penalised)
-        draws = batch["augment"][rows].repeat(2, 1)
-        label = batch["label"][rows].repeat(2) if "label" in batch else None
-        logits = self.discriminator(augment(samples, draws, self.dials["augmentation"]), label).float()
-        norms = squared_gradient_norm(logits, samples) if penalised else torch.zeros_like(logits)
-        return _Scores(*logits.chunk(2), *norms.chunk(2))
+    def _scores(self, batch: Batch, last: int, sloped: bool) -> tuple[Tensor, Parts]:
+        """Return the logits of all real, then of all fake samples, (2 n,), and the penalties at the samples themselves.
 
+        Those are taken at the last rows, which are scored in a pass of their own, once for loss and penalty.
+        """
+        samples, draws = torch.cat([batch["real"], batch["fake"]]), batch["augment"].repeat(2, 1)
+        label = batch["label"].repeat(2) if "label" in batch else None
+        penalised = torch.arange(len(batch["fake"])) >= len(batch["fake"]) - last
+        at = torch.cat([penalised & (kind in self.penalty.at) for kind in ("real", "fake")]).to(samples.device)
+        logits, penalties = torch.empty(len(at), device=samples.device), Parts()
+        if not at.all():
+            logits[~at] = self._score(samples[~at], draws[~at], None if label is None else label[~at])
+        if at.any():
+            points = samples[at].requires_grad_(sloped)
+            scores = logits[at] = self._score(points, draws[at], None if label is None else label[at])
+            norms = squared_gradient_norm(scores, points) if sloped else torch.zeros_like(scores)
+            names = [{"real": "r1", "fake": "r2"}[kind] for kind in self.penalty.at]
+            penalties = dict(zip(names, (norm.mean() for norm in norms.chunk(len(names))), strict=True))
+        return logits, penalties
 
-@dataclass(frozen=True)
-class _Scores:
-    """Logits and squared gradient norms of paired samples, each (n,)."""
+    def _penalty(self, term: Term, batch: Batch, last: int) -> Tensor:
+        """Return the mean of a penalty that scores points of its own, which are made from the last rows."""
+        rows = {name: tensor[-last:] for name, tensor in batch.items()}
+        score = partial(self._score, draws=rows["augment"], label=rows.get("label"))
+        return term(score, rows["real"], rows["fake"]).mean()
 
-    real: Tensor
-    fake: Tensor
-    r1: Tensor
-    r2: Tensor
+    def _score(self, samples: Tensor, draws: Tensor, label: Tensor | None) -> Tensor:
+        """Return the logits of augmented samples, of which there may be several for each row of draws and labels."""
+        times = len(samples) // len(draws)
+        label = None if label is None else label.repeat(times)
+        seen = augment(samples, draws.repeat(times, 1), self.dials["augmentation"])
+        return self.discriminator(seen, label).float()

@@ -187,13 +187,13 @@ class Referee:
                 moved = min(moved, abs(value - before[-1]))
             before.append(value)
             del before[:-MEMORY]
-        told = {
-            "win_rate": "discriminator/win_rate",
-            "discriminator_loss": "discriminator/adversarial",
-            "guessing": "discriminator/guessing",
-            "generator_loss": "generator/adversarial",
-            "generator_gradient": "generator/gradient",
-        }
+        told = {"win_rate": "discriminator/win_rate", "generator_gradient": "generator/gradient"}
+        if "discriminator/guessing" in signals:  # else the size of the losses says nothing
+            told |= {
+                "discriminator_loss": "discriminator/adversarial",
+                "guessing": "discriminator/guessing",
+                "generator_loss": "generator/adversarial",
+            }
         found = {ours: signals[name] for ours, name in told.items() if name in signals}
         return found | {"rise": rise, "moved": moved}
 

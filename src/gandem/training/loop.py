@@ -23,9 +23,11 @@ from gandem.game.noise_game import NoiseGame, Turn
 from gandem.game.schedules import cosine, ema_decay
 from gandem.recipe import OptimizerOptions, TrainingOptions
 from gandem.referee.referee import LOOK, Referee, Ruling
+from gandem.training import optimizers
 from gandem.training.budget import Budget
 from gandem.training.data_order import data_order
 from gandem.training.engine import Engine
+from gandem.training.optimizers import make_optimizer, next_update
 
 REPORT_SECONDS = 1.0
 PREVIEWS = 60
@@ -96,12 +98,7 @@ class Trainer:
         for player in game.players.values():
             player.to(engine.device)
         self.averages = {name: copy.deepcopy(game.players[name]).eval() for name in game.averaged}
-        self.optimizers = {
-            name: torch.optim.Adam(
-                player.parameters(), lr=optimizer.lr, betas=(optimizer.beta1, optimizer.beta2), fused=True
-            )
-            for name, player in game.players.items()
-        }
+        self.optimizers = {name: make_optimizer(optimizer, player) for name, player in game.players.items()}
         self._watched: list[str] = []
         self._window = torch.zeros(0)
         self._unsaved = False
@@ -205,11 +202,7 @@ class Trainer:
         """Return (tensors by file and name, numbers) from which `load_state` continues to the bit."""
         tensors = {name: player.state_dict() for name, player in self.game.players.items()}
         tensors |= {f"{name}_ema": average.state_dict() for name, average in self.averages.items()}
-        for name, optimizer in self.optimizers.items():
-            moments = optimizer.state_dict()["state"]
-            tensors[f"optimizer_{name}"] = {
-                f"{index}.{key}": value for index, values in moments.items() for key, value in values.items()
-            }
+        tensors |= {f"optimizer_{name}": optimizers.tensors(each) for name, each in self.optimizers.items()}
         numbers = {"images": self.images, "step": self.step, "seconds": self.seconds, "budget": self.budget.to_dict()}
         window = dict(zip(self._watched, self._window.tolist(), strict=True))
         return tensors, numbers | {"dials": self.game.dials, "window": window, "referee": self.referee.state()}
@@ -233,23 +226,12 @@ class Trainer:
         for name, average in self.averages.items():
             average.load_state_dict(tensors[f"{name}_ema"])
         for name, optimizer in self.optimizers.items():
-            for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
-                if f"{index}.step" not in tensors[f"optimizer_{name}"]:  # stopped before the first step
-                    continue
-                saved = {
-                    key: tensors[f"optimizer_{name}"][f"{index}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq")
-                }
-                # The fused kernel walks moments and weights side by side: same memory layout, or wrong numbers.
-                optimizer.state[parameter] = {
-                    "step": saved.pop("step").to(torch.float32),
-                    **{key: torch.empty_like(parameter).copy_(value) for key, value in saved.items()},
-                }
+            optimizers.load_tensors(optimizer, tensors[f"optimizer_{name}"])
 
     def _play(self, turn: Turn, batch: dict[str, Tensor], progress: float) -> dict[str, Tensor]:
         parts = self.gradients(turn, batch, progress)
-        # A step whose gradients are not finite is left out, on the device, without waiting for it.
-        self.optimizers[turn.player].found_inf = (~parts["gradient"].isfinite()).float()  # type: ignore[attr-defined]
-        self.optimizers[turn.player].step()
+        optimizers.step(self.optimizers[turn.player], parts["gradient"].isfinite())
+        turn.after()
         return {f"{turn.player}/{name}": value for name, value in parts.items()}
 
     def _set_schedules(self, progress: float) -> None:
@@ -260,7 +242,9 @@ class Trainer:
         )
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"], group["betas"] = lr * self.game.rates[name], (self._beta1, self._beta2(progress))
+                group["lr"] = lr * self.game.rates[name]
+                if "betas" in group:
+                    group["betas"] = (self._beta1, self._beta2(progress))
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -305,8 +289,9 @@ class Trainer:
         left = LOOK - sums["skipped"]
         signals = {name: value / max(left, 1) for name, value in sums.items()} | {"skipped": sums["skipped"] / LOOK}
         for name, player in self.game.players.items():
-            signals |= {f"{name}/size": _size(player), f"{name}/update": _update(self.optimizers[name])}
-        signals["discriminator/guessing"] = self.game.guessing
+            update = next_update(self.optimizers[name])
+            signals |= {f"{name}/size": _size(player)} | ({} if update is None else {f"{name}/update": update})
+        signals |= {} if self.game.guessing is None else {"discriminator/guessing": self.game.guessing}
         self._signals = signals
         ruling = self.referee.look(self.images, signals, self.game.dials)
         self._obey(recorder, ruling)
@@ -355,22 +340,6 @@ def _size(player: nn.Module) -> float:
     """Return the sum of the sizes of all weights, which moves when any of them does."""
     norms = torch._foreach_norm([parameter.detach() for parameter in player.parameters()])
     return float(torch.stack(norms).cpu().double().sum())
-
-
-@torch.no_grad()
-def _update(optimizer: torch.optim.Optimizer) -> float:
-    """Return the size of Adam's next step as a part of the size of the weights, from its moments alone."""
-    group, states = (
-        optimizer.param_groups[0],
-        [optimizer.state[weight] for weight in optimizer.param_groups[0]["params"]],
-    )
-    weights = [weight for weight, state in zip(group["params"], states, strict=True) if state]
-    steps = [state["exp_avg"] / (state["exp_avg_sq"].sqrt() + group["eps"]) for state in states if state]
-    return (
-        group["lr"]
-        * float(torch.nn.utils.get_total_norm(steps))
-        / max(float(torch.nn.utils.get_total_norm(weights)), 1e-12)
-    )
 
 
 class _Signals:

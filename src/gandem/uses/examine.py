@@ -95,14 +95,15 @@ def cost(features: Features, training: Dataset, generator: nn.Module, latent: in
 
 @torch.no_grad()
 def _realness(trainer: Trainer, batch: dict[str, Tensor]) -> Tensor:
-    """Return what the discriminator says of samples (n,), float64."""
-    device = trainer.engine.device
+    """Return what the discriminator says of samples (n,), float64, with all its features and no other effect."""
+    device, discriminator = trainer.engine.device, trainer.game.players["discriminator"].eval()
     parts = zip(*(tensor.split(latents.BATCH) for tensor in batch.values()), strict=True)
     logits = []
     for part in parts:
         given = dict(zip(batch, part, strict=True))
         label = given["label"].to(device) if "label" in given else None
-        logits.append(trainer.game.players["discriminator"](given["real"].to(device), label).cpu().double())
+        logits.append(discriminator(given["real"].to(device), label).cpu().double())
+    discriminator.train()
     return torch.cat(logits)
 
 

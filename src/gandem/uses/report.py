@@ -95,7 +95,7 @@ PANELS = (
         "penalties",
         "Penalties",
         "squared gradient of the discriminator",
-        {"discriminator/r1": "R1, real", "discriminator/r2": "R2, generated"},
+        {"discriminator/r1": "R1, real", "discriminator/r2": "R2, generated", "discriminator/penalty": "penalty"},
         "How steep the discriminator is at samples of both kinds. Healthy: both alike, changing slowly. Spikes that "
         "grow announce a collapse.",
     ),

@@ -1,0 +1,72 @@
+"""From a recipe to the game that it describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from gandem.domains.domain import Dataset, Domain
+from gandem.errors import RecipeError, nearest
+from gandem.game.losses import LOSSES
+from gandem.game.noise_game import NoiseGame
+from gandem.game.penalties import PENALTIES
+from gandem.game.regularisation import INITS, initialise, regularise
+from gandem.game.schedules import geometric
+from gandem.recipe import Recipe
+from gandem.training.optimizers import make_optimizer
+
+
+def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> NoiseGame:
+    """Return the game that a recipe describes, with fresh networks drawn from the recipe's seed.
+
+    Raises RecipeError for a name that is not known, with the nearest one.
+    """
+    game, network = recipe.game, recipe.network
+    _known("game.loss", game.loss, LOSSES)
+    _known("game.penalty", game.penalty, PENALTIES)
+    _known("network.init", network.init, INITS)
+    torch.manual_seed(recipe.training.seed)
+    generator, discriminator = domain.networks(dataset.spec, network.model_copy(update={"width": width}))
+    for player in (generator, discriminator):
+        initialise(player, network.init)
+    regularise(
+        discriminator,
+        spectral_norm=network.spectral_norm,
+        dropout=network.dropout,
+        minibatch_std=network.minibatch_std,
+    )
+    return NoiseGame(
+        generator,
+        discriminator,
+        latent=network.latent,
+        loss=game.loss,
+        penalty=game.penalty,
+        gamma=geometric(game.gamma, game.gamma_end),
+        penalty_fraction=game.penalty_fraction,
+        augmentation=0.0 if game.augment in ("auto", "adaptive") else float(game.augment),
+        discriminator_rate=game.discriminator_rate,
+        critic_steps=game.critic_steps,
+        clip=game.clip,
+    )
+
+
+def check(recipe: Recipe, rows: int) -> None:
+    """Refuse choices that make no sense together; rows: of a batch, in one process. Raises RecipeError."""
+    make_optimizer(recipe.optimizer, torch.nn.Linear(1, 1))
+    network, game = recipe.network, recipe.game
+    if game.penalty == "r1_finite" and network.dropout:
+        raise RecipeError("game.penalty = 'r1_finite' would measure network.dropout: use penalty r1, or dropout 0")
+    if game.penalty == "r1_finite" and network.minibatch_std > 1:
+        raise RecipeError("game.penalty = 'r1_finite' moves whole groups of network.minibatch_std: use penalty r1")
+    group = max(network.minibatch_std, 1) * (1 if game.penalty == "none" else round(1 / game.penalty_fraction))
+    if network.minibatch_std > 1 and rows % group:
+        raise RecipeError(
+            f"network.minibatch_std = {network.minibatch_std}: groups of real and generated samples would mix; "
+            f"use a training.batch of which each process gets a multiple of {group}, not {rows}"
+        )
+
+
+def _known(key: str, name: str, table: Iterable[str]) -> None:
+    if name not in table:
+        raise RecipeError(f"{key} = {name!r} is not known.{nearest(name, table)}")
