@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gandem.errors import RecipeError
-from gandem.recipe import OptimizerOptions, Recipe, known_keys, load_recipe, parse_settings, presets
+from gandem.recipe import Recipe, known_keys, load_recipe, parse_settings, presets
 
 
 @pytest.mark.parametrize("name", presets())
@@ -71,7 +71,6 @@ def test_a_recipe_that_is_not_there() -> None:
         ("game.augment", 1.5),
         ("optimizer.lr", 0),
         ("optimizer.lr", float("inf")),
-        ("optimizer.lr_end", "slow"),
         ("optimizer.beta2", 1),
         ("training.batch", 1),
         ("training.batch", None),
@@ -107,15 +106,3 @@ def test_settings_are_read_as_people_write_them(text: str, value: object) -> Non
 def test_settings_that_are_none(pair: str) -> None:
     with pytest.raises(RecipeError, match="--set"):
         parse_settings([pair])
-
-
-@pytest.mark.parametrize(
-    ("size", "rates"),
-    [(1, (1e-3, 1e-4)), (48, (1e-3, 1e-4)), (96, (5e-4, 1e-4)), (192, (2.5e-4, 1e-4)), (10_000, (1e-4, 5e-5))],
-)
-def test_wide_and_deep_networks_learn_more_slowly(size: int, rates: tuple[float, float]) -> None:
-    assert OptimizerOptions().rates(size) == pytest.approx(rates)
-
-
-def test_rates_that_are_told_are_kept() -> None:
-    assert OptimizerOptions(lr=2e-2, lr_end=1e-3).rates(5_000) == (2e-2, 1e-3)

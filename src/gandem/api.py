@@ -247,7 +247,6 @@ def _prepare(
     augment: float | str = wanted.game.augment
     if augment == "auto":
         augment = "adaptive" if held_out.count >= ENOUGH_HELD_OUT else 1.0
-    rate, rate_end = wanted.optimizer.rates(plan.width * int(wanted.network.blocks))
     decided = wanted.replace(
         {
             "data.size": tuple(dataset.spec.shape[1:]),
@@ -255,8 +254,6 @@ def _prepare(
             "data.labels": "auto" if dataset.spec.num_labels else "none",
             "data.held_out": share,
             "network.width": plan.width,
-            "optimizer.lr": rate,
-            "optimizer.lr_end": rate_end,
             "game.augment": augment,
             "training.precision": plan.precision,
         }

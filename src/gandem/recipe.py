@@ -126,10 +126,6 @@ class GameOptions(Section):
         return augment
 
 
-RATE_SIZE = 48
-"""Channels times blocks up to which networks learn at the full rate."""
-
-
 class OptimizerOptions(Section):
     """The optimiser of both players, on one schedule of the budget's progress."""
 
@@ -138,32 +134,15 @@ class OptimizerOptions(Section):
     options: dict[str, bool | int | float | tuple[float, ...]] = {}
     """What else that optimiser takes, by the names that torch.optim gives it: {momentum: 0.9}."""
     weight_decay: float = Field(0.0, ge=0)
-    lr: float | Auto = Field("auto")
-    """Learning rate at the start; auto: 1e-3 up to 48 channels and 1 block, in inverse proportion to both beyond."""
-    lr_end: float | Auto = Field("auto")
-    """Learning rate at the end, cosine in between, after a warm-up; auto: 1e-4, at most half of that at the start."""
+    lr: float = Field(1e-3, gt=0)
+    lr_end: float = Field(1e-4, gt=0)
+    """Learning rate at the end; cosine in between, after a warm-up."""
     warmup: int = Field(5000, ge=0)
     """Images over which the learning rate rises from zero."""
     beta1: float = Field(0.5, ge=0, lt=1)
     """Of the optimisers that take betas, as Adam does; beta2 goes from the next value to the last, cosine."""
     beta2: float = Field(0.9, ge=0, lt=1)
     beta2_end: float = Field(0.99, ge=0, lt=1)
-
-    @field_validator("lr", "lr_end")
-    @classmethod
-    def _above_zero(cls, rate: float | str) -> float | str:
-        if rate != "auto" and float(rate) <= 0:
-            raise ValueError("must be above 0")
-        return rate
-
-    def rates(self, size: int = 1) -> tuple[float, float]:
-        """Return (lr, lr_end), those that are auto chosen for networks of `size`: channels times blocks of a stage.
-
-        One step of Adam changes what a layer does by its rate times the layer's inputs, and layers add up: at a rate
-        that small networks learn from, wide and deep ones only swing (docs/experiments.md).
-        """
-        rate = max(1e-3 * min(1.0, RATE_SIZE / size), 1e-4) if self.lr == "auto" else float(self.lr)
-        return rate, min(1e-4, rate / 2) if self.lr_end == "auto" else float(self.lr_end)
 
 
 class TrainingOptions(Section):

@@ -92,7 +92,7 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         self._warmup = optimizer.warmup
-        self._lr = cosine(*optimizer.rates())
+        self._lr = cosine(optimizer.lr, optimizer.lr_end)
         self._beta1 = optimizer.beta1
         self._beta2 = cosine(optimizer.beta2, optimizer.beta2_end)
         for player in game.players.values():
