@@ -117,9 +117,9 @@ def test_a_spike_must_last() -> None:
 def test_lost_variety_rolls_back_to_the_best_with_a_higher_penalty() -> None:
     referee = Referee(1000)
     judge_all(referee, [5.0, 4.0, 3.0])
-    falling = [referee.judged(4000 + n, 0.2 + n / 100, examined(4.0, spread=0.4), DIALS) for n in range(2)]
+    falling = [referee.judged(4000 + n, 0.2 + n / 100, examined(4.0, spread=0.2), DIALS) for n in range(2)]
     assert [ruling.action for ruling in falling] == ["play on", "roll back"]
-    assert falling[1].state == "variety falling: 0.40 of real" and dict(falling[1].dials) == {"gamma": 4.0}
+    assert falling[1].state == "variety falling: 0.20 of real" and dict(falling[1].dials) == {"gamma": 4.0}
     assert referee.memory.best == 3000
 
 

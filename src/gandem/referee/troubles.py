@@ -106,7 +106,7 @@ of the size of the weights since the last look. rise: the largest penalty or gra
 AT_A_JUDGEMENT = (
     Trouble(
         "variety lost",
-        lambda of: of["spread"] < 0.5 and of["spread_of_its_best"] < 0.7 and of["distance_of_its_best"] > 1,
+        lambda of: of["spread"] < 0.3 and of["spread_of_its_best"] < 0.7 and of["distance_of_its_best"] > 1,
         2,
         "roll back",
         "variety falling: {spread:.2f} of real",
