@@ -80,6 +80,15 @@ def test_after_three_rollbacks_going_on_does_not_help() -> None:
     assert referee.memory.over and "not finite" in referee.memory.over and referee.summary()["ended"]
 
 
+def test_before_the_first_judgement_the_way_back_is_the_last_quiet_milestone() -> None:
+    referee = Referee(100_000)
+    kept = [look for look in range(1, 40) if referee.look(16 * look, signals(look), DIALS).keep]
+    assert kept == [8, 16, 32] and referee.refuge == 16 * 32
+    assert not referee.look(16 * 64, signals(40, generator__adversarial=9.0), DIALS).keep
+    referee.judged(16 * 65, 0.5, examined(5.0), DIALS)
+    assert referee.refuge == 16 * 65
+
+
 def test_weights_that_stand_still_end_the_training() -> None:
     referee = Referee()
     actions = [referee.look(16 * number, signals(0), DIALS).action for number in range(3)]
@@ -92,7 +101,7 @@ def test_weights_that_stand_still_end_the_training() -> None:
         ({"discriminator__adversarial": 3.0}, 2, "roll back", {"learning rate": 0.3}),
         ({"discriminator__win_rate": 1.0, "generator__gradient": 0.01}, 24, "roll back", {"learning rate": 0.3}),
         ({"generator__gradient": 0.0}, 4, "roll back", {"learning rate": 0.3}),
-        ({"generator__adversarial": 4.0}, 4, "turn", {"gamma": 4.0}),
+        ({"generator__adversarial": 4.0}, 4, "turn", {"learning rate": 0.5, "gamma": 4.0}),
         ({"discriminator__win_rate": 1.0, "discriminator__adversarial": 0.001}, 32, "roll back", {"gamma": 4.0}),
     ],
 )

@@ -15,6 +15,7 @@ from torch import nn
 from gandem.domains.images.store import ImageData
 from gandem.errors import Interrupted, RecipeError, TrainingError
 from gandem.recipe import OptimizerOptions, TrainingOptions
+from gandem.referee.referee import LOOK
 from gandem.training import checkpoint
 from gandem.training.budget import Budget
 from gandem.training.engine import Engine
@@ -41,8 +42,8 @@ class Notes:
     def checkpoint(self, trainer: Trainer) -> None:
         self.kept.append(copy.deepcopy(trainer.state()))
 
-    def saved(self, images: int | None) -> dict[str, dict[str, torch.Tensor]]:
-        kept = [tensors for tensors, numbers in self.kept if images in (None, numbers["images"])]
+    def saved(self, images: int) -> dict[str, dict[str, torch.Tensor]]:
+        kept = [tensors for tensors, numbers in self.kept if images == numbers["images"]]
         return copy.deepcopy(kept[0])
 
 
@@ -203,6 +204,22 @@ def test_broken_weights_are_rolled_back(few: ImageData) -> None:
     tensors, numbers = notes.kept[-1]
     assert all(value.isfinite().all() for group in tensors.values() for value in group.values())
     assert numbers["referee"]["rollbacks"] == 1 and numbers["referee"]["skipped"] == 15
+
+
+def test_the_way_back_before_any_judgement_is_not_the_beginning(few: ImageData) -> None:
+    trainer, notes = tiny_trainer(few, Budget(images=150 * 16), checkpoint_seconds=1e9), Notes()
+    weight, save = next(trainer.game.discriminator.parameters()), notes.checkpoint
+
+    def save_and_break(trainer: Trainer) -> None:
+        save(trainer)
+        if trainer.step == 8 * LOOK:
+            weight.data.view(-1)[0] = float("nan")
+
+    notes.checkpoint = save_and_break  # type: ignore[method-assign]
+    trainer.fit(notes)
+    (ruling,) = [event for event in notes.events if event["event"] == "ruling"]
+    assert (ruling["action"], ruling["back_to"]) == ("roll back", 8 * LOOK * 16)
+    assert weight.isfinite().all()
 
 
 def test_the_best_is_kept_and_gone_back_to(few: ImageData) -> None:

@@ -87,7 +87,7 @@ class Console:
     def _on_ruling(self, event: Event) -> None:
         if event["action"] == "roll back":
             turned = ", ".join(f"{name} now {value:.3g} of the recipe's" for name, value in event["dials"].items())
-            back = "the beginning" if event["back_to"] is None else f"{event['back_to']:,} images"
+            back = f"{event['back_to']:,} images" if event["back_to"] else "the beginning"
             self._say(f"{event['reason']}: rolled back to {back}, {turned}")
         elif event["action"] == "turn":
             turned = ", ".join(f"{name} now {value:.3g} of the recipe's" for name, value in event["dials"].items())

@@ -72,12 +72,12 @@ class RunRecorder:
         began = time.monotonic()
         tensors, numbers = trainer.state()
         numbers |= {"seed": trainer.options.seed, "events_bytes": self._path.stat().st_size}
-        path = checkpoint.save(self.run.checkpoints, tensors, numbers, trainer.referee.memory.best)
+        path = checkpoint.save(self.run.checkpoints, tensors, numbers, trainer.referee.refuge)
         facts = {"images": trainer.images, "seconds": round(time.monotonic() - began, 3)}
         self.event("checkpoint", path=str(path), **facts)
 
-    def saved(self, images: int | None) -> dict[str, dict[str, Tensor]]:
-        """Return the tensors of the checkpoint at so many images, or of the first."""
+    def saved(self, images: int) -> dict[str, dict[str, Tensor]]:
+        """Return the tensors of the checkpoint at so many images."""
         return _saved(self.run, images)
 
     def report(self, status: str, trainer: Trainer) -> None:
@@ -102,10 +102,10 @@ class RunRecorder:
         self._board.close()
 
 
-def _saved(run: Run, images: int | None) -> dict[str, dict[str, Tensor]]:
-    """Return the tensors of the checkpoint at so many images, or of the first; of the newest if it is damaged."""
+def _saved(run: Run, images: int) -> dict[str, dict[str, Tensor]]:
+    """Return the tensors of the checkpoint at so many images, of the newest if it is damaged."""
     try:
-        return checkpoint.load(checkpoint.at(run.checkpoints, images or 0)).tensors
+        return checkpoint.load(checkpoint.at(run.checkpoints, images)).tensors
     except RunError:
         return checkpoint.newest(run.checkpoints).tensors
 
@@ -125,8 +125,8 @@ class Silence:
     def checkpoint(self, trainer: Trainer) -> None:
         """Ignore it."""
 
-    def saved(self, images: int | None) -> dict[str, dict[str, Tensor]]:
-        """Return the tensors of the checkpoint at so many images, or of the first."""
+    def saved(self, images: int) -> dict[str, dict[str, Tensor]]:
+        """Return the tensors of the checkpoint at so many images."""
         return _saved(self.run, images)
 
     def report(self, status: str, trainer: Trainer) -> None:

@@ -17,6 +17,8 @@ LOOK = 16
 """Steps between two looks at the losses."""
 MEMORY = 64
 """Looks that the running medians go back; fewer than half of them are no usual to compare with."""
+MILESTONES = frozenset(2**power for power in range(3, 40))
+"""Looks after which a training without trouble is saved while nothing is judged: going back costs half at most."""
 ROLLBACKS = 3
 """After so many, turned dials among them, going on does not help."""
 LAST, LAST_PART, LEAST_GAIN, EARLIEST = 4, 0.2, 0.02, 0.4
@@ -51,6 +53,8 @@ class Ruling:
     action: Literal["play on", "turn", "roll back", "settle", "stop"] = "play on"
     dials: Mapping[str, float] = field(default_factory=dict)
     best: bool = False
+    keep: bool = False
+    """No trouble so far, and nothing judged yet: worth a checkpoint to come back to."""
 
 
 @dataclass
@@ -67,6 +71,9 @@ class Memory:
     """Judgement at which the present budget began: a larger one starts the schedules anew."""
     best: int | None = None
     """Images at the best judgement, where its checkpoint lies."""
+    looked: int = 0
+    untroubled: int = 0
+    """Images at the last checkpoint without trouble before the first judgement."""
     settled: float | None = None
     """Part of the budget at which the quality settled."""
     words: str = "learning"
@@ -108,7 +115,17 @@ class Referee:
         now = dict(UNREMARKABLE) | {"skipped": signals["skipped"]}
         if signals["skipped"] < 1:
             now |= self._beside_the_usual(signals)
-        return self._rule(AT_A_LOOK, now, images, dials) or Ruling(memory.words)
+        memory.looked += 1
+        ruling = self._rule(AT_A_LOOK, now, images, dials)
+        if ruling is None and memory.best is None and memory.looked in MILESTONES and not any(memory.streaks.values()):
+            memory.untroubled = images
+            return Ruling(memory.words, keep=True)
+        return ruling or Ruling(memory.words)
+
+    @property
+    def refuge(self) -> int:
+        """Images at the checkpoint to go back to: the best, or the last without trouble, or the first."""
+        return self.memory.untroubled if self.memory.best is None else self.memory.best
 
     def judged(self, images: int, progress: float, examined: Numbers, dials: Numbers) -> Ruling:
         """Rule on a quick judgement at `progress` in [0, 1] of the budget."""

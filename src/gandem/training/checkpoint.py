@@ -33,10 +33,10 @@ class Checkpoint:
     """What is wrong with the newer checkpoints that could not be read."""
 
 
-def save(folder: Path, tensors: dict[str, dict[str, Tensor]], numbers: dict[str, Any], best: int | None = None) -> Path:
+def save(folder: Path, tensors: dict[str, dict[str, Tensor]], numbers: dict[str, Any], keep: int = 0) -> Path:
     """Write a checkpoint into `folder` under the count of images; raises StorageError.
 
-    The newest two are kept, and that of `best` images, or the very first while there is no best.
+    The newest two are kept, and that of `keep` images.
     """
     final = at(folder, numbers["images"])
     aside = folder / f".{final.name}.{os.getpid()}"
@@ -56,7 +56,7 @@ def save(folder: Path, tensors: dict[str, dict[str, Tensor]], numbers: dict[str,
         aside.rename(final)
         sync(folder)
         for old in paths(folder)[:-KEEP]:
-            if old != at(folder, best or 0):
+            if old != at(folder, keep):
                 shutil.rmtree(old)
     return final
 

@@ -47,8 +47,8 @@ class Recorder(Protocol):
     def checkpoint(self, trainer: Trainer) -> None:
         """Save the state of the trainer."""
 
-    def saved(self, images: int | None) -> dict[str, dict[str, Tensor]]:
-        """Return the tensors of the checkpoint at so many images, or of the first."""
+    def saved(self, images: int) -> dict[str, dict[str, Tensor]]:
+        """Return the tensors of the checkpoint at so many images."""
         ...
 
 
@@ -298,7 +298,7 @@ class Trainer:
         if ruling.action == "play on" and self.referee.due(self.images):
             ruling = self._judge(recorder, progress)
             self._obey(recorder, ruling)
-        if ruling.best or ruling.action in ("turn", "roll back", "stop"):
+        if ruling.best or ruling.keep or ruling.action in ("turn", "roll back", "stop"):
             self._save(recorder)
 
     def _judge(self, recorder: Recorder, progress: float) -> Ruling:
@@ -315,11 +315,11 @@ class Trainer:
         self.game.dials |= ruling.dials
         if ruling.action == "play on":
             return
-        best = self.referee.memory.best
-        facts = {"images": self.images, "back_to": best, "dials": dict(ruling.dials)}
+        refuge = self.referee.refuge
+        facts = {"images": self.images, "back_to": refuge, "dials": dict(ruling.dials)}
         recorder.event("ruling", action=ruling.action, reason=ruling.state, **facts)
-        if ruling.action == "roll back" or (ruling.action == "stop" and best is not None):
-            self.load_tensors(recorder.saved(best))
+        if ruling.action == "roll back" or (ruling.action == "stop" and refuge > 0):
+            self.load_tensors(recorder.saved(refuge))
             self.engine.wait()  # before the main process tidies up
             self._unsaved = True
 

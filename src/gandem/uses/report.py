@@ -269,7 +269,7 @@ def _ruling(ruling: dict[str, Any]) -> str:
     action = str(ruling.get("action"))
     reason = str(ruling.get("reason", "")).removeprefix("settled: ")
     if _is_number(ruling.get("back_to")) and action == "roll back":
-        reason += f"; went on from the best, {ruling['back_to']:,.0f} images"
+        reason += f"; went on from {ruling['back_to']:,.0f} images"
     if isinstance(dials := ruling.get("dials"), dict) and dials:
         reason += f"; since then {', '.join(f'{name} × {value}' for name, value in dials.items())}"
     head = f"{DONE.get(action, action)} after {ruling['images']:,.0f} images"
