@@ -25,7 +25,7 @@ def test_one_class_of_random_labels_is_found(fashion: tuple[np.ndarray, np.ndarr
     random = np.random.default_rng(1).integers(0, 10, len(labels))
     ((label, agreement, usual),) = mislabelled(images, np.where(labels == wrong, random, labels))
     assert label == wrong
-    assert agreement < 0.2 < 0.5 < usual
+    assert agreement < 0.3 * usual and usual > 0.5
 
 
 def test_nothing_is_said_where_no_class_can_be_told(fashion: tuple[np.ndarray, np.ndarray]) -> None:

@@ -12,7 +12,7 @@ MOST, NEIGHBOURS = 2_000, 10
 """Images that are looked at, and how many neighbours of each."""
 FEWEST = 5
 """Images of a class below which nothing is said of it."""
-USUAL, LEFT = 0.5, 0.2
+USUAL, LEFT = 0.5, 0.3
 """A warning needs a median class that agrees with its neighbours at least so often, and one below that part of it."""
 
 
