@@ -38,7 +38,6 @@ UNREMARKABLE = {
     "moved": 1.0,
     "win_rate": 0.5,
     "discriminator_loss": 1.0,
-    "discriminator_update": 0.0,
     "guessing": 1.0,
     "generator_loss": 1.0,
     "generator_gradient": 1.0,
@@ -209,7 +208,6 @@ class Referee:
         if "discriminator/guessing" in signals:  # else the size of the losses says nothing
             told |= {
                 "discriminator_loss": "discriminator/adversarial",
-                "discriminator_update": "discriminator/update",
                 "guessing": "discriminator/guessing",
                 "generator_loss": "generator/adversarial",
             }

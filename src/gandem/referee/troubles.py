@@ -69,20 +69,12 @@ AT_A_LOOK = (
         MUCH_SLOWER,
     ),
     Trouble(
-        "too fast",
-        lambda of: of["generator_loss"] > 3.3 and of["discriminator_update"] > 0.05,
-        4,
-        "turn",
-        "the discriminator runs ahead: each step changes its weights by {discriminator_update:.1%}",
-        SLOWER | SMOOTHER,
-    ),
-    Trouble(
         "too steep",
         lambda of: of["generator_loss"] > 3.3,
         4,
         "turn",
         "the discriminator is too steep: a loss of {generator_loss:.2g} for the generator",
-        SMOOTHER,
+        SLOWER | SMOOTHER,
     ),
     Trouble(
         "frozen",
@@ -109,8 +101,7 @@ AT_A_LOOK = (
     ),
 )
 """Numbers of the last LOOK steps. skipped: share of steps left out because their numbers were not finite. moved: change
-of the size of the weights since the last look. rise: the largest penalty or gradient beside its running median.
-discriminator_update: size of its next step beside that of its weights; healthy ones were measured up to 0.03."""
+of the size of the weights since the last look. rise: the largest penalty or gradient beside its running median."""
 
 AT_A_JUDGEMENT = (
     Trouble(
