@@ -74,7 +74,7 @@ AT_A_LOOK = (
         4,
         "turn",
         "the discriminator is too steep: a loss of {generator_loss:.2g} for the generator",
-        SLOWER | SMOOTHER,
+        SMOOTHER,
     ),
     Trouble(
         "frozen",
