@@ -68,7 +68,7 @@ class Case:
 CASES = {28: Case(28, 1, 10), 32: Case(32, 3, 10), 64: Case(64, 3, 0), 128: Case(128, 3, 0)}
 
 
-def gandem_trainer(source: Path, batch: int, device: str) -> tuple[Trainer, Recipe]:
+def gandem_trainer(source: Path, batch: int | str, device: str) -> tuple[Trainer, Recipe]:
     """Return the trainer as `gandem.train` would build it for this source, and the recipe with all that was decided."""
     settings = SETTINGS | {"training.batch": batch}
     planned = gandem.plan_training(source, settings=settings, budget=BUDGET, seed=0, device=device)
@@ -206,7 +206,7 @@ def measure(case: Case, folder: Path, options: argparse.Namespace) -> dict[str, 
     source = case.write(folder)
     trainer, recipe = gandem_trainer(source, options.batch, options.device)
     device, fraction = trainer.engine.device, trainer.game.penalty_fraction
-    batch = trainer.batch(0)
+    batch, rows = trainer.batch(0), int(recipe.training.batch)
     real, label = batch["real"].contiguous(), batch.get("label")
     g = forward_flops(trainer.game.generator, batch["latent"], label)
     d = forward_flops(trainer.game.discriminator, batch["real"], label)
@@ -221,18 +221,18 @@ def measure(case: Case, folder: Path, options: argparse.Namespace) -> dict[str, 
     rates: dict[str, list[float]] = {name: [] for name in (*steps, *DTYPES)}
     for _ in range(options.repeats):
         for name, step in steps.items():
-            rates[name].append(rate(step, options.batch, options.seconds, device))
+            rates[name].append(rate(step, rows, options.seconds, device))
         for name, dtype in DTYPES.items():
             rates[name].append(matrix_product_rate(dtype, device))
     median = {name: statistics.median(values) for name, values in rates.items()}
     flops = {"gandem": 4 * g + (9 + 6 * fraction) * d, "plain": 4 * g + 15 * d}
     done = median["gandem"] * flops["gandem"]
-    settings = SETTINGS | {"network.width": recipe.network.width, "training.batch": options.batch}
+    settings = SETTINGS | {"network.width": recipe.network.width, "training.batch": rows}
     return {
         "size": case.size,
         "channels": case.channels,
         "labels": case.labels,
-        "batch": options.batch,
+        "batch": rows,
         "width": recipe.network.width,
         "precision": recipe.training.precision,
         "device": str(device),
@@ -271,7 +271,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", choices=CASES, default=[28, 32, 64, *([128] if cuda else [])])
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", default="auto", help="images of a step; auto: what gandem chooses")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each arm in each repeat")
     parser.add_argument("--chores-seconds", type=float, default=30.0, help="of training watched for data and logging")

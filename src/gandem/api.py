@@ -24,7 +24,7 @@ from gandem.training.build import build_game, check
 from gandem.training.checkpoint import write_atomic
 from gandem.training.engine import Engine
 from gandem.training.loop import Trainer
-from gandem.training.plan import Plan, judging_pace, make_plan
+from gandem.training.plan import Plan, automatic_batch, judging_pace, make_plan
 from gandem.uses.evaluate import COUNT, Evaluation, evaluate_run
 from gandem.uses.evaluate import evaluate as judged
 from gandem.uses.examine import Examiner
@@ -238,15 +238,18 @@ def _prepare(
     if not dataset.count:
         raise RecipeError(f"data.held_out = {share:g} leaves nothing of {whole.count} images to train on")
     tell("data", report=whole.report, text=[*domain.lines(whole.report), f"held out to judge by: {held_out.count:,}"])
-    if wanted.training.batch > len(dataset):
-        wanted = wanted.replace({"training.batch": len(dataset) // 2 * 2})
+    engine = Engine(device)
+    batch = wanted.training.batch
+    rows = automatic_batch(dataset.spec.shape, engine.device) if batch == "auto" else int(batch)
+    wanted = wanted.replace({"training.batch": rows if rows <= len(dataset) else len(dataset) // 2 * 2})
     wanted = wanted.model_copy(update={"network": domain.decided(dataset.spec, wanted.network)})
-    check(wanted, wanted.training.batch // Engine(device).processes)
+    check(wanted, int(wanted.training.batch) // engine.processes)
     plan = make_plan(lambda width: build_game(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell)
     tell("plan", **plan.to_dict(), text=plan.lines())
     augment: float | str = wanted.game.augment
     if augment == "auto":
         augment = "adaptive" if held_out.count >= ENOUGH_HELD_OUT else 1.0
+    rate, rate_end = wanted.optimizer.rates(plan.width)
     decided = wanted.replace(
         {
             "data.size": tuple(dataset.spec.shape[1:]),
@@ -254,6 +257,8 @@ def _prepare(
             "data.labels": "auto" if dataset.spec.num_labels else "none",
             "data.held_out": share,
             "network.width": plan.width,
+            "optimizer.lr": rate,
+            "optimizer.lr_end": rate_end,
             "game.augment": augment,
             "training.precision": plan.precision,
         }

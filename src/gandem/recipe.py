@@ -109,6 +109,8 @@ class GameOptions(Section):
     """Turns of the discriminator for one of the generator."""
     clip: float = Field(0.0, ge=0)
     """Largest absolute weight of the discriminator, kept by clipping after its turns; 0 for any."""
+    growth: float = Field(0.35, ge=0, le=0.9)
+    """Part of the budget in which the game is played with samples of a fraction of their size; 0: never."""
     augment: float | Literal["adaptive"] | Auto = "auto"
     """Strength of differentiable augmentation in [0, 1]; adaptive: from 0, as much as keeps the discriminator from
     knowing its training samples by heart; auto: adaptive where enough samples are held out to see that, else 1."""
@@ -126,6 +128,10 @@ class GameOptions(Section):
         return augment
 
 
+RATE_WIDTH = 64
+"""Channels up to which networks learn at the full rate."""
+
+
 class OptimizerOptions(Section):
     """The optimiser of both players, on one schedule of the budget's progress."""
 
@@ -134,9 +140,10 @@ class OptimizerOptions(Section):
     options: dict[str, bool | int | float | tuple[float, ...]] = {}
     """What else that optimiser takes, by the names that torch.optim gives it: {momentum: 0.9}."""
     weight_decay: float = Field(0.0, ge=0)
-    lr: float = Field(1e-3, gt=0)
-    lr_end: float = Field(1e-4, gt=0)
-    """Learning rate at the end; cosine in between, after a warm-up."""
+    lr: float | Auto = "auto"
+    """Learning rate at the start; auto: 1e-3 for networks up to 64 channels wide, in inverse proportion beyond."""
+    lr_end: float | Auto = "auto"
+    """Learning rate at the end, cosine in between, after a warm-up; auto: a tenth of that at the start."""
     warmup: int = Field(5000, ge=0)
     """Images over which the learning rate rises from zero."""
     beta1: float = Field(0.5, ge=0, lt=1)
@@ -144,18 +151,41 @@ class OptimizerOptions(Section):
     beta2: float = Field(0.9, ge=0, lt=1)
     beta2_end: float = Field(0.99, ge=0, lt=1)
 
+    @field_validator("lr", "lr_end")
+    @classmethod
+    def _above_zero(cls, rate: float | str) -> float | str:
+        if rate != "auto" and float(rate) <= 0:
+            raise ValueError("must be above 0")
+        return rate
+
+    def rates(self, width: int = 1) -> tuple[float, float]:
+        """Return (lr, lr_end), those that are auto as networks of a width need them.
+
+        A step of Adam changes each weight by its rate, so what a layer does by the rate times its inputs: at a rate
+        that narrow networks learn from, wide ones run off (docs/experiments.md).
+        """
+        start = 1e-3 * min(1.0, RATE_WIDTH / width) if self.lr == "auto" else float(self.lr)
+        return start, start / 10 if self.lr_end == "auto" else float(self.lr_end)
+
 
 class TrainingOptions(Section):
     """How long, how often and on what."""
 
-    batch: int = Field(64, ge=2)
-    """Images of one step, over all devices together."""
+    batch: int | Auto = "auto"
+    """Images of one step, over all devices together; auto: 64, and fewer of larger images on a CPU."""
     ema: float = Field(0.05, gt=0, le=1)
     """Half-life of the generator's moving average, as a part of the images shown so far."""
     seed: int = Field(0, ge=0, lt=2**63)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpoint_seconds: float = Field(60.0, gt=0)
     """Seconds between checkpoints."""
+
+    @field_validator("batch")
+    @classmethod
+    def _batch_at_least_two(cls, batch: int | str) -> int | str:
+        if batch != "auto" and int(batch) < 2:
+            raise ValueError("must be 2 or more")
+        return batch
 
 
 class RefereeOptions(Section):

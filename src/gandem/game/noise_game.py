@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from gandem.game.augmentation import DRAWS, augment
+from gandem.game.growth import FULL_SIZE, Growth, halve
 from gandem.game.losses import LOSSES, win_rate
 from gandem.game.penalties import PENALTIES, Term, squared_gradient_norm
 from gandem.game.schedules import Schedule
@@ -39,6 +40,8 @@ class NoiseGame:
 
     generator: module called as generator(latent (n, latent), label (n,) or None) -> samples (n, ...) in [-1, 1].
     discriminator: module called as discriminator(samples, label) -> logits (n,); no layer may mix samples.
+    growth: at what size the game is played; unless always at the full one, the generator takes halvings=k as well, and
+    the discriminator takes samples of every size.
     loss, penalty: names in LOSSES and PENALTIES. gamma: twice the weight of the penalty, by progress.
     penalty_fraction: part of the batch that it is computed on. augmentation: strength in [0, 1].
     discriminator_rate: how many times faster than the generator the discriminator learns.
@@ -66,6 +69,7 @@ class NoiseGame:
         discriminator_rate: float = 1.0,
         critic_steps: int = 1,
         clip: float = 0.0,
+        growth: Growth = FULL_SIZE,
     ) -> None:
         self.generator = generator
         self.discriminator = discriminator
@@ -76,6 +80,7 @@ class NoiseGame:
         self.penalty_fraction = penalty_fraction
         self.critic_steps = critic_steps
         self.clip = clip
+        self.growth = growth
         self.dials = {"learning rate": 1.0, "gamma": 1.0, "augmentation": augmentation}
         self.rates = {"generator": 1.0, "discriminator": discriminator_rate}
 
@@ -118,13 +123,16 @@ class NoiseGame:
 
         Penalties are taken at the samples before augmentation and on every k-th row only.
         """
+        halvings = self.growth.at(progress)
+        batch = batch | {"real": halve(batch["real"], halvings)}
         with torch.no_grad():
-            fake = self.generator(batch["latent"], batch.get("label"))
+            fake = self._generate(batch, halvings)
         every = max(round(1 / self.penalty_fraction), 1)
         rows = range(len(fake))
         order = [row for row in rows if row % every] + list(rows[::every])
         batch = {name: tensor[order] for name, tensor in (batch | {"fake": fake.to(batch["real"].dtype)}).items()}
-        gamma, last = self.gamma(progress), len(rows[::every])
+        # Averaging 4 values divides |dD/dx|^2 by 4: so weighted, the penalty is that of the samples at full size.
+        gamma, last = self.gamma(progress) / 4**halvings, len(rows[::every])
         logits, penalties = self._scores(batch, last, gamma > 0)
         if (term := self.penalty.term) is not None:
             penalties["penalty"] = self._penalty(term, batch, last) if gamma > 0 else torch.zeros_like(logits[0])
@@ -136,17 +144,17 @@ class NoiseGame:
 
     def generator_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
         """Adversarial loss of the generator against fresh real samples."""
-        label = batch.get("label")
-        fake = self.generator(batch["latent"], label).to(batch["real"].dtype)
+        label, halvings = batch.get("label"), self.growth.at(progress)
+        fake = self._generate(batch, halvings).to(batch["real"].dtype)
         fake_logits = self._score(fake, batch["augment"], label)
         real_logits = fake_logits.detach()
         if self.loss.paired:
             with torch.no_grad():
-                real_logits = self._score(batch["real"], batch["augment"], label)
+                real_logits = self._score(halve(batch["real"], halvings), batch["augment"], label)
         adversarial = self.loss.generator(real_logits, fake_logits)
         return adversarial, {"adversarial": adversarial.detach()}
 
-    def flops_per_sample(self, batch: Batch) -> float:
+    def flops_per_sample(self, batch: Batch, halvings: int = 0) -> float:
         """Floating-point operations that one step spends on each sample of its batch (2 per multiply-add).
 
         With G and D the operations of one forward pass: G + 6 D for a turn of the discriminator, and what its penalty
@@ -155,13 +163,28 @@ class NoiseGame:
         """
         forward = {}
         count = len(batch["real"])
-        for player, inputs in (("generator", batch["latent"]), ("discriminator", batch["real"])):
+        calls: dict[str, Callable[[], Tensor]] = {
+            "generator": lambda: self._generate(batch, halvings),
+            "discriminator": lambda: self.discriminator(halve(batch["real"], halvings), batch.get("label")),
+        }
+        for player, call in calls.items():
             with FlopCounterMode(display=False) as counter, torch.no_grad():
-                self.players[player](inputs, batch.get("label"))
+                call()
             forward[player] = counter.get_total_flops() / count
         critic = 6 + self.penalty.cost * self.penalty_fraction
         scored = self.critic_steps * critic + 2 + self.loss.paired
         return (self.critic_steps + 3) * forward["generator"] + scored * forward["discriminator"]
+
+    def effort(self, batch: Batch) -> Callable[[float], float]:
+        """Return the work up to some progress of a budget that counts samples, in FLOP for each sample of it."""
+        parts = [(stage, self.flops_per_sample(batch, stage.halvings)) for stage in self.growth.stages]
+        return lambda progress: sum(flops * max(min(progress, stage.end) - stage.begin, 0.0) for stage, flops in parts)
+
+    def _generate(self, batch: Batch, halvings: int) -> Tensor:
+        """Return what the generator makes; modules that always make the full size need not know of any other."""
+        smaller = {"halvings": halvings} if halvings else {}
+        made: Tensor = self.generator(batch["latent"], batch.get("label"), **smaller)
+        return made
 
     def _scores(self, batch: Batch, last: int, sloped: bool) -> tuple[Tensor, Parts]:
         """Return the logits of all real, then of all fake samples, (2 n,), and the penalties at the samples themselves.

@@ -8,6 +8,7 @@ import torch
 
 from gandem.domains.domain import Dataset, Domain
 from gandem.errors import RecipeError, nearest
+from gandem.game.growth import Growth
 from gandem.game.losses import LOSSES
 from gandem.game.noise_game import NoiseGame
 from gandem.game.penalties import PENALTIES
@@ -48,6 +49,7 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
         discriminator_rate=game.discriminator_rate,
         critic_steps=game.critic_steps,
         clip=game.clip,
+        growth=Growth(getattr(generator, "halvings", 0), game.growth),
     )
 
 

@@ -77,9 +77,10 @@ class Trainer:
         referee: Referee | None = None,
         examine: Examine = lambda trainer: {},
     ) -> None:
-        if training.batch % engine.processes:
+        self.rows = int(training.batch)
+        if self.rows % engine.processes:
             raise RecipeError(
-                f"training.batch = {training.batch} cannot be shared by {engine.processes} processes; choose a multiple"
+                f"training.batch = {self.rows} cannot be shared by {engine.processes} processes; choose a multiple"
             )
         self.game = game
         self.dataset = dataset
@@ -92,7 +93,7 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         self._warmup = optimizer.warmup
-        self._lr = cosine(optimizer.lr, optimizer.lr_end)
+        self._lr = cosine(*optimizer.rates())
         self._beta1 = optimizer.beta1
         self._beta2 = cosine(optimizer.beta2, optimizer.beta2_end)
         for player in game.players.values():
@@ -102,6 +103,8 @@ class Trainer:
         self._watched: list[str] = []
         self._window = torch.zeros(0)
         self._unsaved = False
+        # Time passes evenly, images do not: small ones come first, and faster.
+        self._done = game.effort(two_rows(game, dataset)) if budget.images else lambda progress: progress
         self._words = "learning"
         self._signals: dict[str, float] = {}
 
@@ -170,7 +173,7 @@ class Trainer:
         for position, turn in enumerate(self.game.turns):
             batch = self.batch(self.step * len(self.game.turns) + position)
             parts |= self._play(turn, batch, progress)
-        self.images += self.options.batch
+        self.images += self.rows
         self.step += 1
         self._unsaved = True
         self._average()
@@ -181,7 +184,7 @@ class Trainer:
         """Return this process's rows of batch `number`: the same whoever asks, and whenever."""
         seed = (self.options.seed * 1_000_003 + number) % 2**63
         torch.manual_seed(seed)  # what the networks themselves draw, such as dropout
-        count = self.options.batch
+        count = self.rows
         batch = self.dataset.batch(data_order(len(self.dataset), number * count, count, self.options.seed))
         return self.engine.share(batch | self.game.draw(count, torch.Generator().manual_seed(seed)))
 
@@ -238,7 +241,7 @@ class Trainer:
         lr = (
             self.game.dials["learning rate"]
             * self._lr(progress)
-            * min(1.0, (self.images + self.options.batch) / max(self._warmup, 1))
+            * min(1.0, (self.images + self.rows) / max(self._warmup, 1))
         )
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
@@ -248,7 +251,7 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self) -> None:
-        decay = ema_decay(self.options.batch, self.images, self.options.ema)
+        decay = ema_decay(self.rows, self.images, self.options.ema)
         for name, average in self.averages.items():
             player = self.game.players[name]
             for mean, value in zip(average.parameters(), player.parameters(), strict=True):
@@ -257,14 +260,14 @@ class Trainer:
                 copied.copy_(buffer)
 
     def _report(self, losses: dict[str, Tensor], speed: float) -> dict[str, Any]:
-        progress, spent = self.progress, self.budget.progress(self.images, self.seconds)
+        progress, spent = self.progress, self._done(self.budget.progress(self.images, self.seconds))
         return {
             "images": self.images,
             "step": self.step,
             "progress": progress,
             "seconds": self.seconds,
             "images_per_second": speed,
-            "eta_seconds": self.seconds / spent * (self.referee.end - spent) if spent else None,
+            "eta_seconds": self.seconds / spent * (self._done(self.referee.end) - spent) if spent else None,
             "state": self._words,
             "signals": self._signals,
             "losses": {name: float(value) for name, value in losses.items()},
@@ -334,6 +337,11 @@ class Trainer:
         if self._unsaved and not broken:
             recorder.checkpoint(self)
             self._unsaved = False
+
+
+def two_rows(game: NoiseGame, dataset: Dataset) -> dict[str, Tensor]:
+    """Return the smallest batch, to count operations on."""
+    return dataset.batch(torch.arange(2)) | game.draw(2, torch.Generator().manual_seed(0))
 
 
 def _size(player: nn.Module) -> float:

@@ -55,7 +55,7 @@ def make_optimizer(options: OptimizerOptions, player: nn.Module) -> torch.optim.
             raise RecipeError(f"optimizer.options sets '{key}', which the recipe does: use optimizer.{OWN_KEYS[key]}")
         if key not in known:
             raise RecipeError(f"optimizer.options has '{key}', unknown to {options.kind}.{nearest(key, known)}")
-    choices: dict[str, Any] = {"lr": options.lr, **options.options}
+    choices: dict[str, Any] = {"lr": options.rates()[0], **options.options}
     if "betas" in known:
         choices["betas"] = (options.beta1, options.beta2)
     if options.weight_decay:

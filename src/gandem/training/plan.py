@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -16,13 +17,15 @@ from gandem.game.noise_game import NoiseGame
 from gandem.recipe import Recipe
 from gandem.training.budget import Budget
 from gandem.training.engine import Engine, best_precision
-from gandem.training.loop import Trainer
+from gandem.training.loop import Trainer, two_rows
 
-VALUES_PER_GFLOP = 3.5e9
-"""Values (images times the numbers in each) that a training should see for each GFLOP that it spends on an image.
+IMAGES_PER_GFLOP, LARGER = 4.5e6, 1.6
+"""Images of 28 x 28 grey pixels that a training should see for each GFLOP that it spends on one of them, and the power
+of the size with which that falls: a larger image needs wider networks and fewer repetitions. Measured, see
+docs/experiments.md."""
 
-An image with more to it needs wider networks and fewer repetitions; measured, see docs/experiments.md.
-"""
+PIXELS, LARGEST_BATCH, SMALLEST_BATCH = 64 * 28 * 28, 64, 8
+"""Pixels of one step on a CPU: a small step costs no speed there, and more steps teach more."""
 
 WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 MEASURE_SECONDS = 2.0
@@ -50,6 +53,7 @@ class Plan:
     parameters_generator: int
     parameters_discriminator: int
     gflops_per_image: float
+    """The mean over the budget, as the next: small images cost less and come faster."""
     images_per_second: float | None
     """Measured here; None when the budget counts images, since then nothing may depend on the clock."""
     images: int
@@ -86,36 +90,41 @@ def make_plan(
     """
     began = time.monotonic()
     Engine(device)  # refuses a device that is not there before anything is measured
-    batch = recipe.training.batch
+    batch = int(recipe.training.batch)
     if batch > len(dataset):
         raise RecipeError(f"training.batch = {batch}, but there are only {len(dataset)} images; choose a smaller batch")
     wanted = recipe.network.width
     precision = recipe.training.precision if recipe.training.precision != "auto" else best_precision(device)
-    per_gflop = VALUES_PER_GFLOP / math.prod(dataset.spec.shape)
-    speed = None
+    per_gflop = IMAGES_PER_GFLOP * (28 * 28 / math.prod(dataset.spec.shape)) ** LARGER
+    speeds = None
     if budget.images:
         width = choose_width(build, dataset, budget.images / per_gflop) if wanted == "auto" else int(wanted)
-        images = budget.images
     else:
         seconds = budget.seconds or 0.0
+
+        def measured(width: int, precision: str, progress: float = 1.0) -> float:
+            speed = measure(build, width, precision, dataset, recipe, device, seconds, progress)
+            tell("measure", width=width, precision=precision, images_per_second=speed)
+            return speed
+
         first = WIDTHS[2] if wanted == "auto" else int(wanted)
-        speeds = {}
-        for candidate in (precision,) if recipe.training.precision != "auto" else ("fp32", "bf16"):
-            speeds[candidate] = measure(build, first, candidate, dataset, recipe, device, seconds)
-            tell("measure", width=first, precision=candidate, images_per_second=speeds[candidate])
-        precision = max(speeds, key=speeds.__getitem__)
-        width, speed = first, speeds[precision]
+        candidates = (precision,) if recipe.training.precision != "auto" else ("fp32", "bf16")
+        tried = {candidate: measured(first, candidate) for candidate in candidates}
+        precision = max(tried, key=tried.__getitem__)
+        width, speed = first, tried[precision]
         if wanted == "auto":
             # images * GFLOP is what the machine can do; images / GFLOP is what the networks need.
             gflops = speed * seconds * cost(build(first), dataset)
             width = choose_width(build, dataset, (gflops / per_gflop) ** 0.5)
-            if width != first:
-                speed = measure(build, width, precision, dataset, recipe, device, seconds)
-                tell("measure", width=width, precision=precision, images_per_second=speed)
-        images = max(round(speed * max(seconds - (time.monotonic() - began), 0)), batch)
+            speed = speed if width == first else measured(width, precision)
+        speeds = [measured(width, precision, stage.begin) for stage in build(width).growth.stages[:-1]] + [speed]
     game = build(width)
     parameters = {name: sum(value.numel() for value in player.parameters()) for name, player in game.players.items()}
     engine = Engine(device)
+    stages = game.growth.stages
+    rates = [(stage.end - stage.begin) * speed for stage, speed in zip(stages, speeds or repeat(1.0), strict=False)]
+    work = sum(rate * cost(game, dataset, stage.halvings) for rate, stage in zip(rates, stages, strict=True))
+    measuring = time.monotonic() - began
     return Plan(
         width=width,
         precision=precision,
@@ -124,12 +133,20 @@ def make_plan(
         batch=batch,
         parameters_generator=parameters["generator"],
         parameters_discriminator=parameters["discriminator"],
-        gflops_per_image=cost(game, dataset),
-        images_per_second=speed,
-        images=images,
+        gflops_per_image=work / sum(rates),
+        images_per_second=None if speeds is None else sum(rates),
+        images=budget.images or max(round(sum(rates) * max((budget.seconds or 0.0) - measuring, 0)), batch),
         seconds=budget.seconds,
-        measured_seconds=time.monotonic() - began,
+        measured_seconds=measuring,
     )
+
+
+def automatic_batch(shape: tuple[int, ...], device: torch.device) -> int:
+    """Return the samples of one step: 64, or on a CPU the power of two that keeps the pixels of a step alike."""
+    if device.type != "cpu":
+        return LARGEST_BATCH
+    fitting = 2 ** round(math.log2(PIXELS / math.prod(shape[1:])))
+    return max(min(fitting, LARGEST_BATCH), SMALLEST_BATCH)
 
 
 def judging_pace(plan: Plan, gflops_per_sample: float) -> tuple[int, int]:
@@ -144,10 +161,9 @@ def judging_pace(plan: Plan, gflops_per_sample: float) -> tuple[int, int]:
     return (max(plan.images // times, 1) if times >= 2 else 0), samples
 
 
-def cost(game: NoiseGame, dataset: Dataset) -> float:
-    """Return the GFLOP that one step spends on each image."""
-    batch = dataset.batch(torch.arange(2)) | game.draw(2, torch.Generator().manual_seed(0))
-    return game.flops_per_sample(batch) / 1e9
+def cost(game: NoiseGame, dataset: Dataset, halvings: int = 0) -> float:
+    """Return the GFLOP that one step spends on each image, halved so often."""
+    return game.flops_per_sample(two_rows(game, dataset), halvings) / 1e9
 
 
 def choose_width(build: Build, dataset: Dataset, gflops: float) -> int:
@@ -161,9 +177,19 @@ def choose_width(build: Build, dataset: Dataset, gflops: float) -> int:
 
 
 def measure(
-    build: Build, width: int, precision: str, dataset: Dataset, recipe: Recipe, device: str, seconds: float
+    build: Build,
+    width: int,
+    precision: str,
+    dataset: Dataset,
+    recipe: Recipe,
+    device: str,
+    seconds: float,
+    progress: float = 1.0,
 ) -> float:
-    """Play a few steps of a game that is thrown away; return images per second. `seconds`: of the whole budget."""
+    """Play a few steps of a game that is thrown away, as at some progress of the budget; return images per second.
+
+    seconds: of the whole budget.
+    """
     engine = Engine(device, precision)
     trainer = Trainer(
         build(width),
@@ -174,9 +200,9 @@ def measure(
         training=recipe.training,
     )
     for _ in range(2):
-        trainer.play_step(0.0)
+        trainer.play_step(progress)
     began, images = time.monotonic(), trainer.images
     allowed = min(MEASURE_SECONDS, MEASURE_SHARE * seconds)
     while trainer.images == images or engine.agree(time.monotonic() - began) < allowed:
-        trainer.play_step(0.0)
+        trainer.play_step(progress)
     return engine.agree((trainer.images - images) / (time.monotonic() - began))

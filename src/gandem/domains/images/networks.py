@@ -21,17 +21,32 @@ from gandem.recipe import NetworkOptions
 from gandem.spec import SampleSpec
 
 NARROWEST = 16
-"""Channels of the narrowest stage; fewer would leave the processor's vector units half empty."""
+"""Channels of the narrowest stage, and what others are a multiple of: the processor's vectors are as long."""
 
+
+SMALLEST = 12
+"""Pixels of a side below which no image is worth learning."""
 
 STYLE = 128
 """Numbers in the style that latent and class turn into."""
 
 
 def stage_widths(spec: SampleSpec, width: int) -> list[int]:
-    """Return the channels of each stage, from the coarsest (about 4 to 7 pixels a side) to full resolution."""
-    halvings = max(int(math.log2(min(spec.shape[1:]) / 4)), 0)
-    return [max(width >> stage, NARROWEST) for stage in range(halvings + 1)]
+    """Return the channels of each stage, from the coarsest (about 4 to 7 pixels a side) to half of the full size.
+
+    Two thirds of a halving for each doubling of the sides, so that a fine stage costs 1.6 times the one before.
+    """
+    stages = max(int(math.log2(min(spec.shape[1:]) / 4)), 1)
+    wanted = [width * 2 ** (-2 * stage / 3) for stage in range(1, stages)]
+    return [width, *(max(round(each / NARROWEST) * NARROWEST, NARROWEST) for each in wanted)]
+
+
+def halvings(spec: SampleSpec) -> int:
+    """Return how often the images can be halved and still be of some use: down to SMALLEST pixels a side."""
+    sides, times = spec.shape[1:], 0
+    while all(side % 2 ** (times + 1) == 0 and side >> (times + 1) >= SMALLEST for side in sides):
+        times += 1
+    return times
 
 
 def convolution(inputs: int, outputs: int, kernel: int = 3, gain: float = 1.0, stride: int = 1) -> nn.Conv2d:
@@ -40,6 +55,11 @@ def convolution(inputs: int, outputs: int, kernel: int = 3, gain: float = 1.0, s
     nn.init.normal_(layer.weight, 0, gain / math.sqrt(inputs * kernel * kernel))
     nn.init.constant_(cast(Tensor, layer.bias), 0)
     return layer
+
+
+def double(images: Tensor) -> Tensor:
+    """Double each side, bilinearly."""
+    return F.interpolate(images, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def linear(inputs: int, outputs: int) -> nn.Linear:
@@ -87,28 +107,38 @@ class StyledBlock(ResidualBlock):
 
 
 class Generator(nn.Module):
-    """Latent and class to image: linear to the coarsest stage, then per stage styled blocks and bilinear doubling."""
+    """Latent and class to image: linear to the coarsest stage, then per stage styled blocks and bilinear doubling.
+
+    The image is a sum over the sizes: each finer stage adds what the doubled coarser image lacks, nothing at first
+    (Karras et al. 2020, "StyleGAN2", for the sum), so the image is drawn at a fraction of its size as well.
+    """
 
     def __init__(self, spec: SampleSpec, width: int, blocks: int, latent: int) -> None:
         super().__init__()
         channels, self.height, self.width = spec.shape
+        self.halvings = halvings(spec)
         widths = stage_widths(spec, width)
-        scale = 2 ** (len(widths) - 1)
+        scale = 2 ** len(widths)
         self.base = (widths[0], math.ceil(self.height / scale), math.ceil(self.width / scale))
         self.latent = latent
         self.embedding = nn.Embedding(spec.num_labels, latent) if spec.num_labels else None
         inputs = latent * (2 if spec.num_labels else 1)
         self.input = linear(inputs, math.prod(self.base))
         self.style = linear(inputs, STYLE)
-        depth = blocks * (len(widths) - 1)
         self.stages = nn.ModuleList(
-            nn.ModuleList(StyledBlock(width, depth, STYLE) for _ in range(blocks)) for width in widths[:-1]
+            nn.ModuleList(StyledBlock(width, blocks * len(widths), STYLE) for _ in range(blocks)) for width in widths
         )
-        self.narrow = nn.ModuleList(convolution(coarse, fine, kernel=1) for coarse, fine in pairwise(widths))
-        self.output = convolution(widths[-1], channels)
+        self.narrow = nn.ModuleList(
+            convolution(coarse, fine, kernel=1) for coarse, fine in pairwise([*widths, NARROWEST])
+        )
+        self.coarsest = len(widths) - 1 - self.halvings
+        self.outputs = nn.ModuleList(
+            convolution(width, channels, gain=0.0 if finer else 1.0)
+            for finer, width in enumerate([*widths, NARROWEST][self.coarsest + 1 :])
+        )
 
-    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
-        """Map (n, latent) and labels (n,) to images (n, channels, height, width) in [-1, 1].
+    def forward(self, latent: Tensor, label: Tensor | None = None, halvings: int = 0) -> Tensor:
+        """Map (n, latent) and labels (n,) to images (n, channels, height, width) in [-1, 1], each side halved so often.
 
         The hyperbolic tangent lets plain black and white be exact; without it dark backgrounds stay misty for long.
         """
@@ -116,43 +146,58 @@ class Generator(nn.Module):
             latent = torch.cat([latent, self.embedding(label)], 1)
         style = math.sqrt(2) * activation(self.style(latent))
         x = self.input(latent).view(-1, *self.base).contiguous(memory_format=torch.channels_last)
-        for stage, narrow in zip(self.stages, self.narrow, strict=True):
-            for block in cast(nn.ModuleList, stage):
+        image: Tensor | None = None
+        for position in range(len(self.stages) - halvings):
+            for block in cast(nn.ModuleList, self.stages[position]):
                 x = block(x, style)
-            x = F.interpolate(narrow(x), scale_factor=2, mode="bilinear", align_corners=False)
-        return torch.tanh(self.output(activation(x)))[:, :, : self.height, : self.width]
+            x = double(self.narrow[position](x))
+            if position >= self.coarsest:
+                drawn = self.outputs[position - self.coarsest](activation(x))
+                image = drawn if image is None else double(image) + drawn
+        return torch.tanh(cast(Tensor, image))[:, :, : self.height >> halvings, : self.width >> halvings]
 
 
 class Discriminator(nn.Module):
-    """Image and class to a logit: the generator's mirror image, with a projection head (Miyato and Koyama 2018)."""
+    """Image and class to a logit: the generator's mirror image, with a projection head (Miyato and Koyama 2018).
+
+    Every size looks at the image, halved so often, and hands what it finds to the next coarser one: nothing at first.
+    """
 
     def __init__(self, spec: SampleSpec, width: int, blocks: int) -> None:
         super().__init__()
-        channels, height, image_width = spec.shape
+        channels, self.height, self.width = spec.shape
         widths = stage_widths(spec, width)
-        scale = 2 ** (len(widths) - 1)
-        rows, columns = math.ceil(height / scale), math.ceil(image_width / scale)
-        self.padding = (0, columns * scale - image_width, 0, rows * scale - height)
+        self.base = [math.ceil(side / 2 ** len(widths)) for side in spec.shape[1:]]
+        self.coarsest = len(widths) - 1 - halvings(spec)
         # Straight to half size: full resolution with few channels would take time and add nothing that is not linear.
-        self.input = convolution(channels, widths[-2], kernel=4, stride=2)
-        depth = blocks * (len(widths) - 1)
-        self.widen = nn.ModuleList(convolution(fine, coarse, kernel=1) for coarse, fine in pairwise(widths[:-1]))
-        self.stages = nn.ModuleList(
-            nn.Sequential(*[ResidualBlock(width, depth) for _ in range(blocks)]) for width in widths[:-1]
+        self.inputs = nn.ModuleList(
+            convolution(channels, width, kernel=4, stride=2) for width in widths[self.coarsest :]
         )
-        features = widths[0]
-        self.features = linear(widths[0] * rows * columns, features)
-        self.score = linear(features, 1)
-        self.embedding = nn.Embedding(spec.num_labels, features) if spec.num_labels else None
+        self.stages = nn.ModuleList(
+            nn.Sequential(*[ResidualBlock(width, blocks * len(widths)) for _ in range(blocks)]) for width in widths
+        )
+        self.widen = nn.ModuleList(
+            convolution(fine, coarse, kernel=1, gain=0.0 if position >= self.coarsest else 1.0)
+            for position, (coarse, fine) in enumerate(pairwise(widths))
+        )
+        self.features = linear(widths[0] * math.prod(self.base), widths[0])
+        self.score = linear(widths[0], 1)
+        self.embedding = nn.Embedding(spec.num_labels, widths[0]) if spec.num_labels else None
         if self.embedding is not None:
-            nn.init.normal_(self.embedding.weight, 0, 1 / math.sqrt(features))
+            nn.init.normal_(self.embedding.weight, 0, 1 / math.sqrt(widths[0]))
 
     def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
-        """Map images (n, channels, height, width) and labels (n,) to logits (n,)."""
-        x = self.input(F.pad(images, self.padding) if any(self.padding) else images)
-        x = self.stages[-1](x)
-        for stage, widen in zip(list(self.stages)[-2::-1], list(self.widen)[::-1], strict=True):
-            x = stage(widen(F.avg_pool2d(x, 2)))
+        """Map images (n, channels, height, width), full size or halved, and labels (n,) to logits (n,)."""
+        stages = len(self.stages) - round(math.log2(self.height / images.shape[2]))
+        rows, columns = (side * 2**stages for side in self.base)
+        images = F.pad(images, (0, columns - images.shape[3], 0, rows - images.shape[2]))
+        x = images.new_zeros(())
+        for position in reversed(range(stages)):
+            if position >= self.coarsest:
+                x = x + self.inputs[position - self.coarsest](images)
+                images = F.avg_pool2d(images, 2)
+            x = self.stages[position](x)
+            x = self.widen[position - 1](F.avg_pool2d(x, 2)) if position else x
         features = activation(self.features(activation(x).flatten(1)))
         score = self.score(features).squeeze(1)
         return score if self.embedding is None else score + (features * self.embedding(label)).sum(1)
@@ -171,10 +216,10 @@ NETWORKS: dict[str, Callable[[SampleSpec, NetworkOptions], tuple[nn.Module, nn.M
 
 
 def decided(spec: SampleSpec, options: NetworkOptions) -> NetworkOptions:
-    """Return the options with the blocks of a stage chosen: 1 up to 63 pixels a side, 2 from 64, 3 from 128, ..."""
+    """Return the options with the blocks of a stage chosen: 1 up to 127 pixels a side, 2 from 128, 3 from 256."""
     if options.blocks != "auto":
         return options
-    return options.model_copy(update={"blocks": max(int(math.log2(min(spec.shape[1:]) / 32)), 0) + 1})
+    return options.model_copy(update={"blocks": max(int(math.log2(min(spec.shape[1:]) / 64)), 0) + 1})
 
 
 def build_networks(spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:

@@ -1,0 +1,114 @@
+"""A game that grows: the same game, in which the fine stages wait."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from gandem.domains.images.networks import build_networks
+from gandem.domains.images.store import ImageData
+from gandem.game.growth import Growth, halve
+from gandem.game.noise_game import NoiseGame
+from gandem.recipe import NetworkOptions, OptimizerOptions, TrainingOptions
+from gandem.spec import SampleSpec
+from gandem.training.budget import Budget
+from gandem.training.engine import Engine
+from gandem.training.loop import Trainer
+from helpers import LATENT
+
+SPECS = {(3, 64, 64): 2, (1, 28, 28): 1, (2, 64, 48): 2, (3, 32, 32): 1, (3, 20, 28): 0, (1, 9, 33): 0, (1, 60, 60): 2}
+everywhere = pytest.mark.parametrize(("shape", "times"), SPECS.items())
+
+
+def networks(shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    torch.manual_seed(0)
+    return build_networks(SampleSpec(shape), NetworkOptions(width=32, latent=LATENT))
+
+
+@given(st.integers(0, 5), st.floats(0, 0.9), st.floats(0, 1))
+def test_the_sizes_share_the_budget(halvings: int, until: float, progress: float) -> None:
+    growth = Growth(halvings, until)
+    stages = growth.stages
+    assert stages[0].begin == 0 and stages[-1].end == 1 and stages[-1].halvings == 0
+    assert all(one.end == other.begin and one.halvings == other.halvings + 1 for one, other in pairwise(stages))
+    assert [growth.at(progress)] == [
+        each.halvings for each in stages if each.begin <= progress < each.end
+    ] or progress == 1
+    assert growth.at(1.0) == 0 and growth.at(0.0) == (halvings if until else 0)
+
+
+def test_halving_averages() -> None:
+    images = torch.arange(16.0).view(1, 1, 4, 4)
+    assert halve(images, 0) is images
+    assert halve(images, 1).tolist() == [[[[2.5, 4.5], [10.5, 12.5]]]] and halve(images, 2).item() == 7.5
+
+
+@everywhere
+def test_every_size_is_drawn_and_scored(shape: tuple[int, ...], times: int) -> None:
+    generator, discriminator = networks(shape)
+    latent = torch.randn(3, LATENT)
+    assert generator.halvings == times
+    for halvings in range(times + 1):
+        images = generator(latent, None, halvings)
+        assert images.shape == (3, shape[0], shape[1] >> halvings, shape[2] >> halvings)
+        assert discriminator(images).shape == (3,)
+
+
+@everywhere
+def test_a_finer_stage_adds_nothing_at_first(shape: tuple[int, ...], times: int) -> None:
+    """So the whole networks are those of the small images until the large ones come, and nothing jumps then."""
+    generator, discriminator = networks(shape)
+    latent = torch.randn(3, LATENT)
+    for halvings in range(1, times + 1):
+        small = generator(latent, None, halvings)
+        larger = nn.functional.interpolate(torch.atanh(small), scale_factor=2, mode="bilinear").tanh()
+        torch.testing.assert_close(generator(latent, None, halvings - 1), larger, rtol=1e-4, atol=1e-4)
+        images = torch.randn(3, *shape)
+        torch.testing.assert_close(
+            discriminator(halve(images, halvings)), discriminator(halve(images, halvings - 1)), rtol=1e-4, atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("halvings", [1, 2])
+def test_the_penalty_is_that_of_full_size(halvings: int) -> None:
+    game = NoiseGame(*networks((3, 64, 64)), LATENT, penalty="r1", penalty_fraction=1.0, gamma=lambda progress: 2.0)
+    rng = torch.Generator().manual_seed(0)
+    batch = {"real": torch.rand(4, 3, 64, 64, generator=rng) * 2 - 1} | game.draw(4, rng)
+    whole = game.discriminator_loss(batch, 0.0)[1]["r1"]
+    game.growth = Growth(halvings, 0.5)
+    loss, parts = game.discriminator_loss(batch, 0.0)
+    assert whole.item() == pytest.approx(parts["r1"].item() / 4**halvings, rel=1e-3)
+    assert loss.item() == pytest.approx(parts["adversarial"].item() + whole.item(), rel=1e-3)
+
+
+def test_fine_stages_wait_their_turn(few: ImageData) -> None:
+    trainer = Trainer(
+        NoiseGame(*build_networks(few.spec, NetworkOptions(width=16, latent=LATENT)), LATENT, growth=Growth(1, 0.5)),
+        few,
+        Engine("cpu"),
+        budget=Budget(images=64),
+        optimizer=OptimizerOptions(warmup=0),
+        training=TrainingOptions(batch=16),
+    )
+    outputs, inputs = trainer.game.generator.outputs, trainer.game.discriminator.inputs
+    finest = [part.weight.detach().clone() for part in (outputs[-1], inputs[-1])]
+    for _ in range(2):
+        trainer.play_step(trainer.progress)
+    assert torch.equal(outputs[-1].weight, finest[0]) and torch.equal(inputs[-1].weight, finest[1])
+    for _ in range(2):
+        trainer.play_step(trainer.progress)
+    assert not torch.equal(outputs[-1].weight, finest[0]) and not torch.equal(inputs[-1].weight, finest[1])
+
+
+def test_effort_counts_small_images_as_less(few: ImageData) -> None:
+    game = NoiseGame(*build_networks(few.spec, NetworkOptions(width=16, latent=LATENT)), LATENT, growth=Growth(1, 0.5))
+    batch = few.batch(torch.arange(2)) | game.draw(2, torch.Generator().manual_seed(0))
+    small, whole = game.flops_per_sample(batch, 1), game.flops_per_sample(batch)
+    done = game.effort(batch)
+    assert small < whole
+    assert [done(progress) for progress in (0.0, 0.25, 0.5, 0.75, 1.0)] == pytest.approx(
+        [0, small / 4, small / 2, small / 2 + whole / 4, (small + whole) / 2]
+    )
