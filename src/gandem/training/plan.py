@@ -24,8 +24,9 @@ IMAGES_PER_GFLOP, LARGER = 4.5e6, 1.6
 of the size with which that falls: a larger image needs wider networks and fewer repetitions. Measured, see
 docs/experiments.md."""
 
-PIXELS, LARGEST_BATCH, SMALLEST_BATCH = 64 * 28 * 28, 64, 8
-"""Pixels of one step on a CPU: a small step costs no speed there, and more steps teach more."""
+LARGEST_BATCH, SMALLEST_BATCH, BATCH_TIMES_SIDE = 64, 8, 900
+"""On a CPU a small step costs no speed if its images are large, and more steps teach more: measured at 28 and 64
+pixels a side, see docs/experiments.md."""
 
 WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 MEASURE_SECONDS = 2.0
@@ -142,10 +143,10 @@ def make_plan(
 
 
 def automatic_batch(shape: tuple[int, ...], device: torch.device) -> int:
-    """Return the samples of one step: 64, or on a CPU the power of two that keeps the pixels of a step alike."""
+    """Return the samples of one step: 64, or on a CPU fewer of larger images, a power of two."""
     if device.type != "cpu":
         return LARGEST_BATCH
-    fitting = 2 ** round(math.log2(PIXELS / math.prod(shape[1:])))
+    fitting = 2 ** round(math.log2(BATCH_TIMES_SIDE / math.sqrt(math.prod(shape[1:]))))
     return max(min(fitting, LARGEST_BATCH), SMALLEST_BATCH)
 
 

@@ -1,0 +1,50 @@
+"""What is decided before a training: the size of a step, the rate, and what growth makes of the count of images."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import gandem
+from gandem.recipe import OptimizerOptions
+from gandem.training.plan import automatic_batch
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("side", "batch"), [(8, 64), (28, 32), (32, 32), (64, 16), (128, 8), (512, 8)])
+def test_large_images_make_small_steps_on_a_cpu(side: int, batch: int) -> None:
+    assert automatic_batch((3, side, side), CPU) == batch
+    assert automatic_batch((3, side, side), torch.device("cuda")) == 64
+
+
+def test_wide_networks_learn_more_slowly() -> None:
+    assert OptimizerOptions().rates(48) == OptimizerOptions().rates(64) == pytest.approx((1e-3, 1e-4))
+    assert OptimizerOptions().rates(128) == pytest.approx((5e-4, 5e-5))
+    assert OptimizerOptions(lr=2e-3).rates(128) == pytest.approx((2e-3, 2e-4))
+    assert OptimizerOptions(lr=2e-3, lr_end=1e-5).rates(128) == (2e-3, 1e-5)
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """100 images of noise, 64 x 64."""
+    path = tmp_path_factory.mktemp("colours") / "noise.npz"
+    np.savez(path, images=np.random.default_rng(0).integers(0, 256, (100, 64, 64, 3), dtype=np.uint8))
+    return path
+
+
+def test_small_images_cost_less(colours: Path) -> None:
+    def gflops(growth: float) -> float:
+        settings = {"game.growth": growth, "network.width": 16}
+        return gandem.plan_training(colours, settings=settings, budget="10k", device="cpu")["plan"]["gflops_per_image"]
+
+    assert gflops(0.0) > gflops(0.35) > 0.65 * gflops(0.0)
+
+
+def test_what_was_auto_is_decided(colours: Path) -> None:
+    planned = gandem.plan_training(colours, settings={"network.width": 128}, budget="10k", device="cpu")
+    recipe = planned["recipe"]
+    assert (recipe["training"]["batch"], recipe["network"]["blocks"]) == (16, 1)
+    assert (recipe["optimizer"]["lr"], recipe["optimizer"]["lr_end"]) == pytest.approx((5e-4, 5e-5))
+    assert planned["plan"]["images"] == 10_000
