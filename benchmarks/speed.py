@@ -39,7 +39,7 @@ from gandem.training.engine import Engine
 from gandem.training.loop import Trainer
 
 BUDGET = "15m"
-SETTINGS: dict[str, Any] = {"game.augment": 0}
+SETTINGS: dict[str, Any] = {"game.augment": 0, "game.growth": 0}
 """No augmentation, as with 20,000 images or more: it is work of its own, and the plain loop has none."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 

@@ -1,6 +1,8 @@
 """A game that grows: the same game, in which the fine stages wait."""
 
+import copy
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from gandem.game.growth import Growth, halve
 from gandem.game.noise_game import NoiseGame
 from gandem.recipe import NetworkOptions, OptimizerOptions, TrainingOptions
 from gandem.spec import SampleSpec
+from gandem.training import checkpoint
 from gandem.training.budget import Budget
 from gandem.training.engine import Engine
 from gandem.training.loop import Trainer
@@ -42,7 +45,7 @@ def networks(shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
     return build_networks(SampleSpec(shape), NetworkOptions(width=32, latent=LATENT))
 
 
-@given(st.integers(0, 5), st.floats(0, 0.9), st.floats(0, 1))
+@given(st.integers(0, 5), st.just(0.0) | st.floats(0.01, 0.9), st.floats(0, 1))
 def test_the_sizes_share_the_budget(halvings: int, until: float, progress: float) -> None:
     growth = Growth(halvings, until)
     stages = growth.stages
@@ -94,21 +97,69 @@ def test_the_penalty_is_that_of_full_size(halvings: int) -> None:
     rng = torch.Generator().manual_seed(0)
     batch = {"real": torch.rand(4, 3, 64, 64, generator=rng) * 2 - 1} | game.draw(4, rng)
     whole = game.discriminator_loss(batch, 0.0)[1]["r1"]
-    game.growth = Growth(halvings, 0.5)
+    game.growth, game.dials["halvings"] = Growth(halvings, 0.5), halvings
     loss, parts = game.discriminator_loss(batch, 0.0)
-    assert whole.item() == pytest.approx(parts["r1"].item() / 4**halvings, rel=1e-3)
+    assert whole.item() == pytest.approx(parts["r1"].item(), rel=1e-3)
     assert loss.item() == pytest.approx(parts["adversarial"].item() + whole.item(), rel=1e-3)
 
 
-def test_fine_stages_wait_their_turn(padded: ImageData) -> None:
-    trainer = Trainer(
-        growing(padded),
-        padded,
+@pytest.mark.parametrize("penalty", ["zero_centred", "gradient_penalty"])
+def test_penalties_with_points_of_their_own_are_those_of_full_size(penalty: str) -> None:
+    """Between a real and a generated sample; both of one value everywhere, so that no halving changes them."""
+    networks_of_64 = networks((3, 64, 64))
+    found = []
+    for growth in (Growth(), Growth(2, 0.5)):
+        game = NoiseGame(*networks_of_64, LATENT, penalty=penalty, penalty_fraction=1.0, growth=growth)
+        real, fake = (torch.full((4, 3, 64 >> growth.halvings, 64 >> growth.halvings), value) for value in (0.5, -0.5))
+        batch = game.draw(4, torch.Generator().manual_seed(0)) | {"real": real, "fake": fake}
+        torch.manual_seed(0)
+        found.append(game._penalty(game.penalty.term, batch, 4, growth.halvings).item())
+    assert found[1] == pytest.approx(found[0], rel=1e-3)
+
+
+def trainer_of(data: ImageData, images: int = 64) -> Trainer:
+    return Trainer(
+        growing(data),
+        data,
         Engine("cpu"),
-        budget=Budget(images=64),
+        budget=Budget(images=images),
         optimizer=OptimizerOptions(warmup=0),
         training=TrainingOptions(batch=16),
     )
+
+
+@pytest.mark.parametrize("before", [1, 2, 3])
+def test_resume_to_the_bit_across_a_doubling(padded: ImageData, tmp_path: Path, before: int) -> None:
+    """Also before it, when the optimisers know nothing of the stages that wait."""
+    whole, half, resumed = (trainer_of(padded) for _ in range(3))
+    for trainer, steps in ((whole, 4), (half, before)):
+        for _ in range(steps):
+            trainer.play_step(trainer.progress)
+    saved = checkpoint.load(checkpoint.save(tmp_path, *half.state()))
+    resumed.load_state(saved.tensors, saved.numbers)
+    for _ in range(4 - before):
+        resumed.play_step(resumed.progress)
+    (tensors, numbers), (others, other_numbers) = resumed.state(), whole.state()
+    assert numbers == other_numbers
+    assert all(torch.equal(tensors[name][key], value) for name, group in others.items() for key, value in group.items())
+
+
+def test_going_back_to_before_a_doubling_and_a_larger_budget_keep_the_size(padded: ImageData) -> None:
+    trainer = trainer_of(padded)
+    trainer.play_step(trainer.progress)
+    early = copy.deepcopy(trainer.state()[0])
+    for _ in range(3):
+        trainer.play_step(trainer.progress)
+    trainer.load_tensors(early)
+    trainer.play_step(trainer.progress)
+    longer = trainer_of(padded, images=1000)
+    longer.load_state(*trainer.state())
+    assert longer.progress < 0.5 and longer.game.halvings(longer.progress) == 0
+    assert trainer_of(padded, images=1000).game.halvings(longer.progress) == 1
+
+
+def test_fine_stages_wait_their_turn(padded: ImageData) -> None:
+    trainer = trainer_of(padded)
     outputs, inputs = trainer.game.generator.outputs, trainer.game.discriminator.inputs
     finest = [part.weight.detach().clone() for part in (outputs[-1], inputs[-1])]
     for _ in range(2):

@@ -15,6 +15,7 @@ from feature_sets import normal, permuted
 from gandem.judge.distances import (
     directions,
     frechet_distance,
+    frechet_share_value,
     frechet_value,
     kernel_distance,
     kernel_value,
@@ -73,6 +74,13 @@ def test_frechet_of_fewer_rows_than_columns() -> None:
     assert frechet_value(left, right) == pytest.approx(frechet_by_eigenvalues(left, right), rel=1e-6)
     figure = frechet_distance(left, right)
     assert math.isfinite(figure.low) and math.isfinite(figure.high)
+
+
+@pytest.mark.parametrize("n", [8, 40])
+def test_quick_is_right_to_half_of_the_digits(n: int) -> None:
+    for value in (frechet_value, frechet_share_value):
+        assert value(GENERATED[:n], REAL[:n], quick=True) == pytest.approx(value(GENERATED[:n], REAL[:n]), rel=1e-6)
+    assert frechet_value(REAL[:3], REAL[:3], quick=True) == pytest.approx(0, abs=1e-6)  # fewer rows than columns
 
 
 def test_frechet_of_known_gaussians() -> None:

@@ -17,6 +17,7 @@ CPU = torch.device("cpu")
 def test_large_images_make_small_steps_on_a_cpu(side: int, batch: int) -> None:
     assert automatic_batch((3, side, side), CPU) == batch
     assert automatic_batch((3, side, side), torch.device("cuda")) == 64
+    assert automatic_batch((3, side, side), CPU, 12) % 12 == 0 <= automatic_batch((3, side, side), CPU, 12) - batch
 
 
 def test_wide_networks_learn_more_slowly() -> None:
@@ -48,3 +49,21 @@ def test_what_was_auto_is_decided(colours: Path) -> None:
     assert (recipe["training"]["batch"], recipe["network"]["blocks"]) == (16, 1)
     assert (recipe["optimizer"]["lr"], recipe["optimizer"]["lr_end"]) == pytest.approx((5e-4, 5e-5))
     assert planned["plan"]["images"] == 10_000
+    assert planned["plan"]["growth"] == [pytest.approx((0.175, 2)), pytest.approx((0.35, 1)), (1.0, 0)]
+    assert (
+        "growth: 1/4 of each side until 18 %, 1/2 of each side until 35 % of the budget, then full size"
+        in planned["plan"]["text"]
+    )
+
+
+@pytest.mark.parametrize("settings", [{"network.init": "he"}, {"network.spectral_norm": True}, {"data.size": 28}])
+def test_what_is_something_at_first_does_not_wait(colours: Path, settings: dict[str, object]) -> None:
+    settings = {"network.width": 16} | settings
+    planned = gandem.plan_training(colours, settings=settings, budget="10k", device="cpu")
+    assert planned["plan"]["growth"] == [(1.0, 0)] and planned["recipe"]["game"]["growth"] == 0
+
+
+def test_groups_decide_what_the_batch_is_a_multiple_of(colours: Path) -> None:
+    settings = {"network.width": 16, "data.size": 128, "network.minibatch_std": 4}
+    planned = gandem.plan_training(colours, settings=settings, budget="10k", device="cpu")
+    assert planned["recipe"]["training"]["batch"] == 16  # 8 would be too few

@@ -265,6 +265,24 @@ def test_judgements_are_due_by_images() -> None:
     assert not referee.due(2000) and referee.due(2008)
 
 
+def test_while_samples_grow_judgements_are_due_by_the_budget_too() -> None:
+    referee = Referee(1000, grown=0.35)
+    referee.judged(1000, 0.1, examined(1.0), DIALS)
+    assert not referee.due(2000, 0.11) and referee.due(2000, 0.15) and referee.due(2000, 0.36)
+
+
+def test_nothing_settles_on_what_was_judged_while_the_samples_grew() -> None:
+    """No gain at all: settled as soon as it may be, and later where the samples had to grow first."""
+
+    def settles(grown: float) -> float:
+        referee = Referee(1000, grown=grown)
+        times = [number / 20 for number in range(1, 21)]
+        actions = [referee.judged(round(time * 20_000), time, examined(1.0), DIALS).action for time in times]
+        return times[actions.index("settle")]
+
+    assert settles(0.0) == pytest.approx(0.4) and settles(0.35) >= 0.35 + 0.4 and settles(0.35) < 1
+
+
 def test_a_larger_budget_reopens_the_game() -> None:
     referee = Referee(1000)
     referee.memory.settled, referee.memory.over, referee.memory.rollbacks = 0.5, "why", 3

@@ -275,6 +275,13 @@ def test_a_damaged_folder_says_so(copied: Path, file: str) -> None:
         gandem.open_run(copied)
 
 
+def test_networks_of_another_version_are_said_in_one_line(copied: Path) -> None:
+    recipe = (copied / "recipe.yaml").read_text()
+    (copied / "recipe.yaml").write_text(recipe.replace("width: 32", "width: 40"))
+    with pytest.raises(RunError, match="trained by another version of gandem"):
+        gandem.open_run(copied).sample(1)
+
+
 def test_what_is_no_run(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(RunError, match="run folder"):

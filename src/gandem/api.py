@@ -17,10 +17,10 @@ from gandem.holdout import automatic_share
 from gandem.recipe import Recipe, load_recipe
 from gandem.recording import RunRecorder, Silence, Watch, free_path
 from gandem.referee.referee import Referee
-from gandem.run import Run, create_run, locked, model_card, must_be_new, open_run, write_json
+from gandem.run import Run, create_run, locked, model_card, must_be_new, open_run, other_networks, write_json
 from gandem.training import checkpoint
 from gandem.training.budget import Budget, parse_budget
-from gandem.training.build import build_game, check
+from gandem.training.build import build_game, check, group_size
 from gandem.training.checkpoint import write_atomic
 from gandem.training.engine import Engine
 from gandem.training.loop import Trainer
@@ -240,7 +240,8 @@ def _prepare(
     tell("data", report=whole.report, text=[*domain.lines(whole.report), f"held out to judge by: {held_out.count:,}"])
     engine = Engine(device)
     batch = wanted.training.batch
-    rows = automatic_batch(dataset.spec.shape, engine.device) if batch == "auto" else int(batch)
+    multiple = engine.processes * group_size(wanted)
+    rows = automatic_batch(dataset.spec.shape, engine.device, multiple) if batch == "auto" else int(batch)
     wanted = wanted.replace({"training.batch": rows if rows <= len(dataset) else len(dataset) // 2 * 2})
     wanted = wanted.model_copy(update={"network": domain.decided(dataset.spec, wanted.network)})
     check(wanted, int(wanted.training.batch) // engine.processes)
@@ -249,7 +250,7 @@ def _prepare(
     augment: float | str = wanted.game.augment
     if augment == "auto":
         augment = "adaptive" if held_out.count >= ENOUGH_HELD_OUT else 1.0
-    rate, rate_end = wanted.optimizer.rates(plan.width)
+    optimizer = wanted.optimizer.decided(plan.width)
     decided = wanted.replace(
         {
             "data.size": tuple(dataset.spec.shape[1:]),
@@ -257,8 +258,9 @@ def _prepare(
             "data.labels": "auto" if dataset.spec.num_labels else "none",
             "data.held_out": share,
             "network.width": plan.width,
-            "optimizer.lr": rate,
-            "optimizer.lr_end": rate_end,
+            "optimizer.lr": optimizer.lr,
+            "optimizer.lr_end": optimizer.lr_end,
+            "game.growth": wanted.game.growth if len(plan.growth) > 1 else 0.0,
             "game.augment": augment,
             "training.precision": plan.precision,
         }
@@ -291,7 +293,12 @@ def _play(
         budget=budget,
         optimizer=options.optimizer,
         training=options.training,
-        referee=Referee(int(watched.every), stop=watched.stop, adapt=options.game.augment == "adaptive"),
+        referee=Referee(
+            int(watched.every),
+            stop=watched.stop,
+            adapt=options.game.augment == "adaptive",
+            grown=options.game.growth,
+        ),
         examine=_examiner(run, dataset, held_out) if watched.every and engine.is_main else lambda trainer: {},
     )
     trainer.seconds = seconds_spent
@@ -299,7 +306,8 @@ def _play(
         events_bytes, damaged = 0, tuple[str, ...]()
         if checkpoint.paths(run.checkpoints):
             saved = checkpoint.newest(run.checkpoints)
-            trainer.load_state(saved.tensors, saved.numbers)
+            with other_networks(run.path):
+                trainer.load_state(saved.tensors, saved.numbers)
             damaged = saved.damaged
             if engine.is_main:
                 checkpoint.discard_newer(run.checkpoints, saved.path)

@@ -40,7 +40,7 @@ def _advice(error: BaseException) -> str | None:
     if isinstance(error, CycloptsError | GandemError):
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "the memory is full; try a smaller --count, --size, --set training.batch=32 or --set network.width=64"
+        return "the memory is full; try a smaller --count, --size or training.batch, or --set network.width=64"
     if not isinstance(error, OSError):
         return None
     place = error.filename or "the output"

@@ -159,13 +159,17 @@ class OptimizerOptions(Section):
         return rate
 
     def rates(self, width: int = 1) -> tuple[float, float]:
-        """Return (lr, lr_end), those that are auto as networks of a width need them.
+        """Return (lr, lr_end), those that are auto as networks of a width need them; by default narrow ones.
 
         A step of Adam changes each weight by its rate, so what a layer does by the rate times its inputs: at a rate
         that narrow networks learn from, wide ones run off (docs/experiments.md).
         """
         start = 1e-3 * min(1.0, RATE_WIDTH / width) if self.lr == "auto" else float(self.lr)
         return start, start / 10 if self.lr_end == "auto" else float(self.lr_end)
+
+    def decided(self, width: int) -> OptimizerOptions:
+        """Return the same with both rates as numbers."""
+        return self.model_copy(update=dict(zip(("lr", "lr_end"), self.rates(width), strict=True)))
 
 
 class TrainingOptions(Section):

@@ -68,7 +68,8 @@ class Run:
         saved = checkpoint.best(self.checkpoints, only={"generator_ema"})
         for problem in saved.damaged:
             warnings.warn(f"{problem}; using {saved.path} instead", stacklevel=2)
-        generator.load_state_dict(saved.tensors["generator_ema"])
+        with other_networks(self.path):
+            generator.load_state_dict(saved.tensors["generator_ema"])
         return generator.eval().requires_grad_(False)
 
     def sample(
@@ -188,6 +189,17 @@ def locked(path: Path) -> Iterator[None]:
         except OSError as error:
             raise RunError(f"{path} is being trained by another process; wait for it or stop it") from error
         yield
+
+
+@contextlib.contextmanager
+def other_networks(path: Path) -> Iterator[None]:
+    """Turn weights that do not fit the networks of a run into one line."""
+    try:
+        yield
+    except (RuntimeError, KeyError) as error:
+        raise RunError(
+            f"{path} was trained by another version of gandem, with other networks: use that version, or train anew"
+        ) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:

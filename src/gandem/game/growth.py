@@ -52,3 +52,8 @@ FULL_SIZE = Growth()
 def halve(samples: Tensor, times: int) -> Tensor:
     """Return (n, channels, height, width) with each side halved so often, by averaging."""
     return F.avg_pool2d(samples, 2**times) if times else samples
+
+
+def enlarge(samples: Tensor, times: int) -> Tensor:
+    """Undo `halve`: every value becomes a square of equal ones."""
+    return F.interpolate(samples, scale_factor=2**times, mode="nearest") if times else samples

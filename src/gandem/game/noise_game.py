@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from gandem.game.augmentation import DRAWS, augment
-from gandem.game.growth import FULL_SIZE, Growth, halve
+from gandem.game.growth import FULL_SIZE, Growth, enlarge, halve
 from gandem.game.losses import LOSSES, win_rate
 from gandem.game.penalties import PENALTIES, Term, squared_gradient_norm
 from gandem.game.schedules import Schedule
@@ -48,8 +47,8 @@ class NoiseGame:
     critic_steps: turns of the discriminator for one of the generator (Goodfellow et al. 2014, algorithm 1).
     clip: largest absolute weight that the discriminator may have after its turn (Arjovsky et al. 2017); 0 for any.
 
-    dials: what may be turned while the game is played: factors on the learning rate and on gamma, and the strength of
-    augmentation. They belong to the state of a training.
+    dials: what may be turned while the game is played: factors on the learning rate and on gamma, the strength of
+    augmentation, and the most halvings of a sample. They belong to the state of a training.
     """
 
     averaged = ("generator",)
@@ -81,7 +80,7 @@ class NoiseGame:
         self.critic_steps = critic_steps
         self.clip = clip
         self.growth = growth
-        self.dials = {"learning rate": 1.0, "gamma": 1.0, "augmentation": augmentation}
+        self.dials = {"learning rate": 1.0, "gamma": 1.0, "augmentation": augmentation, "halvings": growth.halvings}
         self.rates = {"generator": 1.0, "discriminator": discriminator_rate}
 
     @property
@@ -106,6 +105,10 @@ class NoiseGame:
         """Return the weight of the penalties."""
         return self.schedule(progress) * self.dials["gamma"]
 
+    def halvings(self, progress: float) -> int:
+        """Return how often the samples are halved now: a size that was reached is kept when the budget is extended."""
+        return min(self.growth.at(progress), int(self.dials["halvings"]))
+
     @property
     def guessing(self) -> float | None:
         """Loss of a discriminator that scores every sample 0; None where the size of the losses says nothing."""
@@ -121,9 +124,10 @@ class NoiseGame:
     def discriminator_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
         """Adversarial loss + gamma / 2 * penalty.
 
-        Penalties are taken at the samples before augmentation and on every k-th row only.
+        Penalties are taken at the samples before augmentation and on every k-th row only; where samples are halved they
+        are those of samples at full size.
         """
-        halvings = self.growth.at(progress)
+        halvings = self.halvings(progress)
         batch = batch | {"real": halve(batch["real"], halvings)}
         with torch.no_grad():
             fake = self._generate(batch, halvings)
@@ -131,11 +135,14 @@ class NoiseGame:
         rows = range(len(fake))
         order = [row for row in rows if row % every] + list(rows[::every])
         batch = {name: tensor[order] for name, tensor in (batch | {"fake": fake.to(batch["real"].dtype)}).items()}
-        # Averaging 4 values divides |dD/dx|^2 by 4: so weighted, the penalty is that of the samples at full size.
-        gamma, last = self.gamma(progress) / 4**halvings, len(rows[::every])
+        gamma, last = self.gamma(progress), len(rows[::every])
         logits, penalties = self._scores(batch, last, gamma > 0)
+        # A mean of 4 values spreads the slope over them: |dD/dx|^2 is a quarter.
+        penalties = {name: norm / 4**halvings for name, norm in penalties.items()}
         if (term := self.penalty.term) is not None:
-            penalties["penalty"] = self._penalty(term, batch, last) if gamma > 0 else torch.zeros_like(logits[0])
+            penalties["penalty"] = (
+                self._penalty(term, batch, last, halvings) if gamma > 0 else torch.zeros_like(logits[0])
+            )
         real_logits, fake_logits = logits.chunk(2)
         adversarial = self.loss.discriminator(real_logits, fake_logits)
         parts = {"adversarial": adversarial, **penalties, "win_rate": win_rate(real_logits, fake_logits)}
@@ -144,7 +151,7 @@ class NoiseGame:
 
     def generator_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
         """Adversarial loss of the generator against fresh real samples."""
-        label, halvings = batch.get("label"), self.growth.at(progress)
+        label, halvings = batch.get("label"), self.halvings(progress)
         fake = self._generate(batch, halvings).to(batch["real"].dtype)
         fake_logits = self._score(fake, batch["augment"], label)
         real_logits = fake_logits.detach()
@@ -168,8 +175,10 @@ class NoiseGame:
             "discriminator": lambda: self.discriminator(halve(batch["real"], halvings), batch.get("label")),
         }
         for player, call in calls.items():
+            self.players[player].eval()  # counting must leave no trace
             with FlopCounterMode(display=False) as counter, torch.no_grad():
                 call()
+            self.players[player].train()
             forward[player] = counter.get_total_flops() / count
         critic = 6 + self.penalty.cost * self.penalty_fraction
         scored = self.critic_steps * critic + 2 + self.loss.paired
@@ -206,11 +215,14 @@ class NoiseGame:
             penalties = dict(zip(names, (norm.mean() for norm in norms.chunk(len(names))), strict=True))
         return logits, penalties
 
-    def _penalty(self, term: Term, batch: Batch, last: int) -> Tensor:
+    def _penalty(self, term: Term, batch: Batch, last: int, halvings: int) -> Tensor:
         """Return the mean of a penalty that scores points of its own, which are made from the last rows."""
         rows = {name: tensor[-last:] for name, tensor in batch.items()}
-        score = partial(self._score, draws=rows["augment"], label=rows.get("label"))
-        return term(score, rows["real"], rows["fake"]).mean()
+
+        def score(points: Tensor) -> Tensor:
+            return self._score(halve(points, halvings), rows["augment"], rows.get("label"))
+
+        return term(score, enlarge(rows["real"], halvings), enlarge(rows["fake"], halvings)).mean()
 
     def _score(self, samples: Tensor, draws: Tensor, label: Tensor | None) -> Tensor:
         """Return the logits of augmented samples, of which there may be several for each row of draws and labels."""

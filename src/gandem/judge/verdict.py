@@ -28,14 +28,14 @@ RULES = (
         lambda of: of["Frechet share"].low > 0.7 and of["distance to the data"].low > 1.3,
         ("Frechet share", "distance to the data"),
         "The samples have next to nothing in common with the data. Train again with a lower rate "
-        "(--set optimizer.lr=5e-4); if this was a short first try, give it more time.",
+        "(--set optimizer.lr=, half of what its recipe.yaml says); if this was a short first try, give it more time.",
     ),
     Rule(
         "collapsed",
         lambda of: of["different samples"].high < 100,
         ("different samples", "spread"),
         "Throw this generator away: it makes a few samples over and over. Train again with a higher penalty "
-        "(--set game.gamma=10) or a lower rate (--set optimizer.lr=5e-4).",
+        "(--set game.gamma=10) or half the rate (--set optimizer.lr=).",
     ),
     Rule(
         "copies its data",

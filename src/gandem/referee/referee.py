@@ -23,6 +23,8 @@ ROLLBACKS = 3
 """After so many, turned dials among them, going on does not help."""
 LAST, LAST_PART, LEAST_GAIN, EARLIEST = 4, 0.2, 0.02, 0.4
 """Settled: the judgements of the last fifth of the budget, at least four, gained less than 2 %, after 40 % of it."""
+LEAST_PART = 0.04
+"""Part of the budget between two judgements at least, while the samples grow."""
 COOLING = 0.15
 """Part of the budget in which the rest of the schedules is played once the quality has settled."""
 TIE = 1.02
@@ -86,19 +88,25 @@ class Referee:
     """Watches one training.
 
     every: images between two quick judgements, 0 for none. stop: end early when the quality has settled. adapt: turn
-    the augmentation by how well the discriminator knows its training samples.
+    the augmentation by how well the discriminator knows its training samples. grown: part of the budget after which the
+    samples have their full size; what is judged before says nothing of how it ends.
     """
 
-    def __init__(self, every: int = 0, *, stop: bool = True, adapt: bool = False) -> None:
+    def __init__(self, every: int = 0, *, stop: bool = True, adapt: bool = False, grown: float = 0.0) -> None:
         self.every = every
+        self.grown = grown
         self.stop = stop
         self.adapt = adapt
         self.memory = Memory()
 
-    def due(self, images: int) -> bool:
-        """Whether a quick judgement is due after so many images."""
-        last = self.memory.judgements[-1]["images"] if self.memory.judgements else 0
-        return bool(self.every) and images - last >= self.every
+    def due(self, images: int, progress: float = 1.0) -> bool:
+        """Whether a quick judgement is due after so many images, at `progress` in [0, 1] of the budget.
+
+        Small images come fast: while the samples grow, some of the budget must have passed as well.
+        """
+        last = self.memory.judgements[-1] if self.memory.judgements else {"images": 0, "progress": 0.0}
+        waited = progress < self.grown and 0 <= progress - last["progress"] < LEAST_PART
+        return bool(self.every) and images - last["images"] >= self.every and not waited
 
     def wants_last(self, images: int) -> bool:
         """Whether a quick judgement is still to be made when the training ends after so many images."""
@@ -248,12 +256,17 @@ class Referee:
         )
         return ruling
 
+    @property
+    def _earliest(self) -> float:
+        """Part of the budget before which nothing has settled."""
+        return max(EARLIEST, self.grown + LAST_PART) if self.grown else EARLIEST
+
     def _has_settled(self, progress: float) -> bool:
         """Whether the last judgements gained less than their own noise, or next to nothing."""
-        judged = self.memory.judgements[self.memory.era :]
+        judged = [each for each in self.memory.judgements[self.memory.era :] if each["progress"] >= self.grown]
         values = [math.log(max(each["distance"], 1e-12)) for each in judged]
         last = max(LAST, sum(each["progress"] > progress - LAST_PART for each in judged))
-        if not self.stop or self.memory.settled is not None or progress < EARLIEST or len(values) < last + LAST:
+        if not self.stop or self.memory.settled is not None or progress < self._earliest or len(values) < last + LAST:
             return False
         bends = [
             (before + after) / 2 - here for before, here, after in zip(values, values[1:], values[2:], strict=False)

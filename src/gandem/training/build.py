@@ -37,6 +37,8 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
         dropout=network.dropout,
         minibatch_std=network.minibatch_std,
     )
+    # Only stages that are nothing at first may wait.
+    grows = network.init == "scaled" and not network.spectral_norm
     return NoiseGame(
         generator,
         discriminator,
@@ -49,7 +51,7 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
         discriminator_rate=game.discriminator_rate,
         critic_steps=game.critic_steps,
         clip=game.clip,
-        growth=Growth(getattr(generator, "halvings", 0), game.growth),
+        growth=Growth(getattr(generator, "halvings", 0) if grows else 0, game.growth),
     )
 
 
@@ -61,12 +63,18 @@ def check(recipe: Recipe, rows: int) -> None:
         raise RecipeError("game.penalty = 'r1_finite' would measure network.dropout: use penalty r1, or dropout 0")
     if game.penalty == "r1_finite" and network.minibatch_std > 1:
         raise RecipeError("game.penalty = 'r1_finite' moves whole groups of network.minibatch_std: use penalty r1")
-    group = max(network.minibatch_std, 1) * (1 if game.penalty == "none" else round(1 / game.penalty_fraction))
+    group = group_size(recipe)
     if network.minibatch_std > 1 and rows % group:
         raise RecipeError(
             f"network.minibatch_std = {network.minibatch_std}: groups of real and generated samples would mix; "
             f"use a training.batch of which each process gets a multiple of {group}, not {rows}"
         )
+
+
+def group_size(recipe: Recipe) -> int:
+    """Return the rows that belong together in a batch: those of one penalty, or of one minibatch statistic in each."""
+    parts = 1 if recipe.game.penalty == "none" else round(1 / recipe.game.penalty_fraction)
+    return max(recipe.network.minibatch_std, 1) * parts
 
 
 def _known(key: str, name: str, table: Iterable[str]) -> None:

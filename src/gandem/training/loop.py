@@ -96,6 +96,8 @@ class Trainer:
         self._lr = cosine(*optimizer.rates())
         self._beta1 = optimizer.beta1
         self._beta2 = cosine(optimizer.beta2, optimizer.beta2_end)
+        # Time passes evenly, images do not: small ones come first, and faster.
+        self._work = game.effort(two_rows(game, dataset)) if budget.images else lambda progress: progress
         for player in game.players.values():
             player.to(engine.device)
         self.averages = {name: copy.deepcopy(game.players[name]).eval() for name in game.averaged}
@@ -103,8 +105,6 @@ class Trainer:
         self._watched: list[str] = []
         self._window = torch.zeros(0)
         self._unsaved = False
-        # Time passes evenly, images do not: small ones come first, and faster.
-        self._done = game.effort(two_rows(game, dataset)) if budget.images else lambda progress: progress
         self._words = "learning"
         self._signals: dict[str, float] = {}
 
@@ -173,6 +173,7 @@ class Trainer:
         for position, turn in enumerate(self.game.turns):
             batch = self.batch(self.step * len(self.game.turns) + position)
             parts |= self._play(turn, batch, progress)
+        self.game.dials["halvings"] = self.game.halvings(progress)
         self.images += self.rows
         self.step += 1
         self._unsaved = True
@@ -260,14 +261,14 @@ class Trainer:
                 copied.copy_(buffer)
 
     def _report(self, losses: dict[str, Tensor], speed: float) -> dict[str, Any]:
-        progress, spent = self.progress, self._done(self.budget.progress(self.images, self.seconds))
+        progress, spent = self.progress, self._work(self.budget.progress(self.images, self.seconds))
         return {
             "images": self.images,
             "step": self.step,
             "progress": progress,
             "seconds": self.seconds,
             "images_per_second": speed,
-            "eta_seconds": self.seconds / spent * (self._done(self.referee.end) - spent) if spent else None,
+            "eta_seconds": self.seconds / spent * (self._work(self.referee.end) - spent) if spent else None,
             "state": self._words,
             "signals": self._signals,
             "losses": {name: float(value) for name, value in losses.items()},
@@ -298,7 +299,7 @@ class Trainer:
         self._signals = signals
         ruling = self.referee.look(self.images, signals, self.game.dials)
         self._obey(recorder, ruling)
-        if ruling.action == "play on" and self.referee.due(self.images):
+        if ruling.action == "play on" and self.referee.due(self.images, progress):
             ruling = self._judge(recorder, progress)
             self._obey(recorder, ruling)
         if ruling.best or ruling.keep or ruling.action in ("turn", "roll back", "stop"):
@@ -332,7 +333,7 @@ class Trainer:
         if broken and last:
             raise TrainingError(
                 f"the size of the {broken[0]}'s weights is not finite after {self.images:,} images; the last "
-                "checkpoint is good. Train again with a lower rate, as in --set optimizer.lr=2e-4"
+                "checkpoint is good. Train again with a lower rate: --set optimizer.lr= half of that in its recipe.yaml"
             )
         if self._unsaved and not broken:
             recorder.checkpoint(self)

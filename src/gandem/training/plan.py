@@ -55,9 +55,12 @@ class Plan:
     parameters_discriminator: int
     gflops_per_image: float
     """The mean over the budget, as the next: small images cost less and come faster."""
+    gflops_at_full_size: float
     images_per_second: float | None
     """Measured here; None when the budget counts images, since then nothing may depend on the clock."""
     images: int
+    growth: list[tuple[float, int]]
+    """(part of the budget at its end, halvings of each side) of every size that is played."""
     seconds: float | None
     measured_seconds: float
     """Time that the measuring took; it counts towards a budget of time."""
@@ -74,11 +77,14 @@ class Plan:
             else (f"{self.images_per_second:,.0f} images/s measured here")
         )
         time_given = "" if self.seconds is None else f" in {Budget(seconds=self.seconds)}"
+        *small, _ = [f"1/{2**halvings} of each side until {100 * end:.0f} %" for end, halvings in self.growth]
+        growth = [f"growth: {', '.join(small)} of the budget, then full size"] if small else []
         return [
             f"networks: width {self.width}, generator {self.parameters_generator / 1e6:.2f} M and discriminator "
             f"{self.parameters_discriminator / 1e6:.2f} M parameters, {self.gflops_per_image:.2f} GFLOP an image",
             f"machine: {self.device}, {self.precision}, {self.processes} process(es); {speed}",
             f"budget: {self.images:,} images{time_given}, batch {self.batch}",
+            *growth,
         ]
 
 
@@ -135,23 +141,29 @@ def make_plan(
         parameters_generator=parameters["generator"],
         parameters_discriminator=parameters["discriminator"],
         gflops_per_image=work / sum(rates),
+        gflops_at_full_size=cost(game, dataset),
         images_per_second=None if speeds is None else sum(rates),
         images=budget.images or max(round(sum(rates) * max((budget.seconds or 0.0) - measuring, 0)), batch),
+        growth=[(stage.end, stage.halvings) for stage in stages],
         seconds=budget.seconds,
         measured_seconds=measuring,
     )
 
 
-def automatic_batch(shape: tuple[int, ...], device: torch.device) -> int:
-    """Return the samples of one step: 64, or on a CPU fewer of larger images, a power of two."""
-    if device.type != "cpu":
-        return LARGEST_BATCH
-    fitting = 2 ** round(math.log2(BATCH_TIMES_SIDE / math.sqrt(math.prod(shape[1:]))))
-    return max(min(fitting, LARGEST_BATCH), SMALLEST_BATCH)
+def automatic_batch(shape: tuple[int, ...], device: torch.device, multiple: int = 1) -> int:
+    """Return the samples of one step: 64, or on a CPU fewer of larger images, a power of two.
+
+    multiple: of what it must be one, so that every process has whole groups.
+    """
+    fitting = LARGEST_BATCH
+    if device.type == "cpu":
+        fitting = 2 ** round(math.log2(BATCH_TIMES_SIDE / math.sqrt(math.prod(shape[1:]))))
+        fitting = max(min(fitting, LARGEST_BATCH), SMALLEST_BATCH)
+    return -(-fitting // multiple) * multiple
 
 
 def judging_pace(plan: Plan, gflops_per_sample: float) -> tuple[int, int]:
-    """Return (images between quick judgements, samples of one), by counting work and not by the clock.
+    """Return (images of full size between quick judgements, samples of one), by counting work and not by the clock.
 
     No judgement at all, (0, samples), where not even two are affordable.
     """
@@ -159,7 +171,8 @@ def judging_pace(plan: Plan, gflops_per_sample: float) -> tuple[int, int]:
     affordable = JUDGING_SHARE * work / (JUDGING_EFFORT * gflops_per_sample)
     samples = round(min(max(affordable / JUDGEMENTS, FEWEST_SAMPLES), MOST_SAMPLES))
     times = min(int(affordable / samples), JUDGEMENTS)
-    return (max(plan.images // times, 1) if times >= 2 else 0), samples
+    every = round(work / plan.gflops_at_full_size / times) if times >= 2 else 0
+    return (max(every, 1) if times >= 2 else 0), samples
 
 
 def cost(game: NoiseGame, dataset: Dataset, halvings: int = 0) -> float:
@@ -197,7 +210,7 @@ def measure(
         dataset,
         engine,
         budget=Budget(seconds=1.0),
-        optimizer=recipe.optimizer,
+        optimizer=recipe.optimizer.decided(width),
         training=recipe.training,
     )
     for _ in range(2):

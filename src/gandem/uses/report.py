@@ -337,7 +337,7 @@ def _cost(report: dict[str, Any]) -> str:
         "machine": f"{plan['device']}, {plan['precision']}, {processes}",
         "networks": f"{' and '.join(parameters)} parameters, width {plan['width']}",
         "work": f"{plan['gflops_per_image']:.3g} GFLOP an image, "
-        + (f"{work / 1e3:,.1f} PFLOP in all" if work >= 1e3 else f"{work:,.1f} TFLOP in all"),
+        + (f"{work / 1e3:,.1f} PFLOP in all, about" if work >= 1e3 else f"{work:,.1f} TFLOP in all, about"),
         "ended": report.get("referee", {}).get("ended", "-") if finished else f"not at its end: {report['status']}",
     }
     return _section(

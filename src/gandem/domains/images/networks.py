@@ -41,7 +41,7 @@ def stage_widths(spec: SampleSpec, width: int) -> list[int]:
     return [width, *(max(int(each) // GRAIN * GRAIN, NARROWEST) for each in wanted)]
 
 
-def halvings(spec: SampleSpec) -> int:
+def most_halvings(spec: SampleSpec) -> int:
     """Return how often the images can be halved and still be of some use: not below SMALLEST pixels a side."""
     sides, times = spec.shape[1:], 0
     while all(side % 2 ** (times + 1) == 0 and side >> (times + 1) >= SMALLEST for side in sides):
@@ -116,7 +116,7 @@ class Generator(nn.Module):
     def __init__(self, spec: SampleSpec, width: int, blocks: int, latent: int) -> None:
         super().__init__()
         channels, self.height, self.width = spec.shape
-        self.halvings = halvings(spec)
+        self.halvings = most_halvings(spec)
         widths = stage_widths(spec, width)
         scale = 2 ** len(widths)
         self.base = (widths[0], math.ceil(self.height / scale), math.ceil(self.width / scale))
@@ -168,7 +168,7 @@ class Discriminator(nn.Module):
         channels, self.height, self.width = spec.shape
         widths = stage_widths(spec, width)
         self.base = [math.ceil(side / 2 ** len(widths)) for side in spec.shape[1:]]
-        self.coarsest = len(widths) - 1 - halvings(spec)
+        self.coarsest = len(widths) - 1 - most_halvings(spec)
         # Straight to half size: full resolution with few channels would take time and add nothing that is not linear.
         self.inputs = nn.ModuleList(
             convolution(channels, width, kernel=4, stride=2) for width in widths[self.coarsest :]
@@ -191,14 +191,15 @@ class Discriminator(nn.Module):
         stages = len(self.stages) - round(math.log2(self.height / images.shape[2]))
         rows, columns = (side * 2**stages for side in self.base)
         images = F.pad(images, (0, columns - images.shape[3], 0, rows - images.shape[2]))
-        x = images.new_zeros(())
+        x: Tensor | None = None
         for position in reversed(range(stages)):
             if position >= self.coarsest:
-                x = x + self.inputs[position - self.coarsest](images)
+                seen = self.inputs[position - self.coarsest](images)
+                x = seen if x is None else x + seen
                 images = F.avg_pool2d(images, 2)
             x = self.stages[position](x)
             x = self.widen[position - 1](F.avg_pool2d(x, 2)) if position else x
-        features = activation(self.features(activation(x).flatten(1)))
+        features = activation(self.features(activation(cast(Tensor, x)).flatten(1)))
         score = self.score(features).squeeze(1)
         return score if self.embedding is None else score + (features * self.embedding(label)).sum(1)
 
