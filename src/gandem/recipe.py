@@ -143,7 +143,8 @@ class OptimizerOptions(Section):
     lr: float | Auto = "auto"
     """Learning rate at the start; auto: 1e-3 for networks up to 64 channels wide, in inverse proportion beyond."""
     lr_end: float | Auto = "auto"
-    """Learning rate at the end, cosine in between, after a warm-up; auto: a hundredth of that at the start."""
+    """Learning rate at the end, cosine in between, after a warm-up; auto: a tenth of that at the start, beyond 64
+    channels a hundredth."""
     warmup: int = Field(5000, ge=0)
     """Images over which the learning rate rises from zero."""
     beta1: float = Field(0.5, ge=0, lt=1)
@@ -165,7 +166,8 @@ class OptimizerOptions(Section):
         that narrow networks learn from, wide ones run off (docs/experiments.md).
         """
         start = 1e-3 * min(1.0, RATE_WIDTH / width) if self.lr == "auto" else float(self.lr)
-        return start, start / 100 if self.lr_end == "auto" else float(self.lr_end)
+        end = start / (10 if width <= RATE_WIDTH else 100)  # wide networks swing for longer
+        return start, end if self.lr_end == "auto" else float(self.lr_end)
 
     def decided(self, width: int) -> OptimizerOptions:
         """Return the same with both rates as numbers."""
