@@ -25,7 +25,7 @@ NARROWEST, GRAIN = 16, 8
 
 
 SMALLEST = 16
-"""Pixels of a side at which a game that grows begins: at 14, Fashion-MNIST loses more than it gains."""
+"""Pixels of a side at which a game that grows begins: from 14, Fashion-MNIST gained nothing."""
 
 STYLE = 128
 """Numbers in the style that latent and class turn into."""
