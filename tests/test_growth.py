@@ -113,8 +113,12 @@ def test_penalties_with_points_of_their_own_are_those_of_full_size(penalty: str)
         game = NoiseGame(*networks_of_64, LATENT, penalty=penalty, penalty_fraction=1.0, growth=growth)
         real, fake = (torch.full((4, 3, 64 >> growth.halvings, 64 >> growth.halvings), value) for value in (0.5, -0.5))
         batch = game.draw(4, torch.Generator().manual_seed(0)) | {"real": real, "fake": fake}
+        seen: list[int] = []
+        hook = game.discriminator.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[0].shape[2]))
         torch.manual_seed(0)
         found.append(game._penalty(game.penalty.term, batch, 4, growth.halvings).item())
+        hook.remove()
+        assert set(seen) == {64 >> growth.halvings}  # small samples stay cheap, and the fine stages out of it
     assert found[1] == pytest.approx(found[0], rel=1e-3)
 
 

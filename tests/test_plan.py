@@ -1,6 +1,7 @@
 """What is decided before a training: the size of a step, the rate, and what growth makes of the count of images."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 import gandem
 from gandem.recipe import OptimizerOptions
-from gandem.training.plan import automatic_batch
+from gandem.training.plan import automatic_batch, judging_pace
 
 CPU = torch.device("cpu")
 
@@ -67,3 +68,9 @@ def test_groups_decide_what_the_batch_is_a_multiple_of(colours: Path) -> None:
     settings = {"network.width": 16, "data.size": 128, "network.minibatch_std": 4}
     planned = gandem.plan_training(colours, settings=settings, budget="10k", device="cpu")
     assert planned["recipe"]["training"]["batch"] == 16  # 8 would be too few
+
+
+def test_judgements_are_paced_by_images_of_full_size() -> None:
+    """20 judgements of 2,000 in a million images that cost half as much in the mean: one each 25,000 large ones."""
+    plan = SimpleNamespace(images=1_000_000, gflops_per_image=0.5, gflops_at_full_size=1.0)
+    assert judging_pace(plan, 1e-3) == (25_000, 2_000)
