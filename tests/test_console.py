@@ -58,12 +58,17 @@ def test_what_happens_once_is_said_at_once() -> None:
     out = io.StringIO()
     console = Console(file=out)
     console({"event": "data", "report": {"images": 4000}, "text": ["4,000 images in a folder", "10 classes"]})
+    measured = {"event": "measure", "width": 64, "precision": "bf16", "images_per_second": 1000.4}
+    console(measured | {"halvings": 0})
+    console(measured | {"halvings": 2})
     console({"event": "plan", "time": 0.0, "text": ["width 128 in bf16", "180,000 images in 3 minutes"]})
     console({"event": "checkpoint", "time": 0.0, "path": "runs/x/checkpoints/1", "images": 5, "seconds": 0.1})
     console(FINISHED)
     assert out.getvalue().splitlines() == [
         "4,000 images in a folder",
         "10 classes",
+        "measured: width 64 in bf16: 1,000 images/s",
+        "measured: width 64 in bf16, 1/4 of each side: 1,000 images/s",
         "width 128 in bf16",
         "180,000 images in 3 minutes",
         "checkpoint at 5 images: runs/x/checkpoints/1",

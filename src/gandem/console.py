@@ -65,8 +65,9 @@ class Console:
         self._say(*event["text"])
 
     def _on_measure(self, event: Event) -> None:
+        size = f", 1/{2 ** event['halvings']} of each side" if event["halvings"] else ""
         self._say(
-            f"measured: width {event['width']} in {event['precision']}: {event['images_per_second']:,.0f} images/s"
+            f"measured: width {event['width']} in {event['precision']}{size}: {event['images_per_second']:,.0f} images/s"
         )
 
     def _on_plan(self, event: Event) -> None:

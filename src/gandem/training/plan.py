@@ -93,7 +93,7 @@ def make_plan(
 ) -> Plan:
     """Choose width and precision where the recipe says "auto", and measure this machine if the budget is time.
 
-    tell: called as tell("measure", width=..., precision=..., images_per_second=...) after each measurement.
+    tell: called as tell("measure", width=..., precision=..., halvings=..., images_per_second=...) after each measurement.
     """
     began = time.monotonic()
     Engine(device)  # refuses a device that is not there before anything is measured
@@ -109,9 +109,9 @@ def make_plan(
     else:
         seconds = budget.seconds or 0.0
 
-        def measured(width: int, precision: str, progress: float = 1.0) -> float:
+        def measured(width: int, precision: str, progress: float = 1.0, halvings: int = 0) -> float:
             speed = measure(build, width, precision, dataset, recipe, device, seconds, progress)
-            tell("measure", width=width, precision=precision, images_per_second=speed)
+            tell("measure", width=width, precision=precision, halvings=halvings, images_per_second=speed)
             return speed
 
         first = WIDTHS[2] if wanted == "auto" else int(wanted)
@@ -124,7 +124,8 @@ def make_plan(
             gflops = speed * seconds * cost(build(first), dataset)
             width = choose_width(build, dataset, (gflops / per_gflop) ** 0.5)
             speed = speed if width == first else measured(width, precision)
-        speeds = [measured(width, precision, stage.begin) for stage in build(width).growth.stages[:-1]] + [speed]
+        small = build(width).growth.stages[:-1]
+        speeds = [*(measured(width, precision, stage.begin, stage.halvings) for stage in small), speed]
     game = build(width)
     parameters = {name: sum(value.numel() for value in player.parameters()) for name, player in game.players.items()}
     engine = Engine(device)
