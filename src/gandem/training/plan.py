@@ -93,7 +93,7 @@ def make_plan(
 ) -> Plan:
     """Choose width and precision where the recipe says "auto", and measure this machine if the budget is time.
 
-    tell: called as tell("measure", width=..., precision=..., halvings=..., images_per_second=...) after each measurement.
+    tell: called as tell("measure", width=..., precision=..., halvings=..., images_per_second=...) after each.
     """
     began = time.monotonic()
     Engine(device)  # refuses a device that is not there before anything is measured
