@@ -25,8 +25,8 @@ of the size with which that falls: a larger image needs wider networks and fewer
 docs/experiments.md."""
 
 LARGEST_BATCH, SMALLEST_BATCH, BATCH_TIMES_SIDE = 64, 8, 900
-"""On a CPU the many small steps of few minutes teach more than few large ones, though each costs some speed: measured at
-28 and 64 pixels a side, see docs/experiments.md."""
+"""On a CPU the many small steps of few minutes teach more than few large ones, though each costs some speed: measured
+at 28 and 64 pixels a side, see docs/experiments.md."""
 
 WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 MEASURE_SECONDS = 2.0
