@@ -58,7 +58,7 @@ def test_what_happens_once_is_said_at_once() -> None:
     out = io.StringIO()
     console = Console(file=out)
     console({"event": "data", "report": {"images": 4000}, "text": ["4,000 images in a folder", "10 classes"]})
-    measured = {"event": "measure", "width": 64, "precision": "bf16", "images_per_second": 1000.4}
+    measured = {"event": "measure", "width": 64, "precision": "bf16", "batch": 32, "images_per_second": 1000.4}
     console(measured | {"halvings": 0})
     console(measured | {"halvings": 2})
     console({"event": "plan", "time": 0.0, "text": ["width 128 in bf16", "180,000 images in 3 minutes"]})
@@ -67,8 +67,8 @@ def test_what_happens_once_is_said_at_once() -> None:
     assert out.getvalue().splitlines() == [
         "4,000 images in a folder",
         "10 classes",
-        "measured: width 64 in bf16: 1,000 images/s",
-        "measured: width 64 in bf16, 1/4 of each side: 1,000 images/s",
+        "measured: width 64 in bf16, batch 32: 1,000 images/s",
+        "measured: width 64 in bf16, batch 32, 1/4 of each side: 1,000 images/s",
         "width 128 in bf16",
         "180,000 images in 3 minutes",
         "checkpoint at 5 images: runs/x/checkpoints/1",

@@ -2,23 +2,32 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import gandem
 from gandem.recipe import OptimizerOptions
 from gandem.training.plan import automatic_batch, judging_pace
 
-CPU = torch.device("cpu")
+
+@pytest.mark.parametrize(
+    ("images", "batch"), [(0, 16), (10_000, 16), (159_999, 16), (160_000, 32), (320_000, 64), (1e8, 64)]
+)
+def test_long_trainings_take_large_steps(images: float, batch: int) -> None:
+    assert automatic_batch(images) == batch
+    assert automatic_batch(images, 12) % 12 == 0 <= automatic_batch(images, 12) - batch < 12
 
 
-@pytest.mark.parametrize(("side", "batch"), [(8, 64), (28, 32), (32, 32), (64, 16), (128, 8), (512, 8)])
-def test_large_images_make_small_steps_on_a_cpu(side: int, batch: int) -> None:
-    assert automatic_batch((3, side, side), CPU) == batch
-    assert automatic_batch((3, side, side), torch.device("cuda")) == 64
-    assert automatic_batch((3, side, side), CPU, 12) % 12 == 0 <= automatic_batch((3, side, side), CPU, 12) - batch
+def test_what_suits_the_images_is_measured_and_played(colours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gandem.training.plan.MEASURE_SECONDS", 0.0)
+    told: list[dict[str, Any]] = []
+    settings = {"network.width": 16, "training.precision": "fp32"}
+    planned = gandem.plan_training(colours, settings=settings, budget="100h", device="cpu", watch=told.append)
+    batches = [event["batch"] for event in told if event["event"] == "measure"]
+    assert batches == [16, 64, 64, 64]  # a first guess, then all three sizes
+    assert planned["recipe"]["training"]["batch"] == planned["plan"]["batch"] == 64
 
 
 def test_wide_networks_learn_more_slowly() -> None:
@@ -65,9 +74,9 @@ def test_what_is_something_at_first_does_not_wait(colours: Path, settings: dict[
 
 
 def test_groups_decide_what_the_batch_is_a_multiple_of(colours: Path) -> None:
-    settings = {"network.width": 16, "data.size": 128, "network.minibatch_std": 4}
+    settings = {"network.width": 16, "network.minibatch_std": 12}
     planned = gandem.plan_training(colours, settings=settings, budget="10k", device="cpu")
-    assert planned["recipe"]["training"]["batch"] == 16  # 8 would be too few
+    assert planned["recipe"]["training"]["batch"] == 48  # 16 would be too few
 
 
 def test_judgements_are_paced_by_images_of_full_size() -> None:

@@ -24,7 +24,7 @@ from gandem.training.build import build_game, check, group_size
 from gandem.training.checkpoint import write_atomic
 from gandem.training.engine import Engine
 from gandem.training.loop import Trainer
-from gandem.training.plan import Plan, automatic_batch, judging_pace, make_plan
+from gandem.training.plan import Plan, judging_pace, make_plan
 from gandem.uses.evaluate import COUNT, Evaluation, evaluate_run
 from gandem.uses.evaluate import evaluate as judged
 from gandem.uses.examine import Examiner
@@ -238,14 +238,14 @@ def _prepare(
     if not dataset.count:
         raise RecipeError(f"data.held_out = {share:g} leaves nothing of {whole.count} images to train on")
     tell("data", report=whole.report, text=[*domain.lines(whole.report), f"held out to judge by: {held_out.count:,}"])
-    engine = Engine(device)
-    batch = wanted.training.batch
-    multiple = engine.processes * group_size(wanted)
-    rows = automatic_batch(dataset.spec.shape, engine.device, multiple) if batch == "auto" else int(batch)
-    wanted = wanted.replace({"training.batch": rows if rows <= len(dataset) else len(dataset) // 2 * 2})
+    processes = Engine(device).processes
+    multiple = processes * group_size(wanted)
     wanted = wanted.model_copy(update={"network": domain.decided(dataset.spec, wanted.network)})
-    check(wanted, int(wanted.training.batch) // engine.processes)
-    plan = make_plan(lambda width: build_game(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell)
+    rows = multiple if wanted.training.batch == "auto" else int(wanted.training.batch)
+    check(wanted, rows // processes)
+    plan = make_plan(
+        lambda width: build_game(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell, multiple
+    )
     tell("plan", **plan.to_dict(), text=plan.lines())
     augment: float | str = wanted.game.augment
     if augment == "auto":
@@ -262,6 +262,7 @@ def _prepare(
             "optimizer.lr_end": optimizer.lr_end,
             "game.growth": wanted.game.growth if len(plan.growth) > 1 else 0.0,
             "game.augment": augment,
+            "training.batch": plan.batch,
             "training.precision": plan.precision,
         }
     )

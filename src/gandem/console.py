@@ -67,7 +67,7 @@ class Console:
     def _on_measure(self, event: Event) -> None:
         size = f", 1/{2 ** event['halvings']} of each side" if event["halvings"] else ""
         speed = f"{event['images_per_second']:,.0f} images/s"
-        self._say(f"measured: width {event['width']} in {event['precision']}{size}: {speed}")
+        self._say(f"measured: width {event['width']} in {event['precision']}, batch {event['batch']}{size}: {speed}")
 
     def _on_plan(self, event: Event) -> None:
         self._say(*event["text"])

@@ -6,13 +6,12 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from itertools import repeat
-from typing import Any
-
-import torch
+from functools import cache
+from typing import Any, NamedTuple
 
 from gandem.domains.domain import Dataset
 from gandem.errors import RecipeError
+from gandem.game.growth import Stage
 from gandem.game.noise_game import NoiseGame
 from gandem.recipe import Recipe
 from gandem.training.budget import Budget
@@ -24,9 +23,9 @@ IMAGES_PER_GFLOP, LARGER = 4.5e6, 1.6
 of the size with which that falls: a larger image needs wider networks and fewer repetitions. Measured, see
 docs/experiments.md."""
 
-LARGEST_BATCH, SMALLEST_BATCH, BATCH_TIMES_SIDE = 64, 8, 900
-"""On a CPU the many small steps of few minutes teach more than few large ones, though each costs some speed: measured
-at 28 and 64 pixels a side, see docs/experiments.md."""
+LEAST_STEPS, SMALLEST_BATCH, LARGEST_BATCH = 5_000, 16, 64
+"""Steps that a training should have before larger ones are worth it: with few, many small ones teach more; with many,
+small ones only swing. Measured at 28 and 64 pixels a side, see docs/experiments.md."""
 
 WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 MEASURE_SECONDS = 2.0
@@ -89,78 +88,131 @@ class Plan:
 
 
 def make_plan(
-    build: Build, dataset: Dataset, recipe: Recipe, budget: Budget, device: str, tell: Callable[..., None]
+    build: Build,
+    dataset: Dataset,
+    recipe: Recipe,
+    budget: Budget,
+    device: str,
+    tell: Callable[..., None],
+    multiple: int = 1,
 ) -> Plan:
-    """Choose width and precision where the recipe says "auto", and measure this machine if the budget is time.
+    """Choose width, precision and batch where the recipe says "auto", and measure this machine if the budget is time.
 
-    tell: called as tell("measure", width=..., precision=..., halvings=..., images_per_second=...) after each.
+    tell: called as tell("measure", width=..., precision=..., batch=..., halvings=..., images_per_second=...) each time.
+    multiple: of what an automatic batch must be one.
     """
     began = time.monotonic()
-    Engine(device)  # refuses a device that is not there before anything is measured
-    batch = int(recipe.training.batch)
-    if batch > len(dataset):
-        raise RecipeError(f"training.batch = {batch}, but there are only {len(dataset)} images; choose a smaller batch")
-    wanted = recipe.network.width
-    precision = recipe.training.precision if recipe.training.precision != "auto" else best_precision(device)
-    per_gflop = IMAGES_PER_GFLOP * (28 * 28 / math.prod(dataset.spec.shape)) ** LARGER
-    speeds = None
-    if budget.images:
-        width = choose_width(build, dataset, budget.images / per_gflop) if wanted == "auto" else int(wanted)
-    else:
-        seconds = budget.seconds or 0.0
-
-        def measured(width: int, precision: str, progress: float = 1.0, halvings: int = 0) -> float:
-            speed = measure(build, width, precision, dataset, recipe, device, seconds, progress)
-            tell("measure", width=width, precision=precision, halvings=halvings, images_per_second=speed)
-            return speed
-
-        first = WIDTHS[2] if wanted == "auto" else int(wanted)
-        candidates = (precision,) if recipe.training.precision != "auto" else ("fp32", "bf16")
-        tried = {candidate: measured(first, candidate) for candidate in candidates}
-        precision = max(tried, key=tried.__getitem__)
-        width, speed = first, tried[precision]
-        if wanted == "auto":
-            # images * GFLOP is what the machine can do; images / GFLOP is what the networks need.
-            gflops = speed * seconds * cost(build(first), dataset)
-            width = choose_width(build, dataset, (gflops / per_gflop) ** 0.5)
-            speed = speed if width == first else measured(width, precision)
-        small = build(width).growth.stages[:-1]
-        speeds = [*(measured(width, precision, stage.begin, stage.halvings) for stage in small), speed]
-    game = build(width)
+    engine = Engine(device)  # refuses a device that is not there before anything is measured
+    if recipe.training.batch != "auto" and int(recipe.training.batch) > len(dataset):
+        raise RecipeError(
+            f"training.batch = {recipe.training.batch}, but there are only {len(dataset)} images; "
+            "choose a smaller batch"
+        )
+    choose = _choose_for_images if budget.images else _choose_for_time
+    chosen = choose(_Question(build, dataset, recipe, budget, device, tell, multiple))
+    game = build(chosen.width)
     parameters = {name: sum(value.numel() for value in player.parameters()) for name, player in game.players.items()}
-    engine = Engine(device)
     stages = game.growth.stages
-    rates = [(stage.end - stage.begin) * speed for stage, speed in zip(stages, speeds or repeat(1.0), strict=False)]
+    rates = [
+        (stage.end - stage.begin) * speed
+        for stage, speed in zip(stages, chosen.speeds or [1.0] * len(stages), strict=True)
+    ]
     work = sum(rate * cost(game, dataset, stage.halvings) for rate, stage in zip(rates, stages, strict=True))
     measuring = time.monotonic() - began
     return Plan(
-        width=width,
-        precision=precision,
+        width=chosen.width,
+        precision=chosen.precision,
         device=str(engine.device),
         processes=engine.processes,
-        batch=batch,
+        batch=chosen.batch,
         parameters_generator=parameters["generator"],
         parameters_discriminator=parameters["discriminator"],
         gflops_per_image=work / sum(rates),
         gflops_at_full_size=cost(game, dataset),
-        images_per_second=None if speeds is None else sum(rates),
-        images=budget.images or max(round(sum(rates) * max((budget.seconds or 0.0) - measuring, 0)), batch),
+        images_per_second=sum(rates) if chosen.speeds else None,
+        images=budget.images or max(round(sum(rates) * max((budget.seconds or 0.0) - measuring, 0)), chosen.batch),
         growth=[(stage.end, stage.halvings) for stage in stages],
         seconds=budget.seconds,
         measured_seconds=measuring,
     )
 
 
-def automatic_batch(shape: tuple[int, ...], device: torch.device, multiple: int = 1) -> int:
-    """Return the samples of one step: 64, or on a CPU fewer of larger images, a power of two.
+@dataclass(frozen=True)
+class _Question:
+    """What a plan is made from."""
+
+    build: Build
+    dataset: Dataset
+    recipe: Recipe
+    budget: Budget
+    device: str
+    tell: Callable[..., None]
+    multiple: int
+
+    @property
+    def per_gflop(self) -> float:
+        """Images that a training should see for each GFLOP that it spends on one."""
+        return IMAGES_PER_GFLOP * (28 * 28 / math.prod(self.dataset.spec.shape)) ** LARGER
+
+    def batch(self, images: float) -> int:
+        """Return the recipe's batch, or what suits so many images."""
+        if self.recipe.training.batch != "auto":
+            return int(self.recipe.training.batch)
+        fitting, there = automatic_batch(images, self.multiple), len(self.dataset)
+        return fitting if fitting <= there else there // self.multiple * self.multiple or there // 2 * 2
+
+
+class _Chosen(NamedTuple):
+    width: int
+    precision: str
+    batch: int
+    speeds: list[float]
+    """Images per second at every size; empty where nothing was measured."""
+
+
+def _choose_for_images(asked: _Question) -> _Chosen:
+    images, wanted = asked.budget.images or 0, asked.recipe.network.width
+    width = choose_width(asked.build, asked.dataset, images / asked.per_gflop) if wanted == "auto" else int(wanted)
+    precision = asked.recipe.training.precision
+    return _Chosen(width, best_precision(asked.device) if precision == "auto" else precision, asked.batch(images), [])
+
+
+def _choose_for_time(asked: _Question) -> _Chosen:
+    seconds, wanted = asked.budget.seconds or 0.0, asked.recipe.network.width
+
+    @cache
+    def measured(width: int, precision: str, batch: int, stage: Stage) -> float:
+        recipe = asked.recipe.replace({"training.batch": batch})
+        speed = measure(asked.build, width, precision, asked.dataset, recipe, asked.device, seconds, stage.begin)
+        told = {"width": width, "precision": precision, "batch": batch, "halvings": stage.halvings}
+        asked.tell("measure", **told, images_per_second=speed)
+        return speed
+
+    width, batch = WIDTHS[2] if wanted == "auto" else int(wanted), asked.batch(0)
+    game = asked.build(width)
+    full = game.growth.stages[-1]
+    candidates = ("fp32", "bf16") if asked.recipe.training.precision == "auto" else (asked.recipe.training.precision,)
+    precision = max(candidates, key=lambda candidate: measured(width, candidate, batch, full))
+    speed, gflops = measured(width, precision, batch, full), cost(game, asked.dataset)
+    if wanted == "auto":
+        # images * GFLOP is what the machine can do; images / GFLOP is what the networks need.
+        width = choose_width(asked.build, asked.dataset, (gflops * speed * seconds / asked.per_gflop) ** 0.5)
+        game = asked.build(width)
+    work = gflops * speed * seconds
+    images = sum(
+        (each.end - each.begin) * work / cost(game, asked.dataset, each.halvings) for each in game.growth.stages
+    )
+    batch = asked.batch(images)
+    return _Chosen(width, precision, batch, [measured(width, precision, batch, each) for each in game.growth.stages])
+
+
+def automatic_batch(images: float, multiple: int = 1) -> int:
+    """Return the samples of one step where a training sees so many images: 16 to 64, a power of two.
 
     multiple: of what it must be one, so that every process has whole groups.
     """
-    fitting = LARGEST_BATCH
-    if device.type == "cpu":
-        fitting = 2 ** round(math.log2(BATCH_TIMES_SIDE / math.sqrt(math.prod(shape[1:]))))
-        fitting = max(min(fitting, LARGEST_BATCH), SMALLEST_BATCH)
-    return -(-fitting // multiple) * multiple
+    fitting = max(min(images / LEAST_STEPS, LARGEST_BATCH), SMALLEST_BATCH)
+    return -(-(2 ** int(math.log2(fitting))) // multiple) * multiple
 
 
 def judging_pace(plan: Plan, gflops_per_sample: float) -> tuple[int, int]:
