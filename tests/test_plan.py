@@ -13,7 +13,7 @@ from gandem.training.plan import automatic_batch, judging_pace
 
 
 @pytest.mark.parametrize(
-    ("images", "batch"), [(0, 16), (10_000, 16), (159_999, 16), (160_000, 32), (320_000, 64), (1e8, 64)]
+    ("images", "batch"), [(0, 16), (10_000, 16), (113_000, 16), (114_000, 32), (226_000, 32), (227_000, 64), (1e8, 64)]
 )
 def test_long_trainings_take_large_steps(images: float, batch: int) -> None:
     assert automatic_batch(images) == batch

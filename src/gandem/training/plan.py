@@ -23,8 +23,8 @@ IMAGES_PER_GFLOP, LARGER = 4.5e6, 1.6
 of the size with which that falls: a larger image needs wider networks and fewer repetitions. Measured, see
 docs/experiments.md."""
 
-LEAST_STEPS, SMALLEST_BATCH, LARGEST_BATCH = 5_000, 16, 64
-"""Steps that a training should have before larger ones are worth it: with few, many small ones teach more; with many,
+STEPS, SMALLEST_BATCH, LARGEST_BATCH = 5_000, 16, 64
+"""About how many steps a training should have before larger ones are worth it: with few, many small ones teach more; with many,
 small ones only swing. Measured at 28 and 64 pixels a side, see docs/experiments.md."""
 
 WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
@@ -211,8 +211,8 @@ def automatic_batch(images: float, multiple: int = 1) -> int:
 
     multiple: of what it must be one, so that every process has whole groups.
     """
-    fitting = max(min(images / LEAST_STEPS, LARGEST_BATCH), SMALLEST_BATCH)
-    return -(-(2 ** int(math.log2(fitting))) // multiple) * multiple
+    fitting = 2 ** round(math.log2(max(images, 1) / STEPS))
+    return -(-max(min(fitting, LARGEST_BATCH), SMALLEST_BATCH) // multiple) * multiple
 
 
 def judging_pace(plan: Plan, gflops_per_sample: float) -> tuple[int, int]:
