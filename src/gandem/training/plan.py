@@ -24,8 +24,8 @@ of the size with which that falls: a larger image needs wider networks and fewer
 docs/experiments.md."""
 
 STEPS, SMALLEST_BATCH, LARGEST_BATCH = 5_000, 16, 64
-"""About how many steps a training should have before larger ones are worth it: in a short training many small ones teach
-more, in a long one they only swing. Measured on Fashion-MNIST, see docs/experiments.md."""
+"""About how many steps a training should have before larger ones are worth it: in a short training many small ones
+teach more, in a long one they only swing. Measured on Fashion-MNIST, see docs/experiments.md."""
 
 WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 MEASURE_SECONDS = 2.0
