@@ -9,8 +9,8 @@ from torch import Tensor
 
 from feature_sets import normal, permuted
 from gandem.judge import neighbours
-from gandem.judge.coverage import coverage, density, expected_coverage, precision, recall
-from gandem.judge.neighbours import holding, nearest, radii
+from gandem.judge.coverage import Neighbourhood, coverage, density, expected_coverage, precision, recall
+from gandem.judge.neighbours import holding, nearest
 
 
 def every_distance(left: Tensor, right: Tensor) -> np.ndarray:
@@ -42,7 +42,7 @@ def test_a_row_is_no_neighbour_of_itself_but_its_copy_is(k: int) -> None:
     np.fill_diagonal(everything, np.inf)
     np.testing.assert_allclose(distances, np.sort(everything, 1)[:, :k], rtol=1e-12)
     assert indices[10, 0] == 20 and indices[20, 0] == 10 and distances[10, 0] == 0
-    assert radii(points, k).equal(distances[:, -1])
+    assert Neighbourhood.of(points, k).radius(k).equal(distances[:, -1])
 
 
 def test_near_duplicates_far_from_the_origin() -> None:
@@ -88,6 +88,8 @@ def test_values(name: str, k: int) -> None:
     figure = MEASURES[name](generated, real, k)
     assert figure.value == pytest.approx(by_loops(generated, real, k)[name], rel=1e-12)
     assert (figure.n, figure.n_reference) == ((60, 45) if name in ("recall", "coverage") else (45, 60))
+    found_before = MEASURES[name](Neighbourhood.of(generated), Neighbourhood.of(real), k)
+    assert found_before == figure
 
 
 @given(st.integers(0, 10**6), st.integers(7, 40), st.integers(7, 40), st.integers(1, 5))

@@ -6,41 +6,64 @@ nearest other row. Intervals are of the rows that are counted; the rows they are
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import Tensor
 
 from gandem.judge.figure import Figure, comparable
-from gandem.judge.neighbours import holding, nearest, radii
+from gandem.judge.neighbours import holding, nearest
 
 
-def precision(generated: Tensor, real: Tensor, k: int = 3) -> Figure:
+@dataclass(frozen=True)
+class Neighbourhood:
+    """A set of rows (m, d) and the distances (m, k) from each to its k nearest others: found once, for many figures."""
+
+    rows: Tensor
+    distances: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor, k: int = 5) -> Neighbourhood:
+        """Find the k nearest others of float64 rows; k must be less than their number."""
+        return cls(rows, nearest(rows, rows, k, same=True)[0])
+
+    def radius(self, k: int) -> Tensor:
+        """Return the radius of each row's ball, (m,)."""
+        return self.distances[:, k - 1]
+
+
+Features = Tensor | Neighbourhood
+"""Features (m, d), or what was found around them before."""
+
+
+def precision(generated: Features, real: Features, k: int = 3) -> Figure:
     """Share of generated rows within the balls of the real ones (Kynkaanniemi et al. 2019), in [0, 1]."""
-    generated, real = comparable(k + 1, generated=generated, real=real)
-    hits = int((holding(generated, real, radii(real, k)) > 0).sum())
-    return Figure.of_share(hits, len(generated)).against(len(real))
+    made, real = _prepared(generated, real, k)
+    hits = int((holding(made, real.rows, real.radius(k)) > 0).sum())
+    return Figure.of_share(hits, len(made)).against(len(real.rows))
 
 
-def recall(generated: Tensor, real: Tensor, k: int = 3) -> Figure:
+def recall(generated: Features, real: Features, k: int = 3) -> Figure:
     """Share of real rows within the balls of the generated ones (Kynkaanniemi et al. 2019), in [0, 1]."""
-    generated, real = comparable(k + 1, generated=generated, real=real)
+    comparable(k + 1, generated=_rows(generated), real=_rows(real))  # complains under the right names
     return precision(real, generated, k)
 
 
-def density(generated: Tensor, real: Tensor, k: int = 5) -> Figure:
+def density(generated: Features, real: Features, k: int = 5) -> Figure:
     """Real balls that hold a generated row, on average and over k (Naeem et al. 2020); >= 0, about 1 if equal.
 
     A mean over rows needs no resampling: its standard error is what a bootstrap would tend to.
     """
-    generated, real = comparable(k + 1, generated=generated, real=real)
-    held = holding(generated, real, radii(real, k)).double() / k
+    made, real = _prepared(generated, real, k)
+    held = holding(made, real.rows, real.radius(k)).double() / k
     error = float(held.std()) / len(held) ** 0.5
-    return Figure.around(float(held.mean()), error, len(generated), len(real), floor=0.0)
+    return Figure.around(float(held.mean()), error, len(made), len(real.rows), floor=0.0)
 
 
-def coverage(generated: Tensor, real: Tensor, k: int = 5) -> Figure:
+def coverage(generated: Features, real: Features, k: int = 5) -> Figure:
     """Share of real rows whose ball holds a generated row (Naeem et al. 2020), in [0, 1]; see `expected_coverage`."""
-    generated, real = comparable(k + 1, generated=generated, real=real)
-    reached = nearest(real, generated)[0][:, 0] <= radii(real, k) * (1 + 1e-12)
-    return Figure.of_share(int(reached.sum()), len(real)).against(len(generated))
+    made, real = _prepared(generated, real, k)
+    reached = nearest(real.rows, made)[0][:, 0] <= real.radius(k) * (1 + 1e-12)
+    return Figure.of_share(int(reached.sum()), len(real.rows)).against(len(made))
 
 
 def expected_coverage(n: int, m: int, k: int = 5) -> float:
@@ -52,3 +75,13 @@ def expected_coverage(n: int, m: int, k: int = 5) -> float:
     for taken in range(k):
         missed *= (m - 1 - taken) / (m - 1 + n - taken)
     return 1 - missed
+
+
+def _prepared(generated: Features, real: Features, k: int) -> tuple[Tensor, Neighbourhood]:
+    """Return rows to count, and the balls that may hold them, both float64; raises JudgeError."""
+    made, there = comparable(k + 1, generated=_rows(generated), real=_rows(real))
+    return made, real if isinstance(real, Neighbourhood) else Neighbourhood.of(there, k)
+
+
+def _rows(rows: Features) -> Tensor:
+    return rows.rows if isinstance(rows, Neighbourhood) else rows

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gandem.judge.coverage import coverage, density, precision, recall
+from gandem.judge.coverage import Neighbourhood, coverage, density, precision, recall
 from gandem.judge.distances import frechet_distance, frechet_share, kernel_distance, mind
 from gandem.judge.diversity import Balance, Support, cell_balance, rank_ratio, spread_ratio, support
 from gandem.judge.figure import Figure, comparable
@@ -26,10 +26,14 @@ FEWEST = 100
 
 @dataclass(frozen=True)
 class Metric:
-    """A number of two sets, called as measure(generated, real), and the value that it has for equal distributions."""
+    """A number of two sets, called as measure(generated, real), and the value that it has for equal distributions.
 
-    measure: Callable[[Tensor, Tensor], Figure]
+    takes_neighbourhoods: it is called with a `Neighbourhood` of each set.
+    """
+
+    measure: Callable[[Any, Any], Figure]
     best: float
+    takes_neighbourhoods: bool = False
 
     def miss(self, figure: Figure) -> float:
         """Return how far a figure is from the best."""
@@ -41,10 +45,10 @@ METRICS: dict[str, Metric] = {
     "frechet_share": Metric(frechet_share, 0.0),
     "kernel_distance": Metric(kernel_distance, 0.0),
     "mind": Metric(mind, 0.0),
-    "precision": Metric(precision, 1.0),
-    "recall": Metric(recall, 1.0),
-    "density": Metric(density, 1.0),
-    "coverage": Metric(coverage, 1.0),
+    "precision": Metric(precision, 1.0, takes_neighbourhoods=True),
+    "recall": Metric(recall, 1.0, takes_neighbourhoods=True),
+    "density": Metric(density, 1.0, takes_neighbourhoods=True),
+    "coverage": Metric(coverage, 1.0, takes_neighbourhoods=True),
     "two_sample": Metric(two_sample, 0.5),
     "spread_ratio": Metric(spread_ratio, 1.0),
     "rank_ratio": Metric(rank_ratio, 1.0),
@@ -132,13 +136,21 @@ def judge(
     count = min(len(rows) for rows in (generated, real, *floors.values()))
     sets = {"generated": generated, "real": real, **floors}
     rows = {name: _some(features.double(), count, seed) for name, features in sets.items()}
-    against = held_out.double()
+    against = Neighbourhood.of(held_out.double())
     return Judgement(
-        {name: {key: of.measure(these, against) for key, of in METRICS.items()} for name, these in rows.items()},
-        support(rows["generated"], against),
-        cell_balance(rows["generated"], against),
+        {name: _figures(Neighbourhood.of(these), against) for name, these in rows.items()},
+        support(rows["generated"], against.rows),
+        cell_balance(rows["generated"], against.rows),
         copying,
     )
+
+
+def _figures(these: Neighbourhood, against: Neighbourhood) -> dict[str, Figure]:
+    """Return every metric of one set."""
+    return {
+        key: of.measure(these, against) if of.takes_neighbourhoods else of.measure(these.rows, against.rows)
+        for key, of in METRICS.items()
+    }
 
 
 def _some(rows: Tensor, count: int, seed: int) -> Tensor:

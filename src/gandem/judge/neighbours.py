@@ -32,11 +32,6 @@ def nearest(queries: Tensor, points: Tensor, k: int = 1, *, same: bool = False) 
     return distances, indices
 
 
-def radii(points: Tensor, k: int) -> Tensor:
-    """Distance of each point (m, d) to its k-th nearest other point, (m,)."""
-    return nearest(points, points, k, same=True)[0][:, -1]
-
-
 def holding(queries: Tensor, centres: Tensor, radius: Tensor) -> Tensor:
     """Count the closed balls, of centres (m, d) and radius (m,), that hold each query (n, d); integers (n,)."""
     limit = radius.square() * (1 + 1e-12)  # a sum in another order must not put a centre's own neighbour outside
