@@ -9,6 +9,7 @@ import pytest
 
 import gandem
 from gandem.recipe import OptimizerOptions
+from gandem.training.loop import Trainer
 from gandem.training.plan import automatic_batch, judging_pace
 
 
@@ -59,9 +60,13 @@ def test_what_was_auto_is_decided(colours: Path) -> None:
     assert (recipe["training"]["batch"], recipe["network"]["blocks"]) == (16, 1)
     assert (recipe["optimizer"]["lr"], recipe["optimizer"]["lr_end"]) == pytest.approx((5e-4, 5e-6))
     assert planned["plan"]["images"] == 10_000
-    assert planned["plan"]["growth"] == [pytest.approx((0.175, 2)), pytest.approx((0.35, 1)), (1.0, 0)]
+    assert planned["plan"]["growth"] == [
+        {"until": pytest.approx(0.175), "halvings": 2},
+        {"until": pytest.approx(0.35), "halvings": 1},
+        {"until": 1.0, "halvings": 0},
+    ]
     assert (
-        "growth: 1/4 of each side until 18 %, 1/2 of each side until 35 % of the budget, then full size"
+        "growth: 1/4 of each side until 18%, 1/2 of each side until 35% of the budget, then full size"
         in planned["plan"]["text"]
     )
 
@@ -70,7 +75,7 @@ def test_what_was_auto_is_decided(colours: Path) -> None:
 def test_what_is_something_at_first_does_not_wait(colours: Path, settings: dict[str, object]) -> None:
     settings = {"network.width": 16} | settings
     planned = gandem.plan_training(colours, settings=settings, budget="10k", device="cpu")
-    assert planned["plan"]["growth"] == [(1.0, 0)] and planned["recipe"]["game"]["growth"] == 0
+    assert planned["plan"]["growth"] == [{"until": 1.0, "halvings": 0}] and planned["recipe"]["game"]["growth"] == 0
 
 
 def test_groups_decide_what_the_batch_is_a_multiple_of(colours: Path) -> None:
@@ -83,3 +88,18 @@ def test_judgements_are_paced_by_images_of_full_size() -> None:
     """20 judgements of 2,000 in a million images that cost half as much in the mean: one each 25,000 large ones."""
     plan = SimpleNamespace(images=1_000_000, gflops_per_image=0.5, gflops_at_full_size=1.0)
     assert judging_pace(plan, 1e-3) == (25_000, 2_000)
+
+
+def test_the_machine_is_measured_at_the_rate_that_is_played(colours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float | str] = []
+
+    class Watched(Trainer):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            rates.append(options["optimizer"].lr)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr("gandem.training.plan.Trainer", Watched)
+    monkeypatch.setattr("gandem.training.plan.MEASURE_SECONDS", 0.0)
+    settings = {"network.width": 128, "training.precision": "fp32"}
+    planned = gandem.plan_training(colours, settings=settings, budget="1m", device="cpu")
+    assert rates == [planned["recipe"]["optimizer"]["lr"]] * 3 == [pytest.approx(5e-4)] * 3  # of three sizes

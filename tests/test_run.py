@@ -320,7 +320,7 @@ def test_fewer_images_than_a_batch_make_a_smaller_batch(npz: Path, tmp_path: Pat
         np.savez(tmp_path / "few.npz", images=arrays["images"][:7])
     settings = {"network.width": 32}
     run = gandem.train(tmp_path / "few.npz", tmp_path / "run", settings=settings, budget="12", device="cpu")
-    assert run.recipe.training.batch == 6 and run.report["images"] == 12
+    assert run.recipe.training.batch == 4 and run.report["images"] == 12
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63])

@@ -241,11 +241,11 @@ def _prepare(
     processes = Engine(device).processes
     multiple = processes * group_size(wanted)
     wanted = wanted.model_copy(update={"network": domain.decided(dataset.spec, wanted.network)})
-    rows = multiple if wanted.training.batch == "auto" else int(wanted.training.batch)
-    check(wanted, rows // processes)
+    check(wanted, multiple if wanted.training.batch == "auto" else int(wanted.training.batch), processes)
     plan = make_plan(
         lambda width: build_game(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell, multiple
     )
+    check(wanted, plan.batch, processes)  # there may be less data than for what was asked
     tell("plan", **plan.to_dict(), text=plan.lines())
     augment: float | str = wanted.game.augment
     if augment == "auto":
@@ -298,7 +298,7 @@ def _play(
             int(watched.every),
             stop=watched.stop,
             adapt=options.game.augment == "adaptive",
-            grown=options.game.growth,
+            grown=game.growth.stages[-1].begin,
         ),
         examine=_examiner(run, dataset, held_out) if watched.every and engine.is_main else lambda trainer: {},
     )

@@ -126,6 +126,13 @@ class Console:
             f"next: gandem sample {path} --count 16 --out grid.png",
         )
 
+    def _on_playing(self, event: Event) -> None:
+        text = f"{event['step']:,} steps | " + _losses(event)
+        self._redraw(f"{event['progress']:4.0%} {text}", lambda: _bar(event["progress"], text))
+
+    def _on_played(self, event: Event) -> None:
+        self._say(*event["text"])
+
     def _on_judging(self, event: Event) -> None:
         self._redraw(f"judging: {event['doing']}", lambda: Text(f"judging: {event['doing']} ..."))
 
@@ -225,4 +232,5 @@ def _losses(event: Event) -> str:
     }
     losses = event["losses"]
     parts = [f"{short} {losses[name]:.3g}" for name, short in names.items() if name in losses]
-    return "  ".join([*parts, f"EMA half-life {event['ema_halflife']:,.0f} images"])
+    averaged = [f"EMA half-life {event['ema_halflife']:,.0f} images"] if "ema_halflife" in event else []
+    return "  ".join([*parts, *averaged])

@@ -178,7 +178,7 @@ class TrainingOptions(Section):
     """How long, how often and on what."""
 
     batch: int | Auto = "auto"
-    """Images of one step, over all devices together; auto: 64, and fewer of larger images on a CPU."""
+    """Images of one step, over all devices together; auto: 16 in short trainings, 32 and 64 in longer ones."""
     ema: float = Field(0.05, gt=0, le=1)
     """Half-life of the generator's moving average, as a part of the images shown so far."""
     seed: int = Field(0, ge=0, lt=2**63)
@@ -198,7 +198,8 @@ class RefereeOptions(Section):
     """How the training is watched."""
 
     every: int | Auto = Field("auto")
-    """Images between quick judgements, 0 for none; auto: a twentieth of the budget, more if that is too much work."""
+    """Images between quick judgements, 0 for none; auto: as many of full size as cost a twentieth of the work,
+    more if that is too often."""
     samples: int | Auto = Field("auto")
     """Samples of a quick judgement; auto: 2,000, or fewer for short budgets."""
     stop: bool = True

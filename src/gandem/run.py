@@ -116,11 +116,14 @@ class Run:
         """Return what matters about the run, in plain JSON types."""
         report = self.report
         saved = checkpoint.paths(self.checkpoints)
+        verdict = report.get("evaluation", {}).get("verdict", {})
         return {
             "path": str(self.path),
             "status": report["status"],
             "images": report.get("images", 0),
             "seconds": report.get("seconds", 0.0),
+            "verdict": verdict.get("verdict"),
+            "advice": verdict.get("advice"),
             "budget": report["budget"],
             "plan": report["plan"],
             "shape": list(self.spec.shape),
@@ -196,6 +199,8 @@ def other_networks(path: Path) -> Iterator[None]:
     """Turn weights that do not fit the networks of a run into one line."""
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except (RuntimeError, KeyError) as error:
         raise RunError(
             f"{path} was trained by another version of gandem, with other networks: use that version, or train anew"

@@ -55,8 +55,14 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
     )
 
 
-def check(recipe: Recipe, rows: int) -> None:
-    """Refuse choices that make no sense together; rows: of a batch, in one process. Raises RecipeError."""
+def check(recipe: Recipe, batch: int, processes: int) -> None:
+    """Refuse choices that make no sense together, with a batch that so many processes share. Raises RecipeError."""
+    if batch < 2 or batch % processes:
+        raise RecipeError(
+            f"a batch of {batch} cannot be shared by {processes} processes: use a training.batch that is a multiple, "
+            "fewer --devices, or more data"
+        )
+    rows = batch // processes
     make_optimizer(recipe.optimizer, torch.nn.Linear(1, 1))
     network, game = recipe.network, recipe.game
     if game.penalty == "r1_finite" and network.dropout:

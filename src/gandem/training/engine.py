@@ -49,6 +49,17 @@ class Engine:
         """Return this process's rows of a batch, on its device."""
         return {name: self._rows(tensor).to(self.device, non_blocking=True) for name, tensor in batch.items()}
 
+    def seed(self, seed: int) -> None:
+        """Seed what networks draw by themselves, such as dropout, here and on the device.
+
+        As torch.manual_seed, which takes a hundred times longer where there is a kind of device that nobody uses.
+        """
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed_all(seed)
+        elif self.device.type == "mps":
+            torch.mps.manual_seed(seed)
+
     def average_gradients(self, parameters: Iterable[Tensor]) -> None:
         """Average the gradients over all processes, in one message."""
         if self.processes == 1:

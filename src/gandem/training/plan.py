@@ -10,7 +10,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from gandem.domains.domain import Dataset
-from gandem.errors import RecipeError
 from gandem.game.growth import Stage
 from gandem.game.noise_game import NoiseGame
 from gandem.recipe import Recipe
@@ -18,7 +17,7 @@ from gandem.training.budget import Budget
 from gandem.training.engine import Engine, best_precision
 from gandem.training.loop import Trainer, two_rows
 
-IMAGES_PER_GFLOP, LARGER = 4.5e6, 1.6
+IMAGES_PER_GFLOP, SIZE_POWER = 9e6, 1.6
 """Images of 28 x 28 grey pixels that a training should see for each GFLOP that it spends on one of them, and the power
 of the size with which that falls: a larger image needs wider networks and fewer repetitions. Measured, see
 docs/experiments.md."""
@@ -29,7 +28,7 @@ teach more, in a long one they only swing. Measured on Fashion-MNIST, see docs/e
 
 WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 MEASURE_SECONDS = 2.0
-MEASURE_SHARE = 0.02
+MEASURE_SHARE = 0.01
 """Longest single measurement, in seconds and as a part of a budget of time."""
 
 JUDGEMENTS, JUDGING_SHARE, JUDGING_EFFORT = 20, 0.03, 3.0
@@ -53,13 +52,14 @@ class Plan:
     parameters_generator: int
     parameters_discriminator: int
     gflops_per_image: float
-    """The mean over the budget, as the next: small images cost less and come faster."""
+    """The mean over the budget: small images cost less."""
     gflops_at_full_size: float
     images_per_second: float | None
-    """Measured here; None when the budget counts images, since then nothing may depend on the clock."""
+    """Measured here, the mean over the budget: small images come faster. None when the budget counts images, since then
+    nothing may depend on the clock."""
     images: int
-    growth: list[tuple[float, int]]
-    """(part of the budget at its end, halvings of each side) of every size that is played."""
+    growth: list[dict[str, float]]
+    """{"until": part of the budget at its end, "halvings": of each side} of every size that is played."""
     seconds: float | None
     measured_seconds: float
     """Time that the measuring took; it counts towards a budget of time."""
@@ -76,7 +76,7 @@ class Plan:
             else (f"{self.images_per_second:,.0f} images/s measured here")
         )
         time_given = "" if self.seconds is None else f" in {Budget(seconds=self.seconds)}"
-        *small, _ = [f"1/{2**halvings} of each side until {100 * end:.0f} %" for end, halvings in self.growth]
+        *small, _ = [f"1/{2 ** stage['halvings']} of each side until {stage['until']:.0%}" for stage in self.growth]
         growth = [f"growth: {', '.join(small)} of the budget, then full size"] if small else []
         return [
             f"networks: width {self.width}, generator {self.parameters_generator / 1e6:.2f} M and discriminator "
@@ -103,11 +103,6 @@ def make_plan(
     """
     began = time.monotonic()
     engine = Engine(device)  # refuses a device that is not there before anything is measured
-    if recipe.training.batch != "auto" and int(recipe.training.batch) > len(dataset):
-        raise RecipeError(
-            f"training.batch = {recipe.training.batch}, but there are only {len(dataset)} images; "
-            "choose a smaller batch"
-        )
     choose = _choose_for_images if budget.images else _choose_for_time
     chosen = choose(_Question(build, dataset, recipe, budget, device, tell, multiple))
     game = build(chosen.width)
@@ -131,7 +126,7 @@ def make_plan(
         gflops_at_full_size=cost(game, dataset),
         images_per_second=sum(rates) if chosen.speeds else None,
         images=budget.images or max(round(sum(rates) * max((budget.seconds or 0.0) - measuring, 0)), chosen.batch),
-        growth=[(stage.end, stage.halvings) for stage in stages],
+        growth=[{"until": stage.end, "halvings": stage.halvings} for stage in stages],
         seconds=budget.seconds,
         measured_seconds=measuring,
     )
@@ -152,14 +147,13 @@ class _Question:
     @property
     def per_gflop(self) -> float:
         """Images that a training should see for each GFLOP that it spends on one."""
-        return IMAGES_PER_GFLOP * (28 * 28 / math.prod(self.dataset.spec.shape)) ** LARGER
+        return IMAGES_PER_GFLOP * (28 * 28 / math.prod(self.dataset.spec.shape)) ** SIZE_POWER
 
     def batch(self, images: float) -> int:
-        """Return the recipe's batch, or what suits so many images."""
-        if self.recipe.training.batch != "auto":
-            return int(self.recipe.training.batch)
-        fitting, there = automatic_batch(images, self.multiple), len(self.dataset)
-        return fitting if fitting <= there else there // self.multiple * self.multiple or there // 2 * 2
+        """Return the recipe's batch, or what suits so many images; less where there is less data."""
+        wanted, there = self.recipe.training.batch, len(self.dataset)
+        batch = automatic_batch(images, self.multiple) if wanted == "auto" else int(wanted)
+        return batch if batch <= there else there // self.multiple * self.multiple or there // 2 * 2
 
 
 class _Chosen(NamedTuple):
@@ -188,26 +182,30 @@ def _choose_for_time(asked: _Question) -> _Chosen:
         asked.tell("measure", **told, images_per_second=speed)
         return speed
 
+    def expected(game: NoiseGame, gflops: float) -> float:
+        """Return the images that so many GFLOP are enough for."""
+        stages = game.growth.stages
+        return sum((each.end - each.begin) * gflops / cost(game, asked.dataset, each.halvings) for each in stages)
+
     width, batch = WIDTHS[2] if wanted == "auto" else int(wanted), asked.batch(0)
     game = asked.build(width)
     full = game.growth.stages[-1]
     candidates = ("fp32", "bf16") if asked.recipe.training.precision == "auto" else (asked.recipe.training.precision,)
     precision = max(candidates, key=lambda candidate: measured(width, candidate, batch, full))
-    speed, gflops = measured(width, precision, batch, full), cost(game, asked.dataset)
+    # Small steps are slow ones, so what the machine can do is measured in steps of the size that will be taken.
+    gflops = seconds * cost(game, asked.dataset)
+    batch = asked.batch(expected(game, gflops * measured(width, precision, batch, full)))
+    gflops *= measured(width, precision, batch, full)
     if wanted == "auto":
         # images * GFLOP is what the machine can do; images / GFLOP is what the networks need.
-        width = choose_width(asked.build, asked.dataset, (gflops * speed * seconds / asked.per_gflop) ** 0.5)
+        width = choose_width(asked.build, asked.dataset, (gflops / asked.per_gflop) ** 0.5)
         game = asked.build(width)
-    work = gflops * speed * seconds
-    images = sum(
-        (each.end - each.begin) * work / cost(game, asked.dataset, each.halvings) for each in game.growth.stages
-    )
-    batch = asked.batch(images)
+    batch = asked.batch(expected(game, gflops))
     return _Chosen(width, precision, batch, [measured(width, precision, batch, each) for each in game.growth.stages])
 
 
 def automatic_batch(images: float, multiple: int = 1) -> int:
-    """Return the samples of one step where a training sees so many images: 16 to 64, a power of two.
+    """Return the samples of one step where a training sees so many images: 16, 32 or 64, for about STEPS steps.
 
     multiple: of what it must be one, so that every process has whole groups.
     """
