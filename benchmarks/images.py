@@ -61,7 +61,16 @@ def train_gandem(task: Task, training_file: Path, work: Path, minutes: float, se
         watch=lambda event: seen.update({event["event"]: event}),
     )
     plan, finished = seen.get("plan", {}), seen.get("finished", {})
-    kept = ("width", "parameters_generator", "parameters_discriminator", "gflops_per_image", "precision", "device")
+    kept = (
+        "width",
+        "parameters_generator",
+        "parameters_discriminator",
+        "gflops_per_image",
+        "precision",
+        "device",
+        "batch",
+        "growth",
+    )
     training = {key: plan[key] for key in kept if key in plan}
     training |= {key: finished[key] for key in ("images", "seconds") if key in finished}
     labels = balanced_labels(task)

@@ -198,11 +198,19 @@ class Judge:
 
     def distances(self, images: np.ndarray) -> dict[str, Any]:
         """Return the Frechet and kernel distance of uint8 images (n, H, W, C) from the reference."""
-        features = (extract(self.encoder, images, self.device) - self.mean) / self.deviation
+        features = self.features(images)
         return {
             "frechet_distance": frechet_figure(features, self.reference),
             "kernel_distance": kernel_figure(features, self.reference),
         }
+
+    def kernel_distance(self, images: np.ndarray) -> dict[str, Any]:
+        """Return the kernel distance alone, which is quickly found."""
+        return kernel_figure(self.features(images), self.reference)
+
+    def features(self, images: np.ndarray) -> Tensor:
+        """Return the features (n, d), each scaled to mean 0 and deviation 1 over the reference."""
+        return (extract(self.encoder, images, self.device) - self.mean) / self.deviation
 
     @property
     def fingerprint(self) -> str:

@@ -260,6 +260,33 @@ def faults_section(results: list[Result]) -> list[str]:
     ]
 
 
+STOPPING = """
+Each training twice: to its full length, and until the referee says "converged". Oracle: of the
+generators at the quick judgements of the full one, that with the smallest kernel distance x100, by features and real
+images that no training has seen. Right: the stopped one's is within 10 % of it, or cannot be told from it at this
+count. A training that ran through the whole budget was not stopped, and is right by that alone."""
+
+
+def stopping_section(results: list[Result]) -> list[str]:
+    """Return where trainings were stopped, and how good they were beside the best moment of the full ones."""
+    rows = []
+    for result in results:
+        for found in result["figures"]["trainings"]:
+            stopped, oracle = found["stopped"], found["oracle"]
+            rows.append(
+                [
+                    f"{result['name'].removeprefix('stopping-')}, seed {found['seed']}, {found['minutes']:g} minutes",
+                    interval(found["full"]["kernel_distance"], 100),
+                    f"{interval(oracle['kernel_distance'], 100)} at {oracle['part']:.0%}",
+                    f"{interval(stopped['kernel_distance'], 100)} at {stopped['part']:.0%}",
+                    stopped["ended"],
+                    "yes" if found["right"] else "no",
+                ]
+            )
+    head = ["", "full length", "oracle", "stopped", "because", "right"]
+    return ["## Stopping", STOPPING, "", *table(head, rows), *origin(results)]
+
+
 def page(results: dict[str, Result]) -> str:
     """Return the whole page."""
     lines = ["# Benchmarks", "", "Made by `benchmarks/tables.py` from `benchmarks/results/*.json`; do not edit."]
@@ -275,6 +302,8 @@ def page(results: dict[str, Result]) -> str:
         lines += peers_section(results["peers"])
     if faults := [result for name, result in results.items() if name.startswith("faults-")]:
         lines += faults_section(faults)
+    if stopping := [result for name, result in results.items() if name.startswith("stopping-")]:
+        lines += stopping_section(stopping)
     if "kill" in results:
         lines += kill_section(results["kill"])
     return "\n".join(lines).rstrip() + "\n"
