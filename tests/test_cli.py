@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import gandem
-from gandem import cli
+from gandem import cli, launch
 from gandem.errors import Interrupted, SourceError
 
 
@@ -95,7 +95,7 @@ def test_a_wrong_command_line_gets_one_line(line: str, words: str, capsys: pytes
         ("--set game.critic_steps=0", "game.critic_steps"),
         ("--set game.clip=-1", "game.clip"),
         ("--set game.penalty=r1_finite --set network.dropout=0.1", "penalty r1"),
-        ("--set network.minibatch_std=3", "multiple of 12, not 64"),
+        ("--set network.minibatch_std=3 --set training.batch=64", "multiple of 12, not 64"),
         ("--set network.init=orthogonl", "Did you mean 'orthogonal'"),
         ("--set network.dropout=1", "network.dropout"),
         ("--set optimizer.kind=adamm", "Did you mean 'adam'"),
@@ -191,7 +191,7 @@ def test_debugging_shows_where(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 @pytest.mark.parametrize("options", [["--devices", "2"], ["--devices=2"]])
 def test_several_devices_become_processes(options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[tuple[list[str], int]] = []
-    monkeypatch.setattr(cli, "launch", lambda arguments, processes: started.append((arguments, processes)) or 7)
+    monkeypatch.setattr(launch, "launch", lambda arguments, processes: started.append((arguments, processes)) or 7)
     assert cli.main(["train", "photos", *options, "--out", "run"]) == 7
     assert started == [(["train", "photos", "--out", "run"], 2)]
 

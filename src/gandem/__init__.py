@@ -18,6 +18,7 @@ __all__ = [
     "load_recipe",
     "open_run",
     "plan_training",
+    "play",
     "resume",
     "train",
 ]
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from gandem.recipe import Recipe, load_recipe
     from gandem.run import Run, open_run
     from gandem.uses.learn import learn_features
+    from gandem.uses.play import play
 
 # Imported on first use, so that `gandem --help` does not wait for torch.
 _HOME = {
@@ -40,6 +42,7 @@ _HOME = {
     "load_recipe": "recipe",
     "open_run": "run",
     "plan_training": "api",
+    "play": "uses.play",
     "resume": "api",
     "train": "api",
 }

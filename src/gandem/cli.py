@@ -17,9 +17,8 @@ from cyclopts import App, Group, Parameter
 
 from gandem import strict_json
 from gandem.console import Console, describe
-from gandem.errors import RecipeError
 from gandem.exit_codes import explain
-from gandem.launch import launch
+from gandem.launch import Relaunch, relaunch, spread
 from gandem.options import must_be_free, read_condition, read_settings
 
 app = App(
@@ -48,13 +47,6 @@ Precision = Annotated[Literal["auto", "fp32", "bf16"] | None, Parameter(group=MA
 Json = Annotated[bool, Parameter(group=OUTPUT, show_default=False)]
 Quiet = Annotated[bool, Parameter(group=OUTPUT, show_default=False)]
 Force = Annotated[bool, Parameter(group=OUTPUT, show_default=False)]
-
-
-class _Relaunch(Exception):
-    """Asks `main` to start the same command once per device."""
-
-    def __init__(self, devices: int) -> None:
-        self.devices = devices
 
 
 @app.command
@@ -98,7 +90,7 @@ def train(
         json: Print nothing but one JSON object at the end.
         quiet: Print nothing but errors.
     """
-    _spread(devices)
+    spread(devices)
     settings = read_settings(set_, size, fit, mirror) | ({} if stop else {"referee.stop": False})
     import gandem
 
@@ -143,7 +135,7 @@ def resume(
         json: Print nothing but one JSON object at the end.
         quiet: Print nothing but errors.
     """
-    _spread(devices)
+    spread(devices)
     import gandem
 
     console = Console(silent=json or quiet or not _is_main())
@@ -314,6 +306,38 @@ def features(
 
 
 @app.command
+def play(
+    *,
+    shape: str = "ring",
+    out: Path = Path("play.gif"),
+    budget: Budget = "30s",
+    loss: str = "relativistic",
+    penalty: str = "r1_r2",
+    seed: int = 0,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Watch two small networks learn a shape in the plane: the whole game in seconds, as an animation.
+
+    Args:
+        shape: ring, grid, spiral or two-moons, or a picture whose dark parts are the shape.
+        out: The .gif to write.
+        budget: How long: 30s, 2m, or how many points to show: 500k.
+        loss: minimax, non_saturating, hinge, ... as in a recipe's game.loss.
+        penalty: none, r1, gradient_penalty, ... as in a recipe's game.penalty.
+        seed: Seed of everything random.
+        force: Replace what lies at --out.
+        json: Print one JSON object.
+    """
+    must_be_free(out, force)
+    import gandem
+
+    with Console(silent=json) as console:
+        facts = gandem.play(shape, out, budget=budget, loss=loss, penalty=penalty, seed=seed, watch=console)
+    _report(facts, json)
+
+
+@app.command
 def export(
     run: Path,
     /,
@@ -349,8 +373,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         app(tokens)
         return 0
-    except _Relaunch as request:
-        return _relaunch(tokens, request.devices)
+    except Relaunch as request:
+        return relaunch(tokens, request.devices)
     except (Exception, KeyboardInterrupt) as error:
         return explain(error)
 
@@ -364,20 +388,3 @@ def _report(result: dict[str, Any], json: bool) -> None:
 def _is_main() -> bool:
     """Whether this process is the one that speaks."""
     return os.environ.get("RANK", "0") == "0"
-
-
-def _spread(devices: int) -> None:
-    """Ask for one process per device unless torchrun has started them already."""
-    if devices < 1:
-        raise RecipeError(f"--devices {devices}: must be 1 or more")
-    if devices > 1 and "RANK" not in os.environ:
-        raise _Relaunch(devices)
-
-
-def _relaunch(tokens: list[str], devices: int) -> int:
-    """Run the same command in `devices` processes that share each batch."""
-    position = next(i for i, token in enumerate(tokens) if token.split("=")[0] == "--devices")
-    width = 1 if "=" in tokens[position] else 2
-    tokens = tokens[:position] + tokens[position + width :]
-    sys.stdout.flush()
-    return launch(tokens, devices)

@@ -11,8 +11,34 @@ import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+from gandem.errors import RecipeError
+
 GRACE_SECONDS = 10.0
 """How long the others may go on when one process has failed."""
+
+
+class Relaunch(Exception):
+    """Asks for the same command in several processes."""
+
+    def __init__(self, devices: int) -> None:
+        self.devices = devices
+
+
+def spread(devices: int) -> None:
+    """Ask for one process per device, by raising Relaunch, unless torchrun has started them already."""
+    if devices < 1:
+        raise RecipeError(f"--devices {devices}: must be 1 or more")
+    if devices > 1 and "RANK" not in os.environ:
+        raise Relaunch(devices)
+
+
+def relaunch(tokens: list[str], devices: int) -> int:
+    """Run the same command in `devices` processes that share each batch."""
+    position = next(i for i, token in enumerate(tokens) if token.split("=")[0] == "--devices")
+    width = 1 if "=" in tokens[position] else 2
+    tokens = tokens[:position] + tokens[position + width :]
+    sys.stdout.flush()
+    return launch(tokens, devices)
 
 
 def launch(arguments: Sequence[str], processes: int) -> int:

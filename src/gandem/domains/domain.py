@@ -21,8 +21,18 @@ Progress = Callable[[str, int, int], None]
 """Called as progress(what, done, total) while something slow runs."""
 
 
-class Dataset(Protocol):
-    """Real samples, decoded once and ready to be drawn by index."""
+class Samples(Protocol):
+    """Real samples to be drawn by index: all that a trainer asks for."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return {"real": float32 (n, *spec.shape) in [-1, 1]} and, with labels, {"label": int64 (n,)}."""
+        ...
+
+
+class Dataset(Samples, Protocol):
+    """A source, decoded once."""
 
     @property
     def spec(self) -> SampleSpec:
@@ -44,8 +54,6 @@ class Dataset(Protocol):
         """Hash of the decoded samples and labels; equal data give equal fingerprints."""
         ...
 
-    def __len__(self) -> int: ...
-
     @property
     def count(self) -> int:
         """How many different samples there are; `len` counts mirrored ones and the like too."""
@@ -57,10 +65,6 @@ class Dataset(Protocol):
 
     def split(self, share: float) -> tuple[Dataset, Dataset]:
         """Return (for training, held out), about `share` in the second; equal samples stay together."""
-        ...
-
-    def batch(self, indices: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return {"real": float32 (n, *spec.shape) in [-1, 1]} and, with labels, {"label": int64 (n,)}."""
         ...
 
 

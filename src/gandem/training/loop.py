@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from gandem.domains.domain import Dataset
+from gandem.domains.domain import Samples
 from gandem.errors import Interrupted, RecipeError, TrainingError
 from gandem.game.noise_game import NoiseGame, Turn
 from gandem.game.schedules import cosine, ema_decay
@@ -68,7 +68,7 @@ class Trainer:
     def __init__(
         self,
         game: NoiseGame,
-        dataset: Dataset,
+        dataset: Samples,
         engine: Engine,
         *,
         budget: Budget,
@@ -97,7 +97,7 @@ class Trainer:
         self._beta1 = optimizer.beta1
         self._beta2 = cosine(optimizer.beta2, optimizer.beta2_end)
         # Time passes evenly, images do not: small ones come first, and faster.
-        self._work = game.effort(two_rows(game, dataset)) if budget.images else lambda progress: progress
+        self._work = game.effort(two_rows(game, dataset)) if budget.images else _evenly
         for player in game.players.values():
             player.to(engine.device)
         self.averages = {name: copy.deepcopy(game.players[name]).eval() for name in game.averaged}
@@ -184,7 +184,7 @@ class Trainer:
     def batch(self, number: int) -> dict[str, Tensor]:
         """Return this process's rows of batch `number`: the same whoever asks, and whenever."""
         seed = (self.options.seed * 1_000_003 + number) % 2**63
-        torch.manual_seed(seed)  # what the networks themselves draw, such as dropout
+        self.engine.seed(seed)
         count = self.rows
         batch = self.dataset.batch(data_order(len(self.dataset), number * count, count, self.options.seed))
         return self.engine.share(batch | self.game.draw(count, torch.Generator().manual_seed(seed)))
@@ -222,6 +222,7 @@ class Trainer:
         self.referee.load_state(numbers.get("referee", {}))
         if numbers.get("budget") != self.budget.to_dict():
             self.referee.reopen()
+            self._work = _evenly  # a size that was reached is kept
 
     def load_tensors(self, tensors: dict[str, dict[str, Tensor]]) -> None:
         """Take players, averages and optimisers from a state, and go on counting."""
@@ -255,8 +256,7 @@ class Trainer:
         decay = ema_decay(self.rows, self.images, self.options.ema)
         for name, average in self.averages.items():
             player = self.game.players[name]
-            for mean, value in zip(average.parameters(), player.parameters(), strict=True):
-                mean.lerp_(value, 1 - decay)
+            torch._foreach_lerp_(list(average.parameters()), list(player.parameters()), 1 - decay)
             for copied, buffer in zip(average.buffers(), player.buffers(), strict=True):
                 copied.copy_(buffer)
 
@@ -340,9 +340,13 @@ class Trainer:
             self._unsaved = False
 
 
-def two_rows(game: NoiseGame, dataset: Dataset) -> dict[str, Tensor]:
+def two_rows(game: NoiseGame, dataset: Samples) -> dict[str, Tensor]:
     """Return the smallest batch, to count operations on."""
     return dataset.batch(torch.arange(2)) | game.draw(2, torch.Generator().manual_seed(0))
+
+
+def _evenly(progress: float) -> float:
+    return progress
 
 
 def _size(player: nn.Module) -> float:

@@ -1,0 +1,196 @@
+"""Two small networks play on a shape in the plane, with the same game, penalties and trainer as everything else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from gandem import latents
+from gandem.game.noise_game import NoiseGame
+from gandem.game.schedules import geometric
+from gandem.judge.coverage import Neighbourhood, coverage, precision
+from gandem.judge.figure import Figure
+from gandem.recipe import OptimizerOptions, TrainingOptions
+from gandem.spec import SampleSpec
+from gandem.training.budget import Budget
+from gandem.training.engine import Engine
+from gandem.training.loop import Trainer
+from gandem.uses.play.shapes import Shape
+
+WIDTH, LAYERS, LATENT, BATCH = 128, 3, 2, 128
+GAMMA = (0.06, 0.0001)
+"""Weight of the penalty at the start and at the end: modes are narrow, so the score must be steep between them."""
+UNIT = 0.25
+"""Distance over which the discriminator sees the plane change by 1: modes are narrow beside the whole."""
+SHOWN, JUDGED, MOMENTS = 500, 2_500, 60
+FIELD, EXTENT = 40, 1.3
+"""Places on each axis where the discriminator is asked, and how far the axes go."""
+FAR = 1e6
+NEAR = 3.0
+"""Deviations from a mode's centre within which a sample belongs to it."""
+
+
+class Points:
+    """Points of a shape, drawn once."""
+
+    def __init__(self, shape: Shape, count: int, seed: int) -> None:
+        self.spec = SampleSpec((2,))
+        self.points = shape.draw(count, torch.Generator().manual_seed(seed))
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def batch(self, indices: Tensor) -> dict[str, Tensor]:
+        """Return {"real": float32 (n, 2)}."""
+        return {"real": self.points[indices]}
+
+
+def layers(inputs: int, outputs: int) -> nn.Sequential:
+    """Return a plain network of three hidden layers."""
+    sizes = [inputs, *[WIDTH] * LAYERS]
+    hidden = [part for a, b in pairwise(sizes) for part in (nn.Linear(a, b), nn.LeakyReLU(0.2))]
+    return nn.Sequential(*hidden, nn.Linear(WIDTH, outputs))
+
+
+class PointGenerator(nn.Module):
+    """Latent to point."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = layers(LATENT, 2)
+
+    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map (n, LATENT) to points (n, 2)."""
+        points: Tensor = self.layers(latent)
+        return points
+
+
+class PointDiscriminator(nn.Module):
+    """Point to logit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = layers(2, 1)
+
+    def forward(self, points: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map (n, 2) to logits (n,)."""
+        logits: Tensor = self.layers(points / UNIT)
+        return logits.squeeze(1)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is to be seen after some steps.
+
+    made: generated points (SHOWN, 2). field: logits (FIELD, FIELD), rows from the bottom. slope: their gradient
+    (FIELD, FIELD, 2), the direction in which the generator is pulled. losses: of both players, means since the last
+    moment.
+    """
+
+    step: int
+    progress: float
+    made: Tensor
+    field: Tensor
+    slope: Tensor
+    losses: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Played:
+    """A game that is over: its moments, and how well the shape was learnt, by name."""
+
+    shape: Shape
+    moments: list[Moment]
+    real: Tensor
+    figures: dict[str, Figure]
+    steps: int
+    seconds: float
+
+
+def learn_shape(
+    shape: Shape,
+    budget: Budget,
+    *,
+    loss: str = "relativistic",
+    penalty: str = "r1_r2",
+    seed: int = 0,
+    tell: Callable[[float, Moment], None] = lambda progress, moment: None,
+) -> Played:
+    """Play until the budget is spent, and judge the averaged generator by points that nobody has seen.
+
+    loss, penalty: names in LOSSES and PENALTIES. tell: called at every moment.
+    """
+    torch.manual_seed(seed)
+    real = Points(shape, 100_000, seed)
+    game = NoiseGame(
+        PointGenerator(),
+        PointDiscriminator(),
+        LATENT,
+        loss=loss,
+        penalty=penalty,
+        gamma=geometric(*GAMMA),
+        penalty_fraction=1.0,
+    )
+    trainer = Trainer(
+        game,
+        real,
+        Engine("cpu", "fp32"),
+        budget=budget,
+        optimizer=OptimizerOptions(lr=2e-3, lr_end=2e-5),
+        training=TrainingOptions(batch=BATCH, seed=seed),
+    )
+    moments: list[Moment] = []
+    began, sums, since = time.monotonic(), dict[str, float](), 0
+    while (progress := trainer.progress) < 1:
+        parts = trainer.play_step(progress)
+        trainer.seconds = time.monotonic() - began
+        since += 1
+        for name, value in parts.items():
+            sums[name] = sums.get(name, 0.0) + float(value)
+        if progress * MOMENTS >= len(moments) or trainer.progress >= 1:
+            losses = {name: value / since for name, value in sums.items()}
+            moments.append(_moment(trainer, losses))
+            sums, since = {}, 0
+            tell(trainer.progress, moments[-1])
+    made = latents.generate(trainer.averages["generator"], latents.draw(JUDGED, LATENT, seed), None)
+    unseen = Points(shape, JUDGED, seed + 1).points
+    return Played(shape, moments, real.points[:SHOWN], judged(shape, made, unseen), trainer.step, trainer.seconds)
+
+
+def judged(shape: Shape, made: Tensor, unseen: Tensor) -> dict[str, Figure]:
+    """Say how well a shape was learnt: of points that belong to it, and of it that is reached; modes, if it has any."""
+    made = made.nan_to_num(FAR, FAR, -FAR)  # who has run off is nowhere near
+    ours, theirs = Neighbourhood.of(made.double()), Neighbourhood.of(unseen.double())
+    figures: dict[str, Figure] = {"precision": precision(ours, theirs), "coverage": coverage(ours, theirs)}
+    if shape.centres is None:
+        return figures
+    distances = torch.cdist(made, shape.centres)
+    near, mode = distances.min(1)
+    good = near <= NEAR * shape.deviation
+    counts = torch.bincount(mode[good], minlength=len(shape.centres)).double()
+    found, n = int((counts > 0).sum()), len(made)
+    figures["high quality"] = Figure.of_share(int(good.sum()), n)
+    figures["modes"] = Figure(found, found, found, n)
+    return figures
+
+
+def _moment(trainer: Trainer, losses: dict[str, float]) -> Moment:
+    made = latents.generate(trainer.averages["generator"], latents.draw(SHOWN, LATENT, 0), None)
+    axis = torch.linspace(-EXTENT, EXTENT, FIELD)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    places = torch.stack([x, y], 2).view(-1, 2).requires_grad_()
+    logits = trainer.game.discriminator(places)
+    (slope,) = torch.autograd.grad(logits.sum(), places)
+    return Moment(
+        trainer.step,
+        trainer.progress,
+        made,
+        logits.detach().view(FIELD, FIELD),
+        slope.view(FIELD, FIELD, 2),
+        losses,
+    )

@@ -1,0 +1,123 @@
+"""The game in the plane: shapes, what is said of them, and the animation."""
+
+import io
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gandem import cli
+from gandem.errors import RecipeError, SourceError
+from gandem.training.budget import Budget
+from gandem.uses.play import play, summary
+from gandem.uses.play.pictures import SIDE, frame
+from gandem.uses.play.playing import SHOWN, Points, judged, learn_shape
+from gandem.uses.play.shapes import SHAPES, find_shape, picture
+
+
+def points(name: str, count: int, seed: int = 0) -> torch.Tensor:
+    return find_shape(name).draw(count, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_shapes_fill_the_plane_and_are_the_same_again(name: str) -> None:
+    drawn = points(name, 2000)
+    assert drawn.shape == (2000, 2) and drawn.dtype == torch.float32
+    assert 0.9 < drawn.abs().max() < 1.2
+    assert drawn.equal(points(name, 2000)) and not drawn.equal(points(name, 2000, seed=1))
+
+
+@pytest.mark.parametrize(("name", "modes"), [("ring", 8), ("grid", 25)])
+def test_other_real_points_find_every_mode(name: str, modes: int) -> None:
+    """Within three deviations lie 1 - exp(-9 / 2) of a round normal distribution."""
+    shape = find_shape(name)
+    figures = judged(shape, points(name, 2500), points(name, 2500, seed=1))
+    assert figures["modes"].value == modes
+    assert figures["high quality"].value == pytest.approx(1 - math.exp(-4.5), abs=0.01)
+    assert figures["coverage"].value > 0.9 and figures["precision"].value > 0.9
+
+
+def test_one_mode_is_called_one_mode() -> None:
+    shape = find_shape("ring")
+    assert shape.centres is not None
+    figures = judged(shape, shape.centres[:1].repeat(500, 1), points("ring", 500))
+    assert (figures["modes"].value, figures["high quality"].value) == (1, 1)
+    assert figures["coverage"].value < 0.2
+
+
+def test_a_picture_is_as_dense_as_it_is_dark(tmp_path: Path) -> None:
+    pixels = np.full((100, 200, 4), 255, dtype=np.uint8)
+    pixels[10:20, 20:40, :3] = 0  # near the top left corner
+    pixels[60:90, 100:190] = 0  # transparent: white
+    Image.fromarray(pixels).save(tmp_path / "spot.png")
+    drawn = picture(tmp_path / "spot.png").draw(1000, torch.Generator().manual_seed(0))
+    (left, top), (right, bottom) = drawn.amin(0).tolist(), drawn.amax(0).tolist()
+    assert (left, right) == (pytest.approx(-0.8, abs=0.02), pytest.approx(-0.6, abs=0.02))
+    assert (top, bottom) == (pytest.approx(0.3, abs=0.02), pytest.approx(0.4, abs=0.02))
+
+
+def test_what_is_no_shape_is_refused(tmp_path: Path) -> None:
+    Image.new("L", (20, 20), "white").save(tmp_path / "white.png")
+    (tmp_path / "words.png").write_text("words")
+    for shape, words in (
+        ("rng", "ring"),
+        (str(tmp_path / "white.png"), "white"),
+        (str(tmp_path / "words.png"), "read"),
+    ):
+        with pytest.raises(SourceError, match=words):
+            play(shape, tmp_path / "x.gif", budget="1k")
+    for options, words in (({"loss": "hing"}, "hinge"), ({"penalty": "r3"}, "not known"), ({"budget": "soon"}, "10m")):
+        with pytest.raises(RecipeError, match=words):
+            play("ring", tmp_path / "x.gif", **options)
+    with pytest.raises(RecipeError, match="gif"):
+        play("ring", tmp_path / "x.mp4", budget="1k")
+    assert not (tmp_path / "x.gif").exists()
+
+
+def test_a_game_is_played_drawn_and_told(tmp_path: Path) -> None:
+    told: list[dict[str, object]] = []
+    facts = play("two-moons", tmp_path / "a.gif", budget="3k", watch=lambda event: told.append(dict(event)))
+    assert facts["steps"] == 24 and facts["figures"]["precision"]["n"] == 2500
+    assert [event["event"] for event in told] == ["playing"] * 24 + ["played"]
+    with Image.open(tmp_path / "a.gif") as animation:
+        assert animation.n_frames == 24 and animation.height > SIDE  # type: ignore[attr-defined]
+    play("two-moons", tmp_path / "b.gif", budget="3k")
+    assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
+
+
+def test_it_learns_where_the_points_are() -> None:
+    played = learn_shape(find_shape("two-moons"), Budget(images=60_000))
+    first, last = played.moments[0].made, played.moments[-1].made
+    real = Points(played.shape, SHOWN, seed=5).points
+    assert torch.cdist(last, real).min(1).values.median() < 0.3 * torch.cdist(first, real).min(1).values.median()
+    assert "points lie in the shape" in summary(played)
+
+
+def test_numbers_that_are_not_finite_are_still_drawn() -> None:
+    played = learn_shape(find_shape("ring"), Budget(images=1_000), loss="wasserstein", penalty="none")
+    nowhere = torch.full((2500, 2), math.nan)
+    figures = judged(played.shape, nowhere, points("ring", 2500))
+    assert {name: figure.value for name, figure in figures.items()} == dict.fromkeys(figures, 0.0)
+    moment = played.moments[-1]
+    moment.made[:10] = math.nan
+    moment.losses["generator/adversarial"] = math.inf
+    data = io.BytesIO()
+    frame(played, len(played.moments) - 1, "ring").save(data, "PNG")
+    assert data.getbuffer().nbytes > 1000
+
+
+def test_the_command_tells_and_does_not_overwrite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "x.gif"
+    arguments = ["play", "--shape", "grid", "--budget", "1k", "--out", str(out)]
+    assert cli.main(arguments) == 0
+    told = capsys.readouterr().out
+    assert "of 25 modes" in told and f"wrote {out}" in told
+    before = out.read_bytes()
+    assert cli.main(arguments) == 2 and "--force" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    assert cli.main([*arguments, "--force", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 8
