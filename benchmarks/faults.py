@@ -5,7 +5,7 @@
 
 Beside every faulty training stands a healthy one of the same data, seed and budget: a ruling there is a false alarm. A
 fault counts as seen at the first warning about the data, ruling, or trouble in the referee's words; the score is the
-Frechet distance of the final judgement, on held-out samples. Leaves benchmarks/results/faults-<task>.json.
+Frechet distance of the final judgement, on held-out samples. Leaves benchmarks/results/faults-<task>-seed<seed>.json.
 """
 
 from __future__ import annotations
@@ -171,14 +171,15 @@ def main() -> None:
 
     task = load_task(options.task, options.data)
     options.work.mkdir(parents=True, exist_ok=True)
-    rows = []
     for seed in options.seeds:
+        rows: list[dict[str, Any]] = []
         for fault in options.faults:
             if fault == "one class mislabelled" and task.labels is None:
                 continue
             rows.append(train(task, fault, seed, options.seconds, options.work))
             print(rows[-1], flush=True)
-            save_result(f"faults-{task.name}", {"seconds": options.seconds, "trainings": rows}, folder=options.results)
+            figures = {"seconds": options.seconds, "trainings": rows}
+            save_result(f"faults-{task.name}-seed{seed}", figures, seed=seed, folder=options.results)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+PLACES = ("--data", "--work", "--results")
+"""Options that say where files lie, which is everyone's own business."""
 LOAD_BEFORE = [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else []
 """Load averages over 1, 5 and 15 minutes when this process began: what else the machine was doing."""
 
@@ -45,10 +47,12 @@ def commit() -> str:
 
 
 def command() -> str:
-    """Return the command line of this process as one would type it in the checkout."""
+    """Return the command line of this process as one would type it in the checkout: without the folders it uses."""
     script = Path(sys.argv[0])
     name = script.resolve().relative_to(ROOT).as_posix() if script.resolve().is_relative_to(ROOT) else script.name
-    return shlex.join(["python", name, *sys.argv[1:]])
+    places = {at for at, word in enumerate(sys.argv) if word in PLACES}
+    told = [word for at, word in enumerate(sys.argv) if at and at not in places and at - 1 not in places]
+    return shlex.join(["python", name, *told])
 
 
 def synchronise(device: torch.device) -> None:

@@ -5,7 +5,7 @@
 The full training keeps the averaged generator of every quick judgement. Its oracle is the one of these with the
 smallest kernel distance, found with features and real images that neither training has seen (as benchmarks/images.py).
 Right is a stopped training whose kernel distance is within 10 % of the oracle's, or that cannot be told from it at this
-count: the interval of the difference holds 0. Leaves benchmarks/results/stopping-<task>.json.
+count: the interval of the difference holds 0. Leaves benchmarks/results/stopping-<task>-seed<seed>.json.
 """
 
 from __future__ import annotations
@@ -99,12 +99,11 @@ def main() -> None:
     task = load_task(options.task, options.data)
     source = write_training_file(task, options.work / f"{task.name}-training.npz")
     judging = make_judge(task, options.work)
-    rows = []
     for seed in options.seeds:
-        rows.append(compare(task, source, options.work, options.minutes, seed, judging))
-        print({key: value for key, value in rows[-1].items() if key != "course"}, flush=True)
-        figures = {"minutes": options.minutes, "trainings": rows, "features": judging.fingerprint}
-        save_result(f"stopping-{task.name}", figures, seed=seed, folder=options.results)
+        row = compare(task, source, options.work, options.minutes, seed, judging)
+        print({key: value for key, value in row.items() if key != "course"}, flush=True)
+        figures = {"minutes": options.minutes, "trainings": [row], "features": judging.fingerprint}
+        save_result(f"stopping-{task.name}-seed{seed}", figures, seed=seed, folder=options.results)
 
 
 if __name__ == "__main__":

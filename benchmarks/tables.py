@@ -32,7 +32,8 @@ Kernel distance: unbiased, cubic kernel, all rows.
 SPEED = """
 Medians of alternating repeats in one process. GFLOP/s: work done by gandem's step (4 G + (9 + 6 p) D forward passes per
 image, p the part of the batch with penalties). Of peak: that, as a part of what a 4096^3 matrix product reaches
-in the same precision in the same run. Plain: the same networks, loss and full-batch penalties, fp32, NCHW, eager.
+in the same precision in the same run; kernels: the same for the step's convolutions and matrix products alone, played
+back with nothing between them. Plain: the same networks, loss and full-batch penalties, fp32, NCHW, eager.
 """
 Result = dict[str, Any]
 
@@ -129,6 +130,7 @@ def speed_section(results: list[Result]) -> list[str]:
         "images/s",
         "GFLOP/s",
         "of peak",
+        "kernels",
         "peak fp32 / bf16",
         "plain images/s",
         "speed-up",
@@ -145,6 +147,7 @@ def speed_section(results: list[Result]) -> list[str]:
                 f"{row['images_per_second']['gandem']:,.0f}",
                 f"{row['gflops_per_second']['gandem']:,.0f}",
                 f"{row['fraction_of_peak'][precision]:.2f}",
+                f"{row['fraction_of_peak_kernels'][precision]:.2f}" if "fraction_of_peak_kernels" in row else "-",
                 f"{peak['fp32']:,.0f} / {peak['bf16']:,.0f}",
                 f"{row['images_per_second']['plain']:,.0f}",
                 f"{row['speed_up']:.2f}x",
@@ -275,7 +278,7 @@ def stopping_section(results: list[Result]) -> list[str]:
             stopped, oracle = found["stopped"], found["oracle"]
             rows.append(
                 [
-                    f"{result['name'].removeprefix('stopping-')}, seed {found['seed']}, {found['minutes']:g} minutes",
+                    f"{result['name'].split('-')[1]}, seed {found['seed']}, {found['minutes']:g} minutes",
                     interval(found["full"]["kernel_distance"], 100),
                     f"{interval(oracle['kernel_distance'], 100)} at {oracle['part']:.0%}",
                     f"{interval(stopped['kernel_distance'], 100)} at {stopped['part']:.0%}",
