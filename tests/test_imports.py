@@ -15,6 +15,7 @@ LAYERS = [
     {"game", "latents"},
     {"domains", "training", "run", "recording", "uses"},
     {"api"},
+    {"comparison"},
     {"__init__"},
     {"console", "exit_codes", "options"},
     {"cli"},
@@ -98,7 +99,7 @@ def test_only_the_engine_imports_accelerate() -> None:
 
 def test_nobody_imports_the_command_line() -> None:
     users = {name_of(path): name for path in FILES for name in ours(path) if name.split(".")[1] in {"cli", "console"}}
-    assert set(users) <= {"gandem.cli", "gandem.__main__"}
+    assert all(user.startswith(("gandem.cli", "gandem.__main__")) for user in users)
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gandem
+from gandem.game.penalties import PENALTIES
 from gandem.recipe import OptimizerOptions
 from gandem.training.loop import Trainer
 from gandem.training.plan import automatic_batch, judging_pace
@@ -52,6 +53,14 @@ def test_small_images_cost_less(colours: Path) -> None:
         return gandem.plan_training(colours, settings=settings, budget="10k", device="cpu")["plan"]["gflops_per_image"]
 
     assert gflops(0.0) > gflops(0.35) > 0.65 * gflops(0.0)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_every_penalty_has_a_batch(colours: Path, penalty: str) -> None:
+    """Without a penalty rows need no partners; a step of two is still the least."""
+    settings = {"network.width": 16, "game.penalty": penalty}
+    planned = gandem.plan_training(colours, settings=settings, budget="1k", device="cpu")
+    assert planned["recipe"]["training"]["batch"] == 16
 
 
 def test_what_was_auto_is_decided(colours: Path) -> None:

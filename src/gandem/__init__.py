@@ -12,6 +12,7 @@ __all__ = [
     "GandemError",
     "Recipe",
     "Run",
+    "compare",
     "evaluate",
     "inspect_source",
     "learn_features",
@@ -25,6 +26,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from gandem.api import evaluate, inspect_source, plan_training, resume, train
+    from gandem.comparison import compare
     from gandem.errors import GandemError
     from gandem.recipe import Recipe, load_recipe
     from gandem.run import Run, open_run
@@ -36,6 +38,7 @@ _HOME = {
     "GandemError": "errors",
     "Recipe": "recipe",
     "Run": "run",
+    "compare": "comparison",
     "evaluate": "api",
     "inspect_source": "api",
     "learn_features": "uses.learn",

@@ -241,7 +241,7 @@ def _prepare(
     processes = Engine(device).processes
     multiple = processes * group_size(wanted)
     wanted = wanted.model_copy(update={"network": domain.decided(dataset.spec, wanted.network)})
-    check(wanted, multiple if wanted.training.batch == "auto" else int(wanted.training.batch), processes)
+    check(wanted, max(multiple, 2) if wanted.training.batch == "auto" else int(wanted.training.batch), processes)
     plan = make_plan(
         lambda width: build_game(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell, multiple
     )

@@ -133,6 +133,12 @@ class Console:
     def _on_played(self, event: Event) -> None:
         self._say(*event["text"])
 
+    def _on_comparing(self, event: Event) -> None:
+        self._say(f"training {event['number']} of {event['of']}: {event['arm']}, seed {event['seed']}")
+
+    def _on_compared(self, event: Event) -> None:
+        self._say(*event["text"])
+
     def _on_judging(self, event: Event) -> None:
         self._redraw(f"judging: {event['doing']}", lambda: Text(f"judging: {event['doing']} ..."))
 

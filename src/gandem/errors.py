@@ -60,18 +60,21 @@ class TrainingError(GandemError):
 class Interrupted(GandemError):
     """A signal stopped the training after a checkpoint was written.
 
-    signal: "SIGINT" or "SIGTERM"; images: real images shown so far; path: the run folder, once it is known.
+    signal: "SIGINT" or "SIGTERM"; images: real images shown so far; path: the run folder, once it is known; again: how
+    to go on, if not by resuming that.
     """
 
-    def __init__(self, signal: str, images: int, path: str | Path | None = None) -> None:
-        super().__init__(signal, images, path)
+    def __init__(self, signal: str, images: int, path: str | Path | None = None, again: str | None = None) -> None:
+        super().__init__(signal, images, path, again)
         self.signal = signal
         self.images = images
         self.path = path
+        self.again = again
 
     def __str__(self) -> str:
         """Say where it stopped and how to go on."""
-        return f"stopped at {self.images:,} images; continue with: gandem resume {self.path or 'RUN'}"
+        again = self.again or f"gandem resume {self.path or 'RUN'}"
+        return f"stopped at {self.images:,} images; continue with: {again}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

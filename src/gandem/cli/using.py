@@ -1,147 +1,13 @@
-"""The commands: parse, call the API, print. `--help` and `--version` answer without importing torch.
-
-Exit codes: 0 done; 1 a bug in gandem; 2 something the caller can mend, said in one line; 130 and 143 stopped by
-SIGINT and SIGTERM after a checkpoint.
-"""
+"""The commands for data, and for what a training has left."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from cyclopts import App, Group, Parameter
-
-from gandem import strict_json
+from gandem.cli.app import Budget, Fit, Force, Json, Settings, Size, app, report
 from gandem.console import Console, describe
-from gandem.exit_codes import explain
-from gandem.launch import Relaunch, relaunch, spread
 from gandem.options import must_be_free, read_condition, read_settings
-
-app = App(
-    name="gandem",
-    help="Bring your data; get a generator that is trained and ready to use.",
-    version=lambda: metadata.version("gandem"),
-    default_parameter=Parameter(negative=()),
-    result_action="return_value",
-    exit_on_error=False,
-    print_error=False,
-    suppress_keyboard_interrupt=False,
-)
-
-DATA = Group("What to learn from")
-MACHINE = Group("Machine")
-OUTPUT = Group("Output")
-
-Budget = Annotated[str, Parameter(allow_leading_hyphen=True)]
-Settings = Annotated[list[str] | None, Parameter(name="--set")]
-Size = Annotated[str | None, Parameter(group=DATA)]
-Fit = Annotated[Literal["crop", "pad", "stretch"] | None, Parameter(group=DATA)]
-Mirror = Annotated[bool | None, Parameter(group=DATA, negative="--no-mirror")]
-Device = Annotated[str, Parameter(group=MACHINE)]
-Devices = Annotated[int, Parameter(group=MACHINE)]
-Precision = Annotated[Literal["auto", "fp32", "bf16"] | None, Parameter(group=MACHINE)]
-Json = Annotated[bool, Parameter(group=OUTPUT, show_default=False)]
-Quiet = Annotated[bool, Parameter(group=OUTPUT, show_default=False)]
-Force = Annotated[bool, Parameter(group=OUTPUT, show_default=False)]
-
-
-@app.command
-def train(
-    source: str,
-    /,
-    *,
-    out: Path | None = None,
-    budget: Budget = "10m",
-    recipe: str = "default",
-    set_: Settings = None,
-    seed: int | None = None,
-    size: Size = None,
-    fit: Fit = None,
-    mirror: Mirror = None,
-    device: Device = "auto",
-    devices: Devices = 1,
-    precision: Precision = None,
-    stop: Annotated[bool, Parameter(negative="--no-stop", show_default=False)] = True,
-    dry_run: Annotated[bool, Parameter(show_default=False)] = False,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Train a generator on SOURCE.
-
-    Args:
-        source: A folder of pictures (its subfolders are classes), a .zip or .tar of one, .npz, .parquet, MNIST files.
-        out: The run folder to make; it must not exist.
-        budget: How long: 90s, 10m, 2h, or how many images to show: 200k, 1M.
-        recipe: A recipe by name, or a YAML file.
-        set_: Change one key of the recipe, as in --set game.gamma=1; may be repeated.
-        seed: Seed of everything random.
-        size: Side in pixels, or HEIGHTxWIDTH; otherwise taken from the pictures.
-        fit: How pictures of another shape become that size.
-        mirror: Show every picture mirrored too; wrong for writing and digits.
-        device: auto, cpu, cuda, cuda:1 or mps.
-        devices: Processes to train with, one per GPU.
-        precision: Otherwise the recipe's, which measures what is faster here.
-        stop: End early when the quality no longer rises; --no-stop plays to the end of the budget.
-        dry_run: Print the plan and stop.
-        json: Print nothing but one JSON object at the end.
-        quiet: Print nothing but errors.
-    """
-    spread(devices)
-    settings = read_settings(set_, size, fit, mirror) | ({} if stop else {"referee.stop": False})
-    import gandem
-
-    console = Console(silent=json or quiet or not _is_main())
-    choices: dict[str, Any] = {
-        "recipe": recipe,
-        "settings": settings,
-        "budget": budget,
-        "seed": seed,
-        "device": device,
-        "precision": precision,
-        "watch": console,
-    }
-    with console:
-        if dry_run:
-            result = gandem.plan_training(source, out, **choices)
-        else:
-            result = gandem.train(source, out, **choices).summary()
-    _report(result, json)
-
-
-@app.command
-def resume(
-    run: Path,
-    /,
-    *,
-    budget: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
-    source: str | None = None,
-    device: Device = "auto",
-    devices: Devices = 1,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Continue a run that was stopped, or give a finished one more.
-
-    Args:
-        run: The run folder.
-        budget: More of it for a finished run: +10m or +50k.
-        source: Where the data lie now, if they were moved.
-        device: auto, cpu, cuda, cuda:1 or mps.
-        devices: Processes to train with, one per GPU.
-        json: Print nothing but one JSON object at the end.
-        quiet: Print nothing but errors.
-    """
-    spread(devices)
-    import gandem
-
-    console = Console(silent=json or quiet or not _is_main())
-    with console:
-        result = gandem.resume(run, budget=budget, source=source, device=device, watch=console).summary()
-    _report(result, json)
 
 
 @app.command
@@ -189,7 +55,7 @@ def sample(
         frames=frames,
     )
     if json:
-        _report(written, json)
+        report(written, json)
     else:
         print(f"wrote {out}")
 
@@ -218,14 +84,14 @@ def inspect(
     from gandem.domains import DOMAINS
 
     if (path / "recipe.yaml").is_file():
-        report = gandem.open_run(path).summary()
-        lines = describe(report)
+        found = gandem.open_run(path).summary()
+        lines = describe(found)
     else:
         with Console(silent=json) as console:
-            report = gandem.inspect_source(path, settings=settings, progress=console.reading)
-        lines = DOMAINS["images"].lines(report) + describe({"skipped": report["skipped"]["files"]})
+            found = gandem.inspect_source(path, settings=settings, progress=console.reading)
+        lines = DOMAINS["images"].lines(found) + describe({"skipped": found["skipped"]["files"]})
     if json:
-        _report(report, json)
+        report(found, json)
     else:
         print("\n".join(lines))
 
@@ -261,7 +127,7 @@ def evaluate(
 
     with Console(silent=json) as console:
         facts = gandem.evaluate(made, real, out=out, count=count, features=features, seed=seed, watch=console)
-    _report(facts, json)
+    report(facts, json)
 
 
 @app.command
@@ -300,7 +166,7 @@ def features(
     with Console(silent=json) as console:
         facts = gandem.learn_features(source, out, settings=settings, steps=steps, seed=seed, progress=console.reading)
     if json:
-        _report(facts, json)
+        report(facts, json)
     else:
         print(f"wrote {out}, learnt from {facts['images']:,} images; use it with gandem evaluate RUN --features {out}")
 
@@ -334,7 +200,7 @@ def play(
 
     with Console(silent=json) as console:
         facts = gandem.play(shape, out, budget=budget, loss=loss, penalty=penalty, seed=seed, watch=console)
-    _report(facts, json)
+    report(facts, json)
 
 
 @app.command
@@ -362,29 +228,6 @@ def export(
 
     result = export_onnx(gandem.open_run(run), out)
     if json:
-        _report(result, json)
+        report(result, json)
     else:
         print(f"wrote {out} ({result['bytes'] / 1e6:.1f} MB); it agrees with the run to {result['max_difference']:.1e}")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command (default: the arguments of this process) and return its exit code."""
-    tokens = list(sys.argv[1:] if argv is None else argv)
-    try:
-        app(tokens)
-        return 0
-    except Relaunch as request:
-        return relaunch(tokens, request.devices)
-    except (Exception, KeyboardInterrupt) as error:
-        return explain(error)
-
-
-def _report(result: dict[str, Any], json: bool) -> None:
-    """Print a result as JSON where it was asked for; without, the console has told the story already."""
-    if json and _is_main():
-        print(strict_json.dumps(result, indent=2))
-
-
-def _is_main() -> bool:
-    """Whether this process is the one that speaks."""
-    return os.environ.get("RANK", "0") == "0"

@@ -1,0 +1,171 @@
+"""A fair race: the same data, seeds and budget for several recipes, one training after the other on this machine."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL.Image import Image
+
+from gandem import api
+from gandem.comparison.arms import Arm, parse_arms, standing, table
+from gandem.comparison.picture import draw
+from gandem.errors import GandemError, Interrupted, RecipeError, RunError, TrainingError
+from gandem.recording import free_path
+from gandem.run import Run, open_run, read_json, write_json
+from gandem.training.budget import parse_budget
+from gandem.training.checkpoint import storing, write_atomic
+
+METRICS = {"kernel_distance": "Kernel distance", "frechet_distance": "Frechet distance"}
+"""What arms are compared by; the picture shows the first."""
+STRIP = 12
+"""Samples of each arm in the picture."""
+QUESTION = "comparison.json"
+SINGLE = {"checkpoint", "finished", "pace"}
+"""Events of a training that are of no interest in a race."""
+
+Watch = Callable[[dict[str, Any]], None]
+
+
+def compare(
+    recipes: Sequence[str],
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    seeds: int = 3,
+    budget: str = "5m",
+    settings: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    watch: Watch | None = None,
+) -> dict[str, Any]:
+    """Train every recipe with seeds 0, 1, ... and say which is better, as in comparison.json.
+
+    recipes: two or more, each a preset or a file, with changes after a plus: "default+game.loss=hinge". The others are
+    compared with the first. settings: keys that are changed in all of them. budget: of each training. out: folder of
+    the runs, comparison.json, comparison.md and comparison.png; if it holds the same comparison, unfinished, that is
+    continued. All are judged by the samples that are held out, the same for all.
+    Raises GandemError; a training that fails is told as such and does not end the race.
+    """
+    arms = parse_arms(recipes)
+    if seeds < 1:
+        raise RecipeError(f"--seeds {seeds}: at least one")
+    parse_budget(budget)
+    common = dict(settings or {})
+    folder = Path(out) if out is not None else free_path("comparison")
+    question = {
+        "recipes": [arm.name for arm in arms],
+        "source": str(Path(source).resolve()),
+        "seeds": seeds,
+        "budget": budget,
+        "settings": common,
+    }
+    _open(folder, question)
+    tell = watch or (lambda event: None)
+    found = []
+    order = [(seed, arm) for seed in range(seeds) for arm in arms]  # so that a change of the machine meets all alike
+    try:
+        for number, (seed, arm) in enumerate(order):
+            tell({"event": "comparing", "arm": arm.name, "seed": seed, "number": number + 1, "of": len(order)})
+            told_before = {"data"} if number else set()
+            listen = _without(SINGLE | told_before, tell)
+            found.append(_train(arm, seed, folder, source, budget, common, device, listen))
+    finally:
+        if not any(folder.glob("*/seed*")):  # nothing was begun, so nothing stands in the way of another try
+            (folder / QUESTION).unlink()
+            folder.rmdir()
+    found.sort(key=lambda row: question["recipes"].index(row["arm"]))  # type: ignore[attr-defined]
+    result = {**question, "trainings": found, "standing": {metric: standing(found, metric) for metric in METRICS}}
+    write_json(folder / QUESTION, result)
+    page = table(found, METRICS)
+    write_atomic(folder / "comparison.md", page.encode())
+    write_atomic(folder / "comparison.png", _png(_picture(found, arms, folder)))
+    tell({"event": "compared", "path": str(folder), "text": [page, f"the picture: {folder / 'comparison.png'}"]})
+    return result
+
+
+def _open(folder: Path, question: dict[str, Any]) -> None:
+    """Make the folder of a comparison, or see that it holds the same one."""
+    path = folder / QUESTION
+    if path.is_file():
+        known = read_json(path)
+        differs = [key for key, value in question.items() if known.get(key) != value]
+        if differs:
+            raise RunError(f"{folder} holds a comparison with other {', '.join(differs)}; choose another --out")
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(f"{folder} is in the way: choose another --out")
+    with storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, question)
+
+
+def _train(
+    arm: Arm,
+    seed: int,
+    folder: Path,
+    source: str | Path,
+    budget: str,
+    common: dict[str, Any],
+    device: str,
+    watch: Watch,
+) -> dict[str, Any]:
+    """Train once, or take up what was begun, and return the row of this training."""
+    path = _place(folder, arm, seed)
+    failed = None
+    try:
+        if (path / "recipe.yaml").is_file():
+            run = open_run(path)
+            if run.report["status"] != "finished":
+                run = api.resume(path, source=source, device=device, watch=watch)
+        else:
+            choices = common | arm.settings
+            run = api.train(
+                source, path, recipe=arm.recipe, settings=choices, budget=budget, seed=seed, device=device, watch=watch
+            )
+        if "evaluation" not in run.report:  # stopped while it was judged
+            api.evaluate(path, count=api.AT_THE_END, watch=watch)
+    except Interrupted as stopped:
+        again = f"the same command with --out {folder}"
+        raise Interrupted(stopped.signal, stopped.images, path, again) from None
+    except TrainingError as error:
+        failed = str(error)
+    return _row(arm, seed, open_run(path), failed)
+
+
+def _row(arm: Arm, seed: int, run: Run, failed: str | None) -> dict[str, Any]:
+    report = run.report
+    row = {"arm": arm.name, "seed": seed, "images": report["images"], "seconds": report["seconds"]}
+    evaluation = {} if failed else report.get("evaluation", {})
+    rows = evaluation.get("judgement", {}).get("rows", {})
+    row |= {metric: rows.get("generated", {}).get(metric) for metric in METRICS}
+    verdict = f"failed: {failed}" if failed else evaluation["verdict"]["verdict"]
+    return row | {"real": rows.get("real", {}).get(next(iter(METRICS))), "verdict": verdict}
+
+
+def _picture(found: Sequence[dict[str, Any]], arms: Sequence[Arm], folder: Path) -> Image:
+    strips = {}
+    for arm in arms:
+        try:
+            run = open_run(_place(folder, arm, 0))
+            strips[arm.name] = run.domain.preview(run.sample_array(STRIP)[0], STRIP)
+        except GandemError:
+            continue  # it failed, which its row says
+    metric, title = next(iter(METRICS.items()))
+    return draw(found, strips, metric, title)
+
+
+def _without(names: set[str], watch: Watch) -> Watch:
+    """Return a watch that does not hear of events of these names."""
+    return lambda event: None if event["event"] in names else watch(event)
+
+
+def _place(folder: Path, arm: Arm, seed: int) -> Path:
+    return folder / arm.folder / f"seed{seed}"
+
+
+def _png(picture: Image) -> bytes:
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    return data.getvalue()

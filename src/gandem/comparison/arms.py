@@ -1,0 +1,134 @@
+"""The arms of a comparison, and what several trainings of each say: means over seeds, and differences seed by seed."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gandem.errors import RecipeError
+from gandem.judge.figure import Figure, Z, shown
+from gandem.recipe import load_recipe, parse_settings
+
+T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+"""97.5 % points of Student's t with 1, 2, ... degrees of freedom."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train. name: as it was asked for. recipe: a preset or a file; settings: keys of it that differ."""
+
+    name: str
+    recipe: str
+    settings: dict[str, Any]
+
+    @property
+    def folder(self) -> str:
+        """A name for its folder."""
+        return re.sub(r"[^\w.=+-]+", "_", self.name).strip("._") or "arm"
+
+
+def parse_arm(text: str) -> Arm:
+    """Read "default" or "default+game.loss=hinge+game.gamma=1": a recipe, and keys of it that are changed.
+
+    Raises RecipeError for a recipe or a key that is not known.
+    """
+    recipe, *changes = text.split("+")
+    arm = Arm(text, recipe, parse_settings(changes))
+    load_recipe(arm.recipe, arm.settings)
+    return arm
+
+
+def parse_arms(texts: Sequence[str]) -> list[Arm]:
+    """Read the arms of a comparison, two at least and all different; raises RecipeError."""
+    arms = [parse_arm(text) for text in texts]
+    folders = [arm.folder for arm in arms]
+    if len(arms) < 2 or len(set(folders)) < len(folders):
+        raise RecipeError(
+            "a comparison takes two or more different recipes, as in: gandem compare default default+game.loss=hinge"
+        )
+    return arms
+
+
+def quantile(freedom: int) -> float:
+    """Return the 97.5 % point of Student's t; from 10 degrees of freedom on by its expansion (Cornish-Fisher)."""
+    if freedom <= len(T_QUANTILES):
+        return T_QUANTILES[freedom - 1]
+    second, third = 5 * Z**5 + 16 * Z**3 + 3 * Z, 3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z
+    return Z + (Z**3 + Z) / (4 * freedom) + second / (96 * freedom**2) + third / (384 * freedom**3)
+
+
+def mean(values: Sequence[float]) -> Figure:
+    """Return the mean of values of several trainings with its t interval (Student 1908); of one, without bounds."""
+    centre, n = statistics.fmean(values), len(values)
+    half = quantile(n - 1) * statistics.stdev(values) / math.sqrt(n) if n > 1 else math.inf
+    return Figure(centre, centre - half, centre + half, n)
+
+
+def standing(found: Sequence[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
+    """Say how each arm stands by a distance: its mean over seeds, and its difference to the first arm, seed by seed.
+
+    found: {"arm", "seed", metric: a figure in JSON types or None} of every training, the arms in order. The difference
+    rests on the seeds that both arms have; "word" is better, worse or "cannot tell" if its interval holds 0.
+    """
+    values: dict[str, dict[int, float]] = {}
+    for row in found:
+        of_arm = values.setdefault(row["arm"], {})
+        if row[metric] is not None:
+            of_arm[row["seed"]] = row[metric]["value"]
+    first = next(iter(values.values()))
+    rows = []
+    for number, (arm, of_arm) in enumerate(values.items()):
+        both = [of_arm[seed] - first[seed] for seed in of_arm if seed in first]
+        difference = mean(both) if both and number else None
+        rows.append(
+            {
+                "arm": arm,
+                "mean": mean(list(of_arm.values())).to_dict() if of_arm else None,
+                "difference": difference.to_dict() if difference else None,
+                "word": _word(difference) if number else "the first",
+            }
+        )
+    return rows
+
+
+def table(found: Sequence[dict[str, Any]], metrics: dict[str, str]) -> str:
+    """Return everything as Markdown: a table of every metric (by title), then every training."""
+    lines = []
+    for metric, title in metrics.items():
+        lines += [f"## {title}", "", "| | mean | beside the first | |", "| --- | --- | --- | --- |"]
+        for row in standing(found, metric):
+            said = [_shown(row["mean"]), _shown(row["difference"]), row["word"]]
+            lines.append(f"| {row['arm']} | {' | '.join(said)} |")
+        lines.append("")
+    lines += [
+        "## Every training",
+        "",
+        "| | seed | images | seconds | " + " | ".join(metrics.values()) + " | verdict |",
+        "| --- |" + " --- |" * (4 + len(metrics)),
+    ]
+    for row in found:
+        cells = [_shown(row[metric], counts=True) for metric in metrics]
+        told = [row["arm"], str(row["seed"]), f"{row['images']:,}", f"{row['seconds']:.0f}", *cells, row["verdict"]]
+        lines.append(f"| {' | '.join(told)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _word(difference: Figure | None) -> str:
+    if difference is None:
+        return "no numbers"
+    if difference.n < 2:
+        return "cannot tell: one seed"
+    return "better" if difference.high < 0 else "worse" if difference.low > 0 else "cannot tell"
+
+
+def _shown(figure: dict[str, Any] | None, counts: bool = False) -> str:
+    """Return a figure for a table, with a word where one seed gives it no bounds."""
+    if figure is None:
+        return "-"
+    if figure["low"] is None:
+        return f"{figure['value']:.3g} (one seed)"
+    return shown(figure) + (f", n {figure['n']:,}" if counts else f", {figure['n']} seeds")

@@ -1,0 +1,151 @@
+"""Comparisons: what is asked, the statistics of a few seeds, and a small race that is stopped and taken up again."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gandem
+from gandem import cli
+from gandem.comparison.arms import mean, parse_arm, parse_arms, quantile, standing, table
+from gandem.domains.images.store import ImageData
+from gandem.errors import Interrupted, RecipeError, RunError
+
+SETTINGS = {"network.width": 16, "training.batch": 16}
+
+
+@pytest.mark.parametrize(
+    ("freedom", "value"), [(1, 12.706), (2, 4.303), (9, 2.262), (10, 2.228), (20, 2.086), (60, 2.000), (1000, 1.962)]
+)
+def test_quantiles_are_those_of_the_printed_tables(freedom: int, value: float) -> None:
+    assert quantile(freedom) == pytest.approx(value, abs=1e-3)
+
+
+def test_a_mean_has_the_interval_of_student() -> None:
+    figure = mean([1.0, 2.0, 3.0])
+    assert (figure.value, figure.n) == (2, 3)
+    assert figure.high - 2 == pytest.approx(4.303 / 3**0.5) and 2 - figure.low == pytest.approx(4.303 / 3**0.5)
+    assert mean([5.0]).to_dict() == {"value": 5.0, "low": None, "high": None, "n": 1}
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    draws = np.random.default_rng(0).standard_normal((4000, 3))
+    held = sum(figure.low <= 0 <= figure.high for figure in map(mean, draws.tolist()))
+    assert held / 4000 == pytest.approx(0.95, abs=0.012)
+
+
+def test_an_arm_is_a_recipe_and_what_differs() -> None:
+    arm = parse_arm("default+game.loss=hinge+game.gamma=4")
+    assert (arm.recipe, arm.settings) == ("default", {"game.loss": "hinge", "game.gamma": 4})
+    assert arm.folder == "default+game.loss=hinge+game.gamma=4"
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["default"], "two or more"),
+        (["default", "default"], "different"),
+        (["default", "defalt"], "Did you mean 'default'"),
+        (["default", "default+game.gama=1"], "game.gamma"),
+        (["default", "default+hinge"], "not key=value"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(texts: list[str], said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        parse_arms(texts)
+
+
+def row(arm: str, seed: int, value: float | None) -> dict[str, Any]:
+    figure = None if value is None else {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 100}
+    return {"arm": arm, "seed": seed, "images": 1000, "seconds": 9.0, "d": figure, "verdict": "usable"}
+
+
+def test_arms_are_compared_seed_by_seed() -> None:
+    """Seeds that differ much do not hide what is the same in each of them."""
+    first = [row("first", seed, value) for seed, value in enumerate([1.0, 5.0, 9.0])]
+    lower = [row("lower", seed, value) for seed, value in enumerate([0.5, 4.4, 8.6])]
+    higher = [row("higher", seed, value) for seed, value in enumerate([1.5, 5.6, 9.4])]
+    luck = [row("luck", seed, value) for seed, value in enumerate([0.2, 6.0, 8.9])]
+    lost = [row("lost", seed, value) for seed, value in enumerate([None, None, 3.0])]
+    gone = [row("gone", seed, None) for seed in range(3)]
+    found = first + lower + higher + luck + lost + gone
+    words = {each["arm"]: each["word"] for each in standing(found, "d")}
+    assert words == {
+        "first": "the first",
+        "lower": "better",
+        "higher": "worse",
+        "luck": "cannot tell",
+        "lost": "cannot tell: one seed",
+        "gone": "no numbers",
+    }
+    page = table(found, {"d": "Distance"})
+    assert "| lower |" in page and "better" in page and page.count("1,000") == len(found)
+
+
+@pytest.fixture(scope="module")
+def source(fashion: ImageData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """1,100 pictures: enough to judge by those that are held out."""
+    path = tmp_path_factory.mktemp("data") / "some.npz"
+    np.savez(path, images=fashion.images[:1100])
+    return path
+
+
+def test_a_race_that_is_stopped_goes_on_where_it_was(source: Path, tmp_path: Path) -> None:
+    recipes = ["default", "default+game.loss=hinge"]
+    events: list[dict[str, Any]] = []
+
+    def stop(event: dict[str, Any]) -> None:
+        events.append(event)
+        if event["event"] == "samples" and sum(each["event"] == "comparing" for each in events) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def race(out: Path, **choices: Any) -> dict[str, Any]:
+        asked = {"seeds": 1, "budget": "64", "settings": SETTINGS, "device": "cpu", "watch": events.append}
+        return gandem.compare(recipes, source, out, **(asked | choices))
+
+    with pytest.raises(Interrupted, match=f"the same command with --out {tmp_path / 'race'}"):
+        race(tmp_path / "race", watch=stop)
+    kept = (tmp_path / "race" / "default" / "seed0" / "report.json").read_bytes()
+    result = race(tmp_path / "race")
+    assert kept == (tmp_path / "race" / "default" / "seed0" / "report.json").read_bytes()
+    assert [each["arm"] for each in result["trainings"]] == recipes
+    assert all(each["kernel_distance"]["n"] >= 100 and each["images"] == 64 for each in result["trainings"])
+    assert result["standing"]["kernel_distance"][1]["word"] == "cannot tell: one seed"
+
+    folder = tmp_path / "race"
+    assert json.loads((folder / "comparison.json").read_text())["trainings"] == result["trainings"]
+    assert "## Kernel distance" in (folder / "comparison.md").read_text()
+    with Image.open(folder / "comparison.png") as picture:
+        assert picture.width > 1000
+    with pytest.raises(RunError, match="other seeds"):
+        race(folder, seeds=2)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").touch()
+    with pytest.raises(RunError, match="in the way"):
+        race(tmp_path / "taken")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["default", "default+game.loss=hinge"], "--data"),
+        (["default", "default+x=1", "--data", "x"], "unknown recipe key"),
+        (["default", "r3gan", "--data", "x", "--seeds", "0"], "--seeds 0"),
+        (["default", "r3gan", "--data", "x", "--budget", "soon"], "budget 'soon'"),
+    ],
+)
+def test_the_command_refuses_in_a_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", *arguments]) == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1
+
+
+def test_missing_data_leave_no_folder_in_the_way(tmp_path: Path) -> None:
+    with pytest.raises(gandem.GandemError, match="nowhere"):
+        gandem.compare(["default", "r3gan"], tmp_path / "nowhere", tmp_path / "race", budget="64")
+    assert not (tmp_path / "race").exists()
