@@ -67,7 +67,7 @@ def test_losses_without_a_floor_say_nothing_by_their_size() -> None:
 def test_numbers_that_are_not_finite_roll_back_with_a_lower_rate() -> None:
     referee = Referee()
     ruling = referee.look(16, signals(skipped=1.0), DIALS)
-    assert (ruling.action, dict(ruling.dials)) == ("roll back", {"learning rate": 0.5})
+    assert (ruling.action, dict(ruling.dials)) == ("roll back", {"learning rate": 0.7})
     assert "not finite in 100% of the steps" in ruling.state and referee.memory.skipped == LOOK
     one = Referee().look(16, signals(skipped=1 / LOOK), DIALS)
     assert one.action == "play on"  # one step is left out and that is all

@@ -31,6 +31,7 @@ class Trouble:
         return self.words.format(**numbers)
 
 
+A_LITTLE_SLOWER = {"learning rate": 0.7}
 SLOWER = {"learning rate": 0.5}
 MUCH_SLOWER = {"learning rate": 0.3}
 SMOOTHER = {"gamma": 4.0}
@@ -42,7 +43,7 @@ AT_A_LOOK = (
         1,
         "roll back",
         "numbers not finite in {skipped:.0%} of the steps",
-        SLOWER,
+        A_LITTLE_SLOWER,  # it may have been a flipped bit; if not, it comes again
     ),
     Trouble(
         "thrown about",
