@@ -55,6 +55,17 @@ def test_a_healthy_training_is_left_alone() -> None:
     assert referee.memory.best == 20_000 and referee.memory.rulings == []
 
 
+def test_an_easy_game_is_not_a_steep_one() -> None:
+    """Means of real trainings with a fine and with a hundredth of the penalty (docs/experiments.md)."""
+    easy = {"generator__adversarial": 4.2, "discriminator__regularisation": 0.06}
+    referee = Referee()
+    assert {referee.look(step, signals(step, **easy), DIALS).action for step in range(12)} == {"play on"}
+    steep = {"generator__adversarial": 4.4, "discriminator__regularisation": 0.0125}
+    rulings = [referee.look(step, signals(step, **steep), DIALS) for step in range(12, 16)]
+    assert [ruling.action for ruling in rulings] == ["play on"] * 3 + ["turn"]
+    assert rulings[-1].dials == {"gamma": 10.0} and "too steep" in rulings[-1].state
+
+
 def test_losses_without_a_floor_say_nothing_by_their_size() -> None:
     """The Wasserstein loss goes below 0 and above any limit; without a value for guessing nobody reads it."""
     referee = Referee()
@@ -83,8 +94,8 @@ def test_after_three_rollbacks_going_on_does_not_help() -> None:
 def test_before_the_first_judgement_the_way_back_is_the_last_quiet_milestone() -> None:
     referee = Referee(100_000)
     kept = [look for look in range(1, 40) if referee.look(16 * look, signals(look), DIALS).keep]
-    assert kept == [8, 16, 32] and referee.refuge == 16 * 32
-    assert not referee.look(16 * 64, signals(40, generator__adversarial=9.0), DIALS).keep
+    assert kept == [8, 10, 12, 16, 20, 24, 31, 38] and referee.refuge == 16 * 38
+    assert not referee.look(16 * 64, signals(40, generator__gradient=0.0), DIALS).keep
     referee.judged(16 * 65, 0.5, examined(5.0), DIALS)
     assert referee.refuge == 16 * 65
 
@@ -101,7 +112,7 @@ def test_weights_that_stand_still_end_the_training() -> None:
         ({"discriminator__adversarial": 3.0}, 2, "roll back", {"learning rate": 0.3}),
         ({"discriminator__win_rate": 1.0, "generator__gradient": 0.01}, 24, "roll back", {"learning rate": 0.3}),
         ({"generator__gradient": 0.0}, 4, "roll back", {"learning rate": 0.3}),
-        ({"generator__adversarial": 4.0}, 4, "turn", {"gamma": 4.0}),
+        ({"generator__adversarial": 4.0, "discriminator__regularisation": 0.01}, 4, "turn", {"gamma": 10.0}),
         ({"discriminator__win_rate": 1.0, "discriminator__adversarial": 0.001}, 32, "roll back", {"gamma": 4.0}),
     ],
 )

@@ -145,9 +145,10 @@ class NoiseGame:
             )
         real_logits, fake_logits = logits.chunk(2)
         adversarial = self.loss.discriminator(real_logits, fake_logits)
-        parts = {"adversarial": adversarial, **penalties, "win_rate": win_rate(real_logits, fake_logits)}
-        loss = adversarial + gamma / 2 * sum(penalties.values())
-        return loss, {name: part.detach() for name, part in parts.items()}
+        regularisation = gamma / 2 * sum(penalties.values(), torch.zeros_like(adversarial))
+        parts = {"adversarial": adversarial, **penalties, "regularisation": regularisation}
+        parts["win_rate"] = win_rate(real_logits, fake_logits)
+        return adversarial + regularisation, {name: part.detach() for name, part in parts.items()}
 
     def generator_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
         """Adversarial loss of the generator against fresh real samples."""

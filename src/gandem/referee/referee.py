@@ -42,6 +42,7 @@ UNREMARKABLE = {
     "discriminator_loss": 1.0,
     "guessing": 1.0,
     "generator_loss": 1.0,
+    "regularisation": 1.0,
     "generator_gradient": 1.0,
 }
 """Numbers of a look where a game does not tell them."""
@@ -218,6 +219,7 @@ class Referee:
                 "discriminator_loss": "discriminator/adversarial",
                 "guessing": "discriminator/guessing",
                 "generator_loss": "generator/adversarial",
+                "regularisation": "discriminator/regularisation",
             }
         found = {ours: signals[name] for ours, name in told.items() if name in signals}
         return found | {"rise": rise, "moved": moved}
