@@ -7,10 +7,11 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from gandem.uses.curves import linear_ticks
+
 LABEL, PLOT, STRIP, ROW, TOP, MARGIN = 250, 420, 620, 76, 54, 16
 """Pixels: width of the names, of the plot and of the samples; height of an arm and of the head; margin."""
 PAPER, INK, FAINT, DOT, REAL = (255, 255, 255), (40, 40, 40), (225, 225, 225), (30, 90, 170), (20, 130, 80)
-TICKS = 5
 
 
 def draw(found: Sequence[dict[str, Any]], strips: Mapping[str, Image.Image], metric: str, title: str) -> Image.Image:
@@ -26,17 +27,16 @@ def draw(found: Sequence[dict[str, Any]], strips: Mapping[str, Image.Image], met
     figures = [row[metric] for row in found if row[metric] is not None]
     real = next((row["real"]["value"] for row in found if row.get("real")), None)
     ends = [end for figure in figures for end in (figure["low"], figure["high"])] + [0.0 if real is None else real]
-    low, high = min(ends), max(ends)
-    low, high = low - 0.05 * (high - low), high + 0.05 * (high - low) or 1.0
+    ticks = linear_ticks(min(0.0, *ends), max(0.0, *ends) or 1.0)
+    low, high = ticks[0], ticks[-1]
 
     def across(value: float) -> float:
         return left + (value - low) / (high - low) * PLOT
 
     pen.text((left, 10), f"{title}, lower is better; each dot a training with its 95 % interval", INK, font=small)
-    for tick in range(TICKS):
-        value = low + (high - low) * tick / (TICKS - 1)
-        pen.line([(across(value), TOP), (across(value), TOP + ROW * len(arms))], FAINT)
-        pen.text((across(value), TOP - 20), f"{value:.3g}", INK, font=small, anchor="ma")
+    for tick in ticks:
+        pen.line([(across(tick), TOP), (across(tick), TOP + ROW * len(arms))], FAINT)
+        pen.text((across(tick), TOP - 20), f"{tick:.3g}", INK, font=small, anchor="ma")
     if real is not None:
         pen.line([(across(real), TOP), (across(real), TOP + ROW * len(arms))], REAL, 2)
         pen.text((across(real) + 4, TOP + ROW * len(arms) + 1), "real", REAL, font=small)
