@@ -39,6 +39,10 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert held / 4000 == pytest.approx(0.95, abs=0.012)
 
 
+def test_arms_may_mirror_the_same_data() -> None:
+    assert len(parse_arms(["default", "default+data.mirror=true"])) == 2
+
+
 def test_an_arm_is_a_recipe_and_what_differs() -> None:
     arm = parse_arm("default+game.loss=hinge+game.gamma=4")
     assert (arm.recipe, arm.settings) == ("default", {"game.loss": "hinge", "game.gamma": 4})
@@ -53,6 +57,7 @@ def test_an_arm_is_a_recipe_and_what_differs() -> None:
         (["default", "defalt"], "Did you mean 'default'"),
         (["default", "default+game.gama=1"], "game.gamma"),
         (["default", "default+hinge"], "not key=value"),
+        (["default", "default+data.size=16"], "different ways"),
     ],
 )
 def test_what_cannot_be_compared_is_said(texts: list[str], said: str) -> None:

@@ -54,8 +54,9 @@ def compare(
     parse_budget(budget)
     common = dict(settings or {})
     folder = Path(out) if out is not None else free_path("comparison")
+    names = [arm.name for arm in arms]
     question = {
-        "recipes": [arm.name for arm in arms],
+        "recipes": names,
         "source": str(Path(source).resolve()),
         "seeds": seeds,
         "budget": budget,
@@ -68,14 +69,13 @@ def compare(
     try:
         for number, (seed, arm) in enumerate(order):
             tell({"event": "comparing", "arm": arm.name, "seed": seed, "number": number + 1, "of": len(order)})
-            told_before = {"data"} if number else set()
-            listen = _without(SINGLE | told_before, tell)
+            listen = _without(SINGLE | ({"data"} if number else set()), tell)
             found.append(_train(arm, seed, folder, source, budget, common, device, listen))
     finally:
         if not any(folder.glob("*/seed*")):  # nothing was begun, so nothing stands in the way of another try
             (folder / QUESTION).unlink()
             folder.rmdir()
-    found.sort(key=lambda row: question["recipes"].index(row["arm"]))  # type: ignore[attr-defined]
+    found.sort(key=lambda row: names.index(row["arm"]))
     result = {**question, "trainings": found, "standing": {metric: standing(found, metric) for metric in METRICS}}
     write_json(folder / QUESTION, result)
     page = table(found, METRICS)

@@ -43,13 +43,19 @@ def parse_arm(text: str) -> Arm:
 
 
 def parse_arms(texts: Sequence[str]) -> list[Arm]:
-    """Read the arms of a comparison, two at least and all different; raises RecipeError."""
+    """Read the arms of a comparison, two at least, all different, and of the same data; raises RecipeError."""
     arms = [parse_arm(text) for text in texts]
     folders = [arm.folder for arm in arms]
     if len(arms) < 2 or len(set(folders)) < len(folders):
         raise RecipeError(
             "a comparison takes two or more different recipes, as in: gandem compare default default+game.loss=hinge"
         )
+    seen = [load_recipe(arm.recipe, arm.settings | {"data.mirror": False}).data for arm in arms]
+    for arm, data in zip(arms, seen, strict=True):
+        if data != seen[0]:  # judged by other samples: their distances could not be compared
+            raise RecipeError(
+                f"{arm.name} and {arms[0].name} read the data in different ways; use --set data... for all"
+            )
     return arms
 
 
