@@ -18,8 +18,7 @@ LOOK = 16
 MEMORY = 64
 """Looks that the running medians go back; fewer than half of them are no usual to compare with."""
 MILESTONES = frozenset(2**power for power in range(3, 40))
-"""Looks after which a training without trouble is saved while nothing is judged: going back costs half at most. Closer
-ones are too close to a blow-up to get away from it (docs/experiments.md)."""
+"""Looks after which a training without trouble is saved while nothing is judged: going back costs half at most."""
 ROLLBACKS = 3
 """After so many, turned dials among them, going on does not help."""
 LAST, LAST_PART, LEAST_GAIN, EARLIEST = 4, 0.2, 0.02, 0.4
