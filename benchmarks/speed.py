@@ -39,7 +39,7 @@ from gandem.domains.images import IMAGES
 from gandem.recipe import Recipe
 from gandem.training.budget import parse_budget
 from gandem.training.engine import Engine
-from gandem.training.loop import Trainer
+from gandem.training.loop import Loop
 
 BUDGET = "15m"
 SETTINGS: dict[str, Any] = {"game.augment": 0, "game.growth": 0}
@@ -71,13 +71,13 @@ class Case:
 CASES = {28: Case(28, 1, 10), 32: Case(32, 3, 10), 64: Case(64, 3, 0), 128: Case(128, 3, 0)}
 
 
-def gandem_trainer(source: Path, batch: int | str, device: str) -> tuple[Trainer, Recipe]:
+def gandem_trainer(source: Path, batch: int | str, device: str) -> tuple[Loop, Recipe]:
     """Return the trainer as `gandem.train` would build it for this source, and the recipe with all that was decided."""
     settings = SETTINGS | {"training.batch": batch}
     planned = gandem.plan_training(source, settings=settings, budget=BUDGET, seed=0, device=device)
     recipe = Recipe.model_validate(planned["recipe"])
     data = IMAGES.read(source, recipe.data)
-    trainer = Trainer(
+    trainer = Loop(
         build_game(IMAGES, data, recipe, int(recipe.network.width)),
         data,
         Engine(device, recipe.training.precision),
@@ -196,9 +196,9 @@ def chores_share(source: Path, folder: Path, settings: dict[str, Any], device: s
     log, previews and checkpoints all count; a first preview and the plan's measuring of the machine do not.
     """
     clock = {"batch": 0.0, "step": 0.0, "began": 0.0}
-    play_step, batch = Trainer.play_step, Trainer.batch
+    play_step, batch = Loop.play_step, Loop.batch
 
-    def timed_step(self: Trainer, progress: float) -> Any:
+    def timed_step(self: Loop, progress: float) -> Any:
         now = time.perf_counter()
         if self.step == 2:
             clock.update(batch=0.0, step=0.0, began=now)
@@ -209,15 +209,15 @@ def chores_share(source: Path, folder: Path, settings: dict[str, Any], device: s
         clock["step"] += time.perf_counter() - now
         return parts
 
-    def timed_batch(self: Trainer, number: int) -> Any:
+    def timed_batch(self: Loop, number: int) -> Any:
         began = time.perf_counter()
         drawn = batch(self, number)
         clock["batch"] += time.perf_counter() - began
         return drawn
 
     with (
-        mock.patch.object(Trainer, "play_step", timed_step),
-        mock.patch.object(Trainer, "batch", timed_batch),
+        mock.patch.object(Loop, "play_step", timed_step),
+        mock.patch.object(Loop, "batch", timed_batch),
         contextlib.suppress(_Enough),
     ):
         gandem.train(source, folder, settings=settings, budget=BUDGET, seed=0, device=device)

@@ -27,7 +27,7 @@ from torch import nn
 
 import gandem
 from gandem import latents
-from gandem.training.loop import Trainer
+from gandem.training.loop import Loop
 from gandem.uses.examine import Examiner
 
 WITHIN = 1.1
@@ -42,7 +42,7 @@ def train(task: Task, source: Path, out: Path, minutes: float, seed: int, *, sto
     kept: Kept = []
     examine = Examiner.__call__
 
-    def keeping(self: Examiner, trainer: Trainer) -> dict[str, float]:
+    def keeping(self: Examiner, trainer: Loop) -> dict[str, float]:
         kept.append((trainer.progress, copy.deepcopy(trainer.averages["generator"]).cpu()))
         return examine(self, trainer)
 

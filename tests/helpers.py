@@ -13,7 +13,7 @@ from gandem.recipe import DataOptions, NetworkOptions, OptimizerOptions, Trainin
 from gandem.spec import SampleSpec
 from gandem.training.budget import Budget
 from gandem.training.engine import Engine
-from gandem.training.loop import Trainer
+from gandem.training.loop import Loop
 
 LATENT = 16
 
@@ -46,9 +46,9 @@ def tiny_game(spec: SampleSpec, **options: object) -> NoiseGame:
     return NoiseGame(generator, discriminator, LATENT, **options)
 
 
-def tiny_trainer(data: ImageData, budget: Budget, seed: int = 0, precision: str = "fp32", **options: float) -> Trainer:
+def tiny_trainer(data: ImageData, budget: Budget, seed: int = 0, precision: str = "fp32", **options: float) -> Loop:
     """A trainer of that game with batches of 16, augmentation on and no warm-up."""
-    return Trainer(
+    return Loop(
         tiny_game(data.spec, augmentation=0.5),
         data,
         Engine("cpu", precision),

@@ -14,7 +14,7 @@ from gandem.domains.images import IMAGES
 from gandem.domains.images.store import ImageData
 from gandem.training import checkpoint
 from gandem.training.budget import Budget
-from gandem.training.loop import EXAMINED, Trainer
+from gandem.training.loop import EXAMINED, Loop
 from gandem.uses.examine import HOPELESS, Examiner
 from helpers import LATENT, tiny_trainer
 
@@ -80,7 +80,7 @@ def test_a_discriminator_that_knows_its_samples_by_heart(sides: tuple[ImageData,
         def forward(self, images: Tensor, label: Tensor | None) -> Tensor:
             return torch.tensor([float(image.numpy().tobytes() in known) for image in images])
 
-    trainer: Trainer = tiny_trainer(training, Budget(images=64))
+    trainer: Loop = tiny_trainer(training, Budget(images=64))
     trainer.game.discriminator = Heart()
     found = examiner(trainer)
     assert found["gap_auc"] == 1 and found["gap"] == 1

@@ -20,7 +20,7 @@ from gandem.spec import SampleSpec
 from gandem.training import checkpoint
 from gandem.training.budget import Budget
 from gandem.training.engine import Engine
-from gandem.training.loop import Trainer
+from gandem.training.loop import Loop
 from helpers import LATENT
 
 SPECS = {(3, 64, 64): 2, (1, 28, 28): 0, (2, 64, 48): 1, (3, 32, 32): 1, (3, 20, 28): 0, (1, 9, 33): 0, (1, 68, 68): 2}
@@ -122,8 +122,8 @@ def test_penalties_with_points_of_their_own_are_those_of_full_size(penalty: str)
     assert found[1] == pytest.approx(found[0], rel=1e-3)
 
 
-def trainer_of(data: ImageData, images: int = 64) -> Trainer:
-    return Trainer(
+def trainer_of(data: ImageData, images: int = 64) -> Loop:
+    return Loop(
         growing(data),
         data,
         Engine("cpu"),

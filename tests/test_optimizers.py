@@ -12,7 +12,7 @@ from gandem.recipe import OptimizerOptions, TrainingOptions, load_recipe
 from gandem.training import checkpoint
 from gandem.training.budget import Budget
 from gandem.training.engine import Engine
-from gandem.training.loop import Trainer
+from gandem.training.loop import Loop
 from gandem.training.optimizers import OPTIMIZERS, load_tensors, make_optimizer, next_update, step, tensors
 from helpers import perturb, tiny_game
 
@@ -74,8 +74,8 @@ def test_a_step_that_is_not_finite_is_left_out(kind: str) -> None:
     ],
 )
 def test_a_training_resumes_to_the_bit(few: ImageData, tmp_path: Path, kind: str, options: dict) -> None:
-    def trainer() -> Trainer:
-        return Trainer(
+    def trainer() -> Loop:
+        return Loop(
             tiny_game(few.spec, critic_steps=2, clip=0.3),
             few,
             Engine("cpu"),
@@ -102,7 +102,7 @@ def test_a_training_resumes_to_the_bit(few: ImageData, tmp_path: Path, kind: str
 
 
 def test_critic_steps_see_fresh_batches(few: ImageData) -> None:
-    trainer = Trainer(
+    trainer = Loop(
         tiny_game(few.spec, critic_steps=2),
         few,
         Engine("cpu"),

@@ -10,7 +10,7 @@ import pytest
 import gandem
 from gandem.game.penalties import PENALTIES
 from gandem.recipe import OptimizerOptions
-from gandem.training.loop import Trainer
+from gandem.training.loop import Loop
 from gandem.training.plan import automatic_batch, judging_pace
 
 
@@ -102,12 +102,12 @@ def test_judgements_are_paced_by_images_of_full_size() -> None:
 def test_the_machine_is_measured_at_the_rate_that_is_played(colours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rates: list[float | str] = []
 
-    class Watched(Trainer):
+    class Watched(Loop):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             rates.append(options["optimizer"].lr)
             super().__init__(*arguments, **options)
 
-    monkeypatch.setattr("gandem.training.plan.Trainer", Watched)
+    monkeypatch.setattr("gandem.training.plan.Loop", Watched)
     monkeypatch.setattr("gandem.training.plan.MEASURE_SECONDS", 0.0)
     settings = {"network.width": 128, "training.precision": "fp32"}
     planned = gandem.plan_training(colours, settings=settings, budget="1m", device="cpu")

@@ -18,7 +18,7 @@ from gandem.spec import SampleSpec
 from gandem.training import checkpoint
 from gandem.training.budget import Budget
 from gandem.training.engine import Engine
-from gandem.training.loop import Trainer
+from gandem.training.loop import Loop
 from gandem.uses.examine import _realness
 from helpers import perturb, tiny_game, tiny_trainer
 
@@ -147,11 +147,11 @@ def test_spectral_norm_is_torch_s(few: ImageData) -> None:
 def test_a_training_with_all_that_is_random_resumes_to_the_bit(few: ImageData, tmp_path: Path, penalty: str) -> None:
     """The vectors of the power iteration are saved; what dropout and penalties draw follows from the step's number."""
 
-    def trainer() -> Trainer:
+    def trainer() -> Loop:
         game = tiny_game(few.spec, penalty=penalty, critic_steps=2)
         torch.manual_seed(0)
         regularise(game.discriminator, spectral_norm=True, dropout=0.3, minibatch_std=4)
-        return Trainer(
+        return Loop(
             game,
             few,
             Engine("cpu"),
@@ -160,7 +160,7 @@ def test_a_training_with_all_that_is_random_resumes_to_the_bit(few: ImageData, t
             training=TrainingOptions(batch=16),
         )
 
-    def play(one: Trainer, steps: int) -> Trainer:
+    def play(one: Loop, steps: int) -> Loop:
         for _ in range(steps):
             one.play_step(one.progress)
         return one

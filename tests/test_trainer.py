@@ -19,7 +19,7 @@ from gandem.referee.referee import LOOK
 from gandem.training import checkpoint
 from gandem.training.budget import Budget
 from gandem.training.engine import Engine
-from gandem.training.loop import Trainer
+from gandem.training.loop import Loop
 from helpers import perturb, tiny_game, tiny_trainer
 
 TWELVE = Budget(images=12 * 16)
@@ -39,7 +39,7 @@ class Notes:
         if self.previews == 1:
             self.act()
 
-    def checkpoint(self, trainer: Trainer) -> None:
+    def checkpoint(self, trainer: Loop) -> None:
         self.kept.append(copy.deepcopy(trainer.state()))
 
     def saved(self, images: int) -> dict[str, dict[str, torch.Tensor]]:
@@ -47,13 +47,13 @@ class Notes:
         return copy.deepcopy(kept[0])
 
 
-def play(trainer: Trainer, steps: int) -> Trainer:
+def play(trainer: Loop, steps: int) -> Loop:
     for _ in range(steps):
         trainer.play_step(trainer.progress)
     return trainer
 
 
-def differences(one: Trainer, other: Trainer) -> list[str]:
+def differences(one: Loop, other: Loop) -> list[str]:
     (tensors, numbers), (others, other_numbers) = one.state(), other.state()
     assert tensors.keys() == others.keys() and numbers.keys() == other_numbers.keys()
     assert all(tensors[name].keys() == others[name].keys() for name in tensors)
@@ -142,7 +142,7 @@ def test_the_average_is_its_formula(few: ImageData) -> None:
 
 
 def test_the_learning_rate_warms_up_and_falls(few: ImageData) -> None:
-    trainer = Trainer(
+    trainer = Loop(
         tiny_game(few.spec),
         few,
         Engine("cpu"),
@@ -166,7 +166,7 @@ def test_a_budget_of_seconds(few: ImageData) -> None:
 
 def test_a_batch_that_the_processes_cannot_share(few: ImageData) -> None:
     with pytest.raises(RecipeError, match=r"training\.batch = 16.*3 processes"):
-        Trainer(
+        Loop(
             tiny_game(few.spec),
             few,
             SimpleNamespace(processes=3, device=torch.device("cpu")),
@@ -210,7 +210,7 @@ def test_the_way_back_before_any_judgement_is_not_the_beginning(few: ImageData) 
     trainer, notes = tiny_trainer(few, Budget(images=150 * 16), checkpoint_seconds=1e9), Notes()
     weight, save = next(trainer.game.discriminator.parameters()), notes.checkpoint
 
-    def save_and_break(trainer: Trainer) -> None:
+    def save_and_break(trainer: Loop) -> None:
         save(trainer)
         if trainer.step == 8 * LOOK:
             weight.data.view(-1)[0] = float("nan")

@@ -23,7 +23,7 @@ from gandem.training.budget import Budget, parse_budget
 from gandem.training.build import build_game, check, group_size
 from gandem.training.checkpoint import write_atomic
 from gandem.training.engine import Engine
-from gandem.training.loop import Trainer
+from gandem.training.loop import Loop
 from gandem.training.plan import Plan, judging_pace, make_plan
 from gandem.uses.evaluate import COUNT, Evaluation, evaluate_run
 from gandem.uses.evaluate import evaluate as judged
@@ -287,7 +287,7 @@ def _play(
     game = build_game(run.domain, dataset, run.recipe, int(run.recipe.network.width))
     options = run.recipe
     watched = options.referee
-    trainer = Trainer(
+    trainer = Loop(
         game,
         dataset,
         engine,

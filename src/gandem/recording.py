@@ -16,7 +16,7 @@ from gandem.errors import RunError
 from gandem.run import Run, model_card, write_json
 from gandem.training import checkpoint
 from gandem.training.checkpoint import storing, write_atomic
-from gandem.training.loop import Trainer
+from gandem.training.loop import Loop
 
 Watch = Callable[[dict[str, Any]], None]
 """Receives every event as it happens."""
@@ -67,7 +67,7 @@ class RunRecorder:
         write_atomic(path.with_name("latest.png"), picture.getvalue())
         self.event("samples", path=str(path), images=images)
 
-    def checkpoint(self, trainer: Trainer) -> None:
+    def checkpoint(self, trainer: Loop) -> None:
         """Save the trainer's state and where the log stands."""
         began = time.monotonic()
         tensors, numbers = trainer.state()
@@ -80,7 +80,7 @@ class RunRecorder:
         """Return the tensors of the checkpoint at so many images."""
         return _saved(self.run, images)
 
-    def report(self, status: str, trainer: Trainer) -> None:
+    def report(self, status: str, trainer: Loop) -> None:
         """Bring report.json and the model card up to date."""
         cost = {"images": trainer.images, "seconds": round(trainer.seconds, 3), "budget": trainer.budget.to_dict()}
         cost["referee"] = trainer.referee.summary()
@@ -122,14 +122,14 @@ class Silence:
     def preview(self, generator: nn.Module, images: int) -> None:
         """Ignore it."""
 
-    def checkpoint(self, trainer: Trainer) -> None:
+    def checkpoint(self, trainer: Loop) -> None:
         """Ignore it."""
 
     def saved(self, images: int) -> dict[str, dict[str, Tensor]]:
         """Return the tensors of the checkpoint at so many images."""
         return _saved(self.run, images)
 
-    def report(self, status: str, trainer: Trainer) -> None:
+    def report(self, status: str, trainer: Loop) -> None:
         """Ignore it."""
 
     def finish(self) -> None:

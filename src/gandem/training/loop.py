@@ -44,7 +44,7 @@ class Recorder(Protocol):
     def preview(self, generator: nn.Module, images: int) -> None:
         """Draw what the averaged generator makes after `images` images."""
 
-    def checkpoint(self, trainer: Trainer) -> None:
+    def checkpoint(self, trainer: Loop) -> None:
         """Save the state of the trainer."""
 
     def saved(self, images: int) -> dict[str, dict[str, Tensor]]:
@@ -52,11 +52,11 @@ class Recorder(Protocol):
         ...
 
 
-Examine = Callable[["Trainer"], dict[str, float]]
+Examine = Callable[["Loop"], dict[str, float]]
 """A quick judgement of the averaged generator: EXAMINED, by name. Only the main process is asked."""
 
 
-class Trainer:
+class Loop:
     """Plays a game on a dataset.
 
     The state is what `state()` returns: the players, the moving averages, the optimisers, three counters (images, step,

@@ -15,7 +15,7 @@ from gandem.game.noise_game import NoiseGame
 from gandem.recipe import Recipe
 from gandem.training.budget import Budget
 from gandem.training.engine import Engine, best_precision
-from gandem.training.loop import Trainer, two_rows
+from gandem.training.loop import Loop, two_rows
 
 IMAGES_PER_GFLOP, SIZE_POWER = 9e6, 1.6
 """Images of 28 x 28 grey pixels that a training should see for each GFLOP that it spends on one of them, and the power
@@ -256,7 +256,7 @@ def measure(
     seconds: of the whole budget.
     """
     engine = Engine(device, precision)
-    trainer = Trainer(
+    trainer = Loop(
         build(width),
         dataset,
         engine,

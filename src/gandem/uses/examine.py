@@ -16,7 +16,7 @@ from gandem import latents
 from gandem.domains.domain import Codec, Dataset, Features
 from gandem.judge.distances import frechet_value
 from gandem.judge.two_sample import delong
-from gandem.training.loop import Trainer
+from gandem.training.loop import Loop
 
 FEW = 500
 """Samples of the raw generator, and of each kind that the discriminator is asked about."""
@@ -47,7 +47,7 @@ class Examiner:
         self.labels = None if labels is None else torch.from_numpy(labels)
         self.latents = latents.draw(len(rows), latent, seed)
 
-    def __call__(self, trainer: Trainer) -> dict[str, float]:
+    def __call__(self, trainer: Loop) -> dict[str, float]:
         """Examine the averaged generator of a trainer."""
         game = trainer.game
         made = self._samples(trainer.averages["generator"], len(self.latents))
@@ -70,7 +70,7 @@ class Examiner:
         made = latents.generate(generator, self.latents[:count], labels)
         return self.features(self.codec.decode(made)) if made.isfinite().all() else None
 
-    def _gap(self, trainer: Trainer) -> dict[str, float]:
+    def _gap(self, trainer: Loop) -> dict[str, float]:
         if self.unseen is None:
             return {"gap": math.nan, "gap_auc": math.nan}
         x = _realness(trainer, self.training.batch(self.known))
@@ -94,7 +94,7 @@ def cost(features: Features, training: Dataset, generator: nn.Module, latent: in
 
 
 @torch.no_grad()
-def _realness(trainer: Trainer, batch: dict[str, Tensor]) -> Tensor:
+def _realness(trainer: Loop, batch: dict[str, Tensor]) -> Tensor:
     """Return what the discriminator says of samples (n,), float64, with all its features and no other effect."""
     device, discriminator = trainer.engine.device, trainer.game.players["discriminator"].eval()
     parts = zip(*(tensor.split(latents.BATCH) for tensor in batch.values()), strict=True)

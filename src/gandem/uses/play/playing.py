@@ -19,7 +19,7 @@ from gandem.recipe import OptimizerOptions, TrainingOptions
 from gandem.spec import SampleSpec
 from gandem.training.budget import Budget
 from gandem.training.engine import Engine
-from gandem.training.loop import Trainer
+from gandem.training.loop import Loop
 from gandem.uses.play.shapes import Shape
 
 WIDTH, LAYERS, LATENT, BATCH = 128, 3, 2, 128
@@ -136,7 +136,7 @@ def learn_shape(
         gamma=geometric(*GAMMA),
         penalty_fraction=1.0,
     )
-    trainer = Trainer(
+    trainer = Loop(
         game,
         real,
         Engine("cpu", "fp32"),
@@ -179,7 +179,7 @@ def judged(shape: Shape, made: Tensor, unseen: Tensor) -> dict[str, Figure]:
     return figures
 
 
-def _moment(trainer: Trainer, losses: dict[str, float]) -> Moment:
+def _moment(trainer: Loop, losses: dict[str, float]) -> Moment:
     made = latents.generate(trainer.averages["generator"], latents.draw(SHOWN, LATENT, 0), None)
     axis = torch.linspace(-EXTENT, EXTENT, FIELD)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
