@@ -91,11 +91,18 @@ def test_after_three_rollbacks_going_on_does_not_help() -> None:
     assert referee.memory.over and "not finite" in referee.memory.over and referee.summary()["ended"]
 
 
-def test_before_the_first_judgement_the_way_back_is_the_last_quiet_milestone() -> None:
-    referee = Referee(100_000)
+def test_where_nothing_is_judged_the_way_back_is_the_last_quiet_milestone() -> None:
+    referee = Referee(0)
     kept = [look for look in range(1, 40) if referee.look(16 * look, signals(look), DIALS).keep]
     assert kept == [8, 16, 32] and referee.refuge == 16 * 32
     assert not referee.look(16 * 64, signals(40, generator__gradient=0.0), DIALS).keep
+    assert referee.refuge == 16 * 32
+
+
+def test_before_the_first_judgement_the_way_back_is_the_beginning() -> None:
+    referee = Referee(100_000)
+    assert not any(referee.look(16 * look, signals(look), DIALS).keep for look in range(1, 40))
+    assert referee.refuge == 0
     referee.judged(16 * 65, 0.5, examined(5.0), DIALS)
     assert referee.refuge == 16 * 65
 
@@ -111,6 +118,8 @@ def test_weights_that_stand_still_end_the_training() -> None:
     [
         ({"discriminator__adversarial": 3.0}, 2, "roll back", {"learning rate": 0.3}),
         ({"discriminator__win_rate": 1.0, "generator__gradient": 0.01}, 24, "roll back", {"learning rate": 0.3}),
+        ({"discriminator__update": 0.2}, 2, "turn", {"learning rate": 0.1}),
+        ({"discriminator__update": 0.04}, 40, "play on", {}),
         ({"generator__gradient": 0.0}, 4, "roll back", {"learning rate": 0.3}),
         ({"generator__adversarial": 4.0, "discriminator__regularisation": 0.01}, 4, "turn", {"gamma": 10.0}),
         ({"discriminator__win_rate": 1.0, "discriminator__adversarial": 0.001}, 32, "roll back", {"gamma": 4.0}),

@@ -44,6 +44,7 @@ UNREMARKABLE = {
     "generator_loss": 1.0,
     "regularisation": 1.0,
     "generator_gradient": 1.0,
+    "discriminator_update": 0.0,
 }
 """Numbers of a look where a game does not tell them."""
 
@@ -76,7 +77,7 @@ class Memory:
     """Images at the best judgement, where its checkpoint lies."""
     looked: int = 0
     untroubled: int = 0
-    """Images at the last checkpoint without trouble before the first judgement."""
+    """Images at the last checkpoint without trouble, of a training in which nothing is judged."""
     settled: float | None = None
     """Part of the budget at which the quality settled."""
     words: str = "learning"
@@ -126,7 +127,8 @@ class Referee:
             now |= self._beside_the_usual(signals)
         memory.looked += 1
         ruling = self._rule(AT_A_LOOK, now, images, dials)
-        if ruling is None and memory.best is None and memory.looked in MILESTONES and not any(memory.streaks.values()):
+        # The first judgement comes so soon that the beginning will do: what leads to trouble begins before it shows.
+        if ruling is None and not self.every and memory.looked in MILESTONES and not any(memory.streaks.values()):
             memory.untroubled = images
             return Ruling(memory.words, keep=True)
         return ruling or Ruling(memory.words)
@@ -213,7 +215,11 @@ class Referee:
                 moved = min(moved, abs(value - before[-1]))
             before.append(value)
             del before[:-MEMORY]
-        told = {"win_rate": "discriminator/win_rate", "generator_gradient": "generator/gradient"}
+        told = {
+            "win_rate": "discriminator/win_rate",
+            "generator_gradient": "generator/gradient",
+            "discriminator_update": "discriminator/update",
+        }
         if "discriminator/guessing" in signals:  # else the size of the losses says nothing
             told |= {
                 "discriminator_loss": "discriminator/adversarial",

@@ -34,6 +34,7 @@ class Trouble:
 A_LITTLE_SLOWER = {"learning rate": 0.7}
 SLOWER = {"learning rate": 0.5}
 MUCH_SLOWER = {"learning rate": 0.3}
+A_TENTH_AS_FAST = {"learning rate": 0.1}
 SMOOTHER = {"gamma": 4.0}
 MUCH_SMOOTHER = {"gamma": 10.0}
 
@@ -53,6 +54,14 @@ AT_A_LOOK = (
         "roll back",
         "the discriminator does worse than guessing: a loss of {discriminator_loss:.2g} where that has {guessing:.2g}",
         MUCH_SLOWER,
+    ),
+    Trouble(
+        "too fast",
+        lambda of: of["discriminator_update"] > 0.1,
+        2,
+        "turn",
+        "the rate is too high: a step would change the discriminator by {discriminator_update:.0%}",
+        A_TENTH_AS_FAST,
     ),
     Trouble(
         "no gradient",
@@ -103,7 +112,9 @@ AT_A_LOOK = (
     ),
 )
 """Numbers of the last LOOK steps. skipped: share of steps left out because their numbers were not finite. moved: change
-of the size of the weights since the last look. rise: the largest penalty or gradient beside its running median.
+of the size of the weights since the last look. discriminator_update: size of Adam's next step beside that of the
+weights, as it will be when the warm-up is over; healthy trainings have about 0.03, a rate ten times too high 0.2 from
+the first step on. rise: the largest penalty or gradient beside its running median.
 regularisation: what the penalties add to the discriminator's loss; healthy games that are easy at first have a loss of
 4 for the generator too, and 0.015 of that in the penalties, those that run off 0.003 or less (docs/experiments.md)."""
 

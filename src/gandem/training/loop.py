@@ -239,12 +239,13 @@ class Loop:
         turn.after()
         return {f"{turn.player}/{name}": value for name, value in parts.items()}
 
+    @property
+    def _warm(self) -> float:
+        """Part of the rate that is allowed so early."""
+        return min(1.0, (self.images + self.rows) / max(self._warmup, 1))
+
     def _set_schedules(self, progress: float) -> None:
-        lr = (
-            self.game.dials["learning rate"]
-            * self._lr(progress)
-            * min(1.0, (self.images + self.rows) / max(self._warmup, 1))
-        )
+        lr = self.game.dials["learning rate"] * self._lr(progress) * self._warm
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = lr * self.game.rates[name]
@@ -294,7 +295,9 @@ class Loop:
         signals = {name: value / max(left, 1) for name, value in sums.items()} | {"skipped": sums["skipped"] / LOOK}
         for name, player in self.game.players.items():
             update = next_update(self.optimizers[name])
-            signals |= {f"{name}/size": _size(player)} | ({} if update is None else {f"{name}/update": update})
+            signals |= {f"{name}/size": _size(player)} | (
+                {} if update is None else {f"{name}/update": update / self._warm}
+            )
         signals |= {} if self.game.guessing is None else {"discriminator/guessing": self.game.guessing}
         self._signals = signals
         ruling = self.referee.look(self.images, signals, self.game.dials)
