@@ -34,10 +34,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import gandem
-from gandem.api import build_game
 from gandem.domains.images import IMAGES
 from gandem.recipe import Recipe
 from gandem.training.budget import parse_budget
+from gandem.training.build import build_game
 from gandem.training.engine import Engine
 from gandem.training.loop import Loop
 

@@ -40,7 +40,7 @@ def sides(fashion: ImageData) -> tuple[ImageData, ImageData]:
 
 @pytest.fixture(scope="module")
 def examiner(sides: tuple[ImageData, ImageData]) -> Examiner:
-    return Examiner(IMAGES.features(None), *sides, latent=LATENT, samples=300, seed=0)
+    return Examiner(IMAGES.features(sides[0].codec), *sides, latent=LATENT, samples=300, seed=0)
 
 
 def examine(examiner: Examiner, data: ImageData, samples: Tensor, raw: Tensor | None = None) -> dict[str, float]:
@@ -73,7 +73,7 @@ def test_samples_that_are_not_finite_are_hopeless(examiner: Examiner, sides: tup
 
 def test_a_discriminator_that_knows_its_samples_by_heart(sides: tuple[ImageData, ImageData]) -> None:
     training, held_out = sides
-    examiner = Examiner(IMAGES.features(None), training, held_out, latent=LATENT, samples=200, seed=0)
+    examiner = Examiner(IMAGES.features(training.codec), training, held_out, latent=LATENT, samples=200, seed=0)
     known = {row.numpy().tobytes() for row in training.batch(torch.arange(600))["real"]}
 
     class Heart(nn.Module):
@@ -92,7 +92,9 @@ def test_a_discriminator_that_knows_its_samples_by_heart(sides: tuple[ImageData,
 def test_few_held_out_samples_say_nothing_of_a_gap(sides: tuple[ImageData, ImageData]) -> None:
     training, held_out = sides
     few = held_out.pick(torch.arange(50))
-    found = Examiner(IMAGES.features(None), training, few, LATENT, 100, 0)(tiny_trainer(training, Budget(images=64)))
+    found = Examiner(IMAGES.features(training.codec), training, few, LATENT, 100, 0)(
+        tiny_trainer(training, Budget(images=64))
+    )
     assert math.isnan(found["gap"]) and math.isnan(found["gap_auc"]) and found["distance"] > 0
 
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from gandem.domains import animation
 from gandem.domains.images import IMAGES
 from gandem.domains.images.codec import ImageCodec
-from gandem.domains.images.preview import animation, grid
+from gandem.domains.images.preview import grid
 from gandem.spec import SampleSpec
 
 
@@ -50,7 +51,7 @@ def test_a_codec_survives_json():
 def test_pictures_and_grid(channels, mode):
     images = np.full((5, 8, 12, channels), 255, np.uint8)
     images[..., 0] = 9
-    pictures = ImageCodec(SampleSpec((channels, 8, 12))).to_pictures(images)
+    pictures = ImageCodec(SampleSpec((channels, 8, 12))).given(images)
     assert [picture.mode for picture in pictures] == [mode] * 5 and pictures[0].size == (12, 8)
     paper = grid(images, columns=2)
     assert paper.size == (2 * (12 * 8 + 2) + 2, 3 * (8 * 8 + 2) + 2)
@@ -63,8 +64,8 @@ def test_animation(tmp_path):
     for index in range(70):
         frames.append(tmp_path / f"{index:03}.png")
         Image.fromarray(np.uint8(np.indices((10, 20)).sum(0) * index % 256)).save(frames[-1])
-    animation(frames, tmp_path / "training.gif")
+    animation.write(frames, tmp_path / "training.gif")
     with Image.open(tmp_path / "training.gif") as moving:
         assert 30 <= moving.n_frames <= 60 and moving.size == (20, 10)
-    animation([], tmp_path / "none.gif")
+    animation.write([], tmp_path / "none.gif")
     assert not (tmp_path / "none.gif").exists()

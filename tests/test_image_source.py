@@ -239,7 +239,7 @@ GOOD = np.zeros((3, 16, 16), np.uint8)
         ({"images": GOOD, "labels": np.arange(2)}, "2 labels for 3 images"),
         ({"images": GOOD, "labels": np.array([0.5, 1, 2])}, "fractions"),
         ({"images": GOOD, "labels": np.array([np.nan, 1, 2])}, "NaN"),
-        ({"images": GOOD, "labels": np.full((3, 4), 7)}, "one label per image"),
+        ({"images": GOOD, "labels": np.full((3, 4), 7)}, "one label per sample"),
     ],
 )
 def test_bad_npz(tmp_path, arrays, word):

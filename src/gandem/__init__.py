@@ -10,10 +10,13 @@ __version__ = version("gandem")
 
 __all__ = [
     "GandemError",
+    "NoiseGame",
     "Recipe",
     "Run",
+    "Trainer",
     "compare",
     "evaluate",
+    "export_onnx",
     "inspect_source",
     "learn_features",
     "load_recipe",
@@ -28,18 +31,24 @@ if TYPE_CHECKING:
     from gandem.api import evaluate, inspect_source, plan_training, resume, train
     from gandem.comparison import compare
     from gandem.errors import GandemError
+    from gandem.game.noise_game import NoiseGame
     from gandem.recipe import Recipe, load_recipe
     from gandem.run import Run, open_run
+    from gandem.trainer import Trainer
+    from gandem.uses.export import export_onnx
     from gandem.uses.learn import learn_features
     from gandem.uses.play import play
 
 # Imported on first use, so that `gandem --help` does not wait for torch.
 _HOME = {
     "GandemError": "errors",
+    "NoiseGame": "game.noise_game",
     "Recipe": "recipe",
     "Run": "run",
+    "Trainer": "trainer",
     "compare": "comparison",
     "evaluate": "api",
+    "export_onnx": "uses.export",
     "inspect_source": "api",
     "learn_features": "uses.learn",
     "load_recipe": "recipe",

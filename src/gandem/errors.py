@@ -16,9 +16,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
+
+Entry = TypeVar("Entry")
 
 
 class GandemError(Exception):
@@ -82,6 +85,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
+
+
+def known(key: str, name: str, table: Mapping[str, Entry]) -> Entry:
+    """Return the entry of that name, or raise RecipeError with the key and the nearest name that there is."""
+    if name not in table:
+        raise RecipeError(f"{key} = {name!r} is not known.{nearest(name, table)}")
+    return table[name]
 
 
 def optional(module: str, extra: str) -> ModuleType:

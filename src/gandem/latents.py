@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gandem.game.noise_game import ask
+
 BATCH = 64
 
 
@@ -35,8 +37,10 @@ def generate(generator: nn.Module, latents: Tensor, labels: Tensor | None) -> Te
     device = next(generator.parameters()).device
     return torch.cat(
         [
-            generator(
-                latents[at : at + BATCH].to(device), None if labels is None else labels[at : at + BATCH].to(device)
+            ask(
+                generator,
+                latents[at : at + BATCH].to(device),
+                None if labels is None else labels[at : at + BATCH].to(device),
             )
             .float()
             .cpu()

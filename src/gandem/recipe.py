@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gandem.errors import RecipeError, nearest
 
 Auto = Literal["auto"]
+OWN = "own"
+"""Kind of networks, losses and penalties that came from the user, and are not in the recipe."""
 
 
 class Section(BaseModel):
@@ -61,8 +63,9 @@ class NetworkOptions(Section):
     """Which networks play and how large they are."""
 
     kind: str = "residual"
+    """A pair of networks by name; `own` in the recipe of a run whose networks came from its user."""
     width: int | Auto = Field("auto")
-    """Channels of the widest stage; auto: chosen from the budget and the measured speed."""
+    """Channels of the widest stage; auto: chosen from the budget and the measured speed; 0 for the user's own."""
     blocks: int | Auto = Field("auto")
     """Residual blocks in each stage; auto: more for larger samples."""
     latent: int = Field(64, ge=1, le=4096)
@@ -79,9 +82,15 @@ class NetworkOptions(Section):
     @field_validator("width")
     @classmethod
     def _width_in_range(cls, width: int | str) -> int | str:
-        if width != "auto" and not 8 <= int(width) <= 4096:
+        if width not in ("auto", 0) and not 8 <= int(width) <= 4096:
             raise ValueError("must lie between 8 and 4096")
         return width
+
+    @model_validator(mode="after")
+    def _only_own_networks_have_no_width(self) -> NetworkOptions:
+        if (self.width == 0) != (self.kind == OWN):
+            raise ValueError(f"kind {OWN!r} goes with width 0, and is for gandem.Trainer alone")
+        return self
 
     @field_validator("blocks")
     @classmethod
@@ -97,10 +106,10 @@ class GameOptions(Section):
     loss: str = "relativistic"
     penalty: str = "r1_r2"
     """What keeps the discriminator smooth; `none` for nothing."""
-    gamma: float = Field(1.0, ge=0)
-    """Twice the weight of the penalty at the start."""
-    gamma_end: float = Field(0.1, ge=0)
-    """The same at the end of the budget; geometric in between."""
+    gamma: float | Auto = "auto"
+    """Twice the weight of the penalty at the start; auto: for pictures 1, for arrays as their variance asks."""
+    gamma_end: float | Auto = "auto"
+    """The same at the end of the budget, geometric in between; auto: for pictures a tenth of that, for arrays less."""
     penalty_fraction: float = Field(0.25, gt=0, le=1)
     """Part of each batch on which the penalty is computed, every step: 1, 1/2, 1/3, ... (the nearest is taken)."""
     discriminator_rate: float = Field(2.0, gt=0)
@@ -119,6 +128,13 @@ class GameOptions(Section):
     @classmethod
     def _every_kth_row(cls, fraction: float) -> float:
         return 1 / round(1 / fraction)
+
+    @field_validator("gamma", "gamma_end")
+    @classmethod
+    def _not_negative(cls, gamma: float | str) -> float | str:
+        if gamma != "auto" and float(gamma) < 0:
+            raise ValueError("must be 0 or more")
+        return gamma
 
     @field_validator("augment")
     @classmethod
@@ -165,7 +181,7 @@ class OptimizerOptions(Section):
         A step of Adam changes each weight by its rate, so what a layer does by the rate times its inputs: at a rate
         that narrow networks learn from, wide ones run off (docs/experiments.md).
         """
-        start = 1e-3 * min(1.0, RATE_WIDTH / width) if self.lr == "auto" else float(self.lr)
+        start = 1e-3 * min(1.0, RATE_WIDTH / max(width, 1)) if self.lr == "auto" else float(self.lr)
         end = start / (10 if width <= RATE_WIDTH else 100)  # wide networks swing for longer
         return start, end if self.lr_end == "auto" else float(self.lr_end)
 
@@ -239,6 +255,18 @@ class Recipe(Section):
                 raise RecipeError(f"unknown recipe key '{key}'.{nearest(key, known_keys())}")
             state[section][name] = value
         return _validated(state, "the settings")
+
+    def fill(self, found: dict[str, Any]) -> Recipe:
+        """Return a copy in which dotted keys that are "auto" have the value found for them."""
+        sections = self.model_dump()
+        autos = [key for key in found if sections[key.partition(".")[0]][key.partition(".")[2]] == "auto"]
+        return self.replace({key: found[key] for key in autos})
+
+    def with_gamma(self, start: float, end: float) -> Recipe:
+        """Return a copy with gamma in numbers: `start` and `end`, or in that proportion to the one that is given."""
+        game = self.game
+        gamma = start if game.gamma == "auto" else float(game.gamma)
+        return self.fill({"game.gamma": gamma, "game.gamma_end": gamma * end / start})
 
 
 def known_keys() -> list[str]:

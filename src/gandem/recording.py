@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gandem import latents, strict_json
+from gandem.domains import animation
 from gandem.errors import RunError
 from gandem.run import Run, model_card, write_json
 from gandem.training import checkpoint
@@ -94,7 +95,7 @@ class RunRecorder:
         """Make the moving picture of the training."""
         frames = sorted((self.run.path / "samples").glob("[0-9]*.png"))
         with storing(self.run.path):
-            self.run.domain.animation(frames, self.run.path / "samples" / "training.gif")
+            animation.write(frames, self.run.path / "samples" / "training.gif")
 
     def close(self) -> None:
         """Close the log."""

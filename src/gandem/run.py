@@ -16,6 +16,7 @@ RUN/
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import shutil
 import warnings
@@ -33,16 +34,20 @@ from gandem import latents, strict_json
 from gandem.domains import DOMAINS
 from gandem.errors import RecipeError, RunError, nearest
 from gandem.judge.figure import shown
-from gandem.recipe import Recipe, load_recipe
+from gandem.recipe import OWN, Recipe, load_recipe
 from gandem.training import checkpoint
 from gandem.training.checkpoint import storing, write_atomic
 
 
 class Run:
-    """An open run folder. Use `open_run`."""
+    """An open run folder. Use `open_run`.
 
-    def __init__(self, path: Path) -> None:
+    own: the generator of a run that was trained with networks of the user's own; its weights do not matter.
+    """
+
+    def __init__(self, path: Path, own: nn.Module | None = None) -> None:
         self.path = path
+        self.own = own
         self.recipe: Recipe = load_recipe(path / "recipe.yaml")
         self.data_report: dict[str, Any] = read_json(path / "data.json")
         state = read_json(path / "codec" / "codec.json")
@@ -64,24 +69,32 @@ class Run:
 
     def generator(self) -> nn.Module:
         """Return the averaged generator, fp32, in eval mode: the best by the referee, else the newest."""
-        generator, _ = self.domain.networks(self.spec, self.recipe.network)
+        generator = copy.deepcopy(self.own) if self.own is not None else self._built()
         saved = checkpoint.best(self.checkpoints, only={"generator_ema"})
         for problem in saved.damaged:
             warnings.warn(f"{problem}; using {saved.path} instead", stacklevel=2)
-        with other_networks(self.path):
+        with other_networks(self):
             generator.load_state_dict(saved.tensors["generator_ema"])
         return generator.eval().requires_grad_(False)
 
+    def _built(self) -> nn.Module:
+        if self.recipe.network.kind == OWN:
+            raise RunError(
+                f"{self.path} was trained with networks of your own, which only your code can build: in Python, "
+                "gandem.open_run(path, generator=your_generator)"
+            )
+        return self.domain.networks(self.spec, self.recipe.network)[0]
+
     def sample(
         self, count: int, where: dict[str, Any] | None = None, seed: int = 0, truncation: float = 1.0
-    ) -> list[Image]:
-        """Return `count` new pictures.
+    ) -> list[Image] | np.ndarray:
+        """Return `count` new samples: pictures, or an array of the form that the training was given.
 
         where: {"label": 3} or {"label": "Bag"} for one class only; classes in turn when None.
         truncation: factor on the latents; below 1 more typical and less varied.
         """
-        images, _ = self.sample_array(count, where, seed, truncation)
-        return self.codec.to_pictures(images)
+        samples, _ = self.sample_array(count, where, seed, truncation)
+        return self.codec.given(samples)
 
     def sample_array(
         self, count: int, where: dict[str, Any] | None = None, seed: int = 0, truncation: float = 1.0
@@ -141,14 +154,20 @@ class Run:
         raise RecipeError(f"--where label={label}: no such class.{nearest(str(label), names)}")
 
 
-def open_run(path: str | Path) -> Run:
-    """Open a run folder; raises RunError when it is not one or is damaged."""
+def open_run(path: str | Path, generator: nn.Module | None = None) -> Run:
+    """Open a run folder; raises RunError when it is not one or is damaged.
+
+    generator: a module like the one that was trained, for runs of `gandem.Trainer`; its weights come from the run.
+    """
     path = Path(path)
     if not path.is_dir():
         raise RunError(f"there is no run folder {path}")
     if not (path / "recipe.yaml").is_file():
         raise RunError(f"{path} is not a run folder: it has no recipe.yaml")
-    return Run(path)
+    run = Run(path, generator)
+    if generator is not None and run.recipe.network.kind != OWN:
+        raise RunError(f"{path} was trained with gandem's own networks: open it without generator=")
+    return run
 
 
 def create_run(path: Path, recipe: Recipe, codec: dict[str, Any], data: dict[str, Any], report: dict[str, Any]) -> Run:
@@ -195,16 +214,17 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def other_networks(path: Path) -> Iterator[None]:
+def other_networks(run: Run) -> Iterator[None]:
     """Turn weights that do not fit the networks of a run into one line."""
     try:
         yield
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, KeyError) as error:
-        raise RunError(
-            f"{path} was trained by another version of gandem, with other networks: use that version, or train anew"
-        ) from error
+        whose = "by another version of gandem, with other networks: use that version, or train anew"
+        if run.recipe.network.kind == OWN:
+            whose = "with other networks than the given ones: give those, or train anew"
+        raise RunError(f"{run.path} was trained {whose}") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -236,6 +256,10 @@ def model_card(run: Run) -> str:
     report, data = run.report, run.data_report
     plan = report["plan"]
     classes = ", ".join(run.spec.labels) if run.spec.labels else "none"
+    width = f"width {plan['width']}, " if plan["width"] else ""
+    use = f"gandem sample {run.path.name} --count 64 --out {run.domain.sample_file}"
+    if run.recipe.network.kind == OWN:
+        use = f"gandem.open_run({run.path.name!r}, generator=your_generator).sample(64)"
     front = yaml.safe_dump({"library_name": "gandem", "tags": ["gan", run.domain.name]}, sort_keys=False)
     lines = [
         f"---\n{front}---",
@@ -246,14 +270,14 @@ def model_card(run: Run) -> str:
         f"- data: {data['source']}, {report['dataset_size']:,} samples; classes: {classes}",
         f"- training: {report['images']:,} images in {report['seconds'] / 60:.1f} minutes on {plan['device']} "
         f"({plan['precision']}), seed {run.recipe.training.seed}; status: {report['status']}",
-        f"- networks: {run.recipe.network.kind}, width {plan['width']}, generator "
+        f"- networks: {run.recipe.network.kind}, {width}generator "
         f"{plan['parameters_generator'] / 1e6:.2f} M parameters",
         f"- quality: {_quality(report)}. Look at the samples; nothing here says that they are private.",
         "",
         "![samples](samples/latest.png)",
         "",
         "```",
-        f"gandem sample {run.path.name} --count 64 --out samples.png",
+        use,
         "```",
         "",
     ]

@@ -29,7 +29,8 @@ def sample(
 
     Args:
         run: The run folder.
-        out: A folder for single PNGs, x.png for one grid, x.npz for arrays, x.gif for a walk (with --interpolate).
+        out: A folder for single PNGs, x.png for one grid, x.npz or x.npy for an array, x.gif for a walk (with
+            --interpolate).
         count: How many.
         where: One class only, as label=3 or label=Bag.
         seed: Equal seeds give equal pictures.
@@ -81,15 +82,18 @@ def inspect(
     """
     settings = read_settings(set_, size, fit, None)
     import gandem
-    from gandem.domains import DOMAINS
 
     if (path / "recipe.yaml").is_file():
         found = gandem.open_run(path).summary()
         lines = describe(found)
     else:
+        from gandem.domains import domain_of
+        from gandem.domains.given import opened
+
+        source = opened(path)
         with Console(silent=json) as console:
-            found = gandem.inspect_source(path, settings=settings, progress=console.reading)
-        lines = DOMAINS["images"].lines(found) + describe({"skipped": found["skipped"]["files"]})
+            found = gandem.inspect_source(source, settings=settings, progress=console.reading)
+        lines = domain_of(source).lines(found) + describe({"skipped": found["skipped"]["files"]})
     if json:
         report(found, json)
     else:

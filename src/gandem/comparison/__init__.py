@@ -15,6 +15,7 @@ from gandem.comparison.picture import draw
 from gandem.errors import GandemError, Interrupted, RecipeError, RunError, TrainingError
 from gandem.recording import free_path
 from gandem.run import Run, open_run, read_json, write_json
+from gandem.session import AT_THE_END
 from gandem.training.budget import parse_budget
 from gandem.training.checkpoint import storing, write_atomic
 
@@ -125,7 +126,7 @@ def _train(
                 source, path, recipe=arm.recipe, settings=choices, budget=budget, seed=seed, device=device, watch=watch
             )
         if "evaluation" not in run.report:  # stopped while it was judged
-            api.evaluate(path, count=api.AT_THE_END, watch=watch)
+            api.evaluate(path, count=AT_THE_END, watch=watch)
     except Interrupted as stopped:
         again = f"the same command with --out {folder}"
         raise Interrupted(stopped.signal, stopped.images, path, again) from None

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from gandem.domains.arrays import ARRAYS
 from gandem.domains.domain import Domain
+from gandem.domains.given import Arrays
 from gandem.domains.images import IMAGES
 
-DOMAINS: dict[str, Domain] = {"images": IMAGES}
+DOMAINS: dict[str, Domain] = {"arrays": ARRAYS, "images": IMAGES}
+"""By the name that a run folder has for them; images come last, as they take whatever nobody else does."""
+
+
+def domain_of(source: str | Path | Arrays) -> Domain:
+    """Return the first domain that reads such a source."""
+    return next(domain for domain in DOMAINS.values() if domain.reads(source))

@@ -14,7 +14,8 @@ import torch
 from PIL.Image import Image
 from torch import nn
 
-from gandem.recipe import NetworkOptions
+from gandem.domains.given import Arrays
+from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
 
 Progress = Callable[[str, int, int], None]
@@ -84,8 +85,8 @@ class Codec(Protocol):
         """Return plain JSON types."""
         ...
 
-    def to_pictures(self, samples: np.ndarray) -> list[Image]:
-        """Turn decoded samples into Pillow images."""
+    def given(self, samples: np.ndarray) -> np.ndarray | list[Image]:
+        """Turn decoded samples into what the data came as: an array, or pictures."""
         ...
 
 
@@ -119,8 +120,26 @@ class Domain(Protocol):
         """What the kind is called in a run folder."""
         ...
 
-    def decided(self, spec: SampleSpec, options: NetworkOptions) -> NetworkOptions:
-        """Return the options with every "auto" replaced that follows from the shape of the samples."""
+    @property
+    def noun(self) -> str:
+        """What several samples are called, also in a .npz file."""
+        ...
+
+    @property
+    def sample_file(self) -> str:
+        """A name under which samples would be written, for the model card."""
+        ...
+
+    def reads(self, source: str | Path | Arrays) -> bool:
+        """Whether a source holds this kind of data."""
+        ...
+
+    def decided(self, data: Any, recipe: Recipe) -> Recipe:
+        """Return the recipe with every "auto" replaced that follows from a dataset; raises RecipeError."""
+        ...
+
+    def like(self, spec: SampleSpec) -> dict[str, Any]:
+        """Return the recipe keys of the section data that make other samples of the same shape."""
         ...
 
     def networks(self, spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
@@ -131,12 +150,12 @@ class Domain(Protocol):
         """Lay decoded samples out as one picture."""
         ...
 
-    def animation(self, frames: Sequence[Path], out: Path) -> None:
-        """Write saved previews as one moving picture."""
+    def pictures(self, samples: np.ndarray) -> list[Image]:
+        """Turn decoded samples into a picture each; raises RecipeError where they are none."""
         ...
 
-    def features(self, path: Path | None) -> Features:
-        """Return what the judge sees of decoded samples; path: weights of the user's own, the shipped ones if None."""
+    def features(self, codec: Any, path: Path | None = None) -> Features:
+        """Return what the judge sees of samples that a codec decoded; path: weights of the user's own."""
         ...
 
     def learn_features(self, data: Any, steps: int, seed: int, progress: Progress | None = None) -> bytes:
@@ -156,7 +175,11 @@ class Domain(Protocol):
         ...
 
     def read(
-        self, source: str | Path, options: Any, cache: Path | None = None, progress: Progress | None = None
+        self,
+        source: str | Path | Arrays,
+        options: DataOptions,
+        cache: Path | None = None,
+        progress: Progress | None = None,
     ) -> Dataset:
         """Read a source whole. `cache` is a folder for decoded data that do not fit in memory."""
         ...

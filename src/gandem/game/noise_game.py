@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from gandem.errors import known
 from gandem.game.augmentation import DRAWS, augment
 from gandem.game.growth import FULL_SIZE, Growth, enlarge, halve
-from gandem.game.losses import LOSSES, win_rate
-from gandem.game.penalties import PENALTIES, Term, squared_gradient_norm
+from gandem.game.losses import LOSSES, Loss, win_rate
+from gandem.game.penalties import PENALTIES, Penalty, Term, squared_gradient_norm
 from gandem.game.schedules import Schedule
 
 Batch = dict[str, Tensor]
@@ -31,17 +32,25 @@ class Turn:
     after: Callable[[], None] = lambda: None
 
 
+def ask(player: nn.Module, inputs: Tensor, label: Tensor | None, **more: int) -> Tensor:
+    """Call a player, with labels only where there are classes: networks without need not know of any."""
+    answer: Tensor = player(inputs, **more) if label is None else player(inputs, label, **more)
+    return answer
+
+
 class NoiseGame:
     """Noise -> data with relativistic pairing, R1 and R2 as the default (Huang et al. 2024, "R3GAN").
 
     Losses are pure functions of a batch and of the progress of the budget in [0, 1]. Nothing here touches optimisers,
     devices, files or the clock.
 
-    generator: module called as generator(latent (n, latent), label (n,) or None) -> samples (n, ...) in [-1, 1].
-    discriminator: module called as discriminator(samples, label) -> logits (n,); no layer may mix samples.
+    generator: module called as generator(latent (n, latent)) -> samples (n, ...) in [-1, 1]; where there are classes as
+    generator(latent, label int64 (n,)), and the discriminator likewise.
+    discriminator: module called as discriminator(samples) -> logits (n,) or (n, 1); no layer may mix samples.
     growth: at what size the game is played; unless always at the full one, the generator takes halvings=k as well, and
     the discriminator takes samples of every size.
-    loss, penalty: names in LOSSES and PENALTIES. gamma: twice the weight of the penalty, by progress.
+    loss, penalty: names in LOSSES and PENALTIES, or others of that kind. gamma: twice the weight of the penalty, a
+    number or a function of progress.
     penalty_fraction: part of the batch that it is computed on. augmentation: strength in [0, 1].
     discriminator_rate: how many times faster than the generator the discriminator learns.
     critic_steps: turns of the discriminator for one of the generator (Goodfellow et al. 2014, algorithm 1).
@@ -58,11 +67,11 @@ class NoiseGame:
         self,
         generator: nn.Module,
         discriminator: nn.Module,
-        latent: int,
+        latent: int = 64,
         *,
-        loss: str = "relativistic",
-        gamma: Schedule = lambda progress: 0.5,
-        penalty: str = "r1_r2",
+        loss: str | Loss = "relativistic",
+        gamma: float | Schedule = 0.5,
+        penalty: str | Penalty = "r1_r2",
         penalty_fraction: float = 0.25,
         augmentation: float = 0.0,
         discriminator_rate: float = 1.0,
@@ -73,9 +82,9 @@ class NoiseGame:
         self.generator = generator
         self.discriminator = discriminator
         self.latent = latent
-        self.loss = LOSSES[loss]
-        self.schedule = gamma
-        self.penalty = PENALTIES[penalty]
+        self.loss = known("game.loss", loss, LOSSES) if isinstance(loss, str) else loss
+        self.penalty = known("game.penalty", penalty, PENALTIES) if isinstance(penalty, str) else penalty
+        self.schedule = gamma if callable(gamma) else lambda progress: gamma
         self.penalty_fraction = penalty_fraction
         self.critic_steps = critic_steps
         self.clip = clip
@@ -173,7 +182,7 @@ class NoiseGame:
         count = len(batch["real"])
         calls: dict[str, Callable[[], Tensor]] = {
             "generator": lambda: self._generate(batch, halvings),
-            "discriminator": lambda: self.discriminator(halve(batch["real"], halvings), batch.get("label")),
+            "discriminator": lambda: ask(self.discriminator, halve(batch["real"], halvings), batch.get("label")),
         }
         for player, call in calls.items():
             self.players[player].eval()  # counting must leave no trace
@@ -193,8 +202,7 @@ class NoiseGame:
     def _generate(self, batch: Batch, halvings: int) -> Tensor:
         """Return what the generator makes; modules that always make the full size need not know of any other."""
         smaller = {"halvings": halvings} if halvings else {}
-        made: Tensor = self.generator(batch["latent"], batch.get("label"), **smaller)
-        return made
+        return ask(self.generator, batch["latent"], batch.get("label"), **smaller)
 
     def _scores(self, batch: Batch, last: int, sloped: bool) -> tuple[Tensor, Parts]:
         """Return the logits of all real, then of all fake samples, (2 n,), and the penalties at the samples themselves.
@@ -230,4 +238,4 @@ class NoiseGame:
         times = len(samples) // len(draws)
         label = None if label is None else label.repeat(times)
         seen = augment(samples, draws.repeat(times, 1), self.dials["augmentation"])
-        return self.discriminator(seen, label).float()
+        return ask(self.discriminator, seen, label).float().flatten()

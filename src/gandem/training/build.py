@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
 
 from gandem.domains.domain import Dataset, Domain
-from gandem.errors import RecipeError, nearest
+from gandem.errors import RecipeError, known
 from gandem.game.growth import Growth
-from gandem.game.losses import LOSSES
 from gandem.game.noise_game import NoiseGame
-from gandem.game.penalties import PENALTIES
 from gandem.game.regularisation import INITS, initialise, regularise
 from gandem.game.schedules import geometric
 from gandem.recipe import Recipe
@@ -24,9 +20,7 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
     Raises RecipeError for a name that is not known, with the nearest one.
     """
     game, network = recipe.game, recipe.network
-    _known("game.loss", game.loss, LOSSES)
-    _known("game.penalty", game.penalty, PENALTIES)
-    _known("network.init", network.init, INITS)
+    known("network.init", network.init, INITS)
     torch.manual_seed(recipe.training.seed)
     generator, discriminator = domain.networks(dataset.spec, network.model_copy(update={"width": width}))
     for player in (generator, discriminator):
@@ -45,7 +39,7 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
         latent=network.latent,
         loss=game.loss,
         penalty=game.penalty,
-        gamma=geometric(game.gamma, game.gamma_end),
+        gamma=geometric(float(game.gamma), float(game.gamma_end)),
         penalty_fraction=game.penalty_fraction,
         augmentation=0.0 if game.augment in ("auto", "adaptive") else float(game.augment),
         discriminator_rate=game.discriminator_rate,
@@ -81,8 +75,3 @@ def group_size(recipe: Recipe) -> int:
     """Return the rows that belong together in a batch: those of one penalty, or of one minibatch statistic in each."""
     parts = 1 if recipe.game.penalty == "none" else round(1 / recipe.game.penalty_fraction)
     return max(recipe.network.minibatch_std, 1) * parts
-
-
-def _known(key: str, name: str, table: Iterable[str]) -> None:
-    if name not in table:
-        raise RecipeError(f"{key} = {name!r} is not known.{nearest(name, table)}")

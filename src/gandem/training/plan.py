@@ -78,8 +78,9 @@ class Plan:
         time_given = "" if self.seconds is None else f" in {Budget(seconds=self.seconds)}"
         *small, _ = [f"1/{2 ** stage['halvings']} of each side until {stage['until']:.0%}" for stage in self.growth]
         growth = [f"growth: {', '.join(small)} of the budget, then full size"] if small else []
+        width = f"width {self.width}" if self.width else "your own"
         return [
-            f"networks: width {self.width}, generator {self.parameters_generator / 1e6:.2f} M and discriminator "
+            f"networks: {width}, generator {self.parameters_generator / 1e6:.2f} M and discriminator "
             f"{self.parameters_discriminator / 1e6:.2f} M parameters, {self.gflops_per_image:.2f} GFLOP an image",
             f"machine: {self.device}, {self.precision}, {self.processes} process(es); {speed}",
             f"budget: {self.images:,} images{time_given}, batch {self.batch}",

@@ -13,14 +13,15 @@ import torch
 from PIL.Image import Image
 
 from gandem import latents
-from gandem.domains import DOMAINS
-from gandem.domains.domain import Dataset, Domain, Features
+from gandem.domains import domain_of
+from gandem.domains.domain import Codec, Dataset, Domain, Features
+from gandem.domains.given import Given, opened, path_of
 from gandem.errors import RunError
 from gandem.judge.judgement import FEWEST, Copying, judge
 from gandem.judge.usefulness import usefulness
 from gandem.judge.verdict import Verdict
-from gandem.recipe import DataOptions
-from gandem.run import Run, open_run
+from gandem.recipe import Recipe
+from gandem.run import Run
 
 COUNT = 10_000
 """Samples that are judged, if there are as many held-out real ones."""
@@ -50,6 +51,7 @@ class _Sets:
     """Who is compared with whom. real: other real samples, among them those trained on; the judge's ceiling."""
 
     domain: Domain
+    codec: Codec
     classes: tuple[str, ...]
     generated: Callable[[int], Samples]
     available: int
@@ -58,8 +60,8 @@ class _Sets:
 
 
 def evaluate(
-    made: str | Path,
-    real: str | Path | None = None,
+    made: Run | Given,
+    real: Given = None,
     *,
     count: int = COUNT,
     features: str | Path | None = None,
@@ -68,26 +70,28 @@ def evaluate(
 ) -> Evaluation:
     """Judge a run, or samples as files, against real samples that no generator has seen.
 
-    made: a run folder, or samples in any form that `train` reads. real: real samples; for a run, None takes the data it
+    made: a run, or samples in any form that `train` takes. real: real samples; for a run, None takes the data it
     was trained on and judges by the part that was held out. Other real data are divided into halves, one to judge by
     and one as the ceiling, in which copies are looked for too. count: how many samples are judged at most.
     features: weights of the user's own, as `--features` takes them.
     """
     began = time.monotonic()
     tell("reading the data")
-    sets = _of_run(open_run(made), real, seed) if _is_run(made) else _of_samples(made, real)
+    sets = _of_run(made, real, seed) if isinstance(made, Run) else _of_samples(made, real)
     return _evaluate(sets, count, features, seed, tell, began)
 
 
 def evaluate_run(run: Run, training: Dataset, held_out: Dataset, *, count: int, tell: Tell) -> Evaluation:
     """Judge a run whose data are in memory already."""
     seed = run.recipe.training.seed
-    sets = _Sets(run.domain, run.spec.labels, _made_by(run, training, seed), training.count, training, held_out)
+    sets = _Sets(
+        run.domain, run.codec, run.spec.labels, _made_by(run, training, seed), training.count, training, held_out
+    )
     return _evaluate(sets, count, None, seed, tell, time.monotonic())
 
 
 def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, tell: Tell, began: float) -> Evaluation:
-    extract = sets.domain.features(None if features is None else Path(features))
+    extract = sets.domain.features(sets.codec, None if features is None else Path(features))
     n = min(count, sets.available, sets.real.count, sets.held_out.count, _fitting(sets.real))
     held_rows, seen_held = _unlearnt(sets.held_out, n, seed, extract)
     real_rows, seen_real = _unlearnt(sets.real, n, seed + 1, extract)
@@ -146,14 +150,16 @@ def _pictures(
     }
 
 
-def _of_run(run: Run, real: str | Path | None, seed: int) -> _Sets:
+def _of_run(run: Run, real: Given, seed: int) -> _Sets:
     source = run.data_report["path"] if real is None else real
-    data = run.domain.read(source, run.recipe.data)
+    if source is None:
+        raise RunError(f"{run.path} was trained on an array: say with which data to judge it, as real=array")
+    data = _read(source, run.domain, run.recipe)
     own = data.fingerprint == run.data_report["fingerprint"]
     if real is None and not own:
         raise RunError(f"{source} has changed since {run.path} was trained on it; say --real with the data to judge by")
     known, held_out = data.split(float(run.recipe.data.held_out) if own else 0.5)
-    return _Sets(run.domain, run.spec.labels, _made_by(run, known, seed), known.count, known, held_out)
+    return _Sets(run.domain, run.codec, run.spec.labels, _made_by(run, known, seed), known.count, known, held_out)
 
 
 def _made_by(run: Run, data: Dataset, seed: int) -> Callable[[int], Samples]:
@@ -171,13 +177,16 @@ def _made_by(run: Run, data: Dataset, seed: int) -> Callable[[int], Samples]:
     return generated
 
 
-def _of_samples(made: str | Path, real: str | Path | None) -> _Sets:
+def _of_samples(made: Given, real: Given) -> _Sets:
     if real is None:
-        raise RunError(f"{made} is not a run folder; to judge samples say what is real: --real SOURCE")
-    domain = DOMAINS["images"]
-    data = domain.read(real, DataOptions())
-    channels, height, width = data.spec.shape
-    samples = domain.read(made, DataOptions(size=(height, width), channels=channels))
+        raise RunError(
+            f"{path_of(made) or 'this'} is not a run folder; to judge samples say what is real: --real SOURCE"
+        )
+    domain = domain_of(opened(real))
+    data = _read(real, domain, Recipe())
+    samples = _read(made, domain, Recipe().replace(domain.like(data.spec)))
+    if samples.spec.shape != data.spec.shape:
+        raise RunError(f"samples of shape {samples.spec.shape} cannot be judged by real ones of {data.spec.shape}")
     known, held_out = data.split(0.5)
     labelled = bool(data.spec.labels) and set(samples.spec.labels) <= set(data.spec.labels)
     number = torch.tensor([data.spec.labels.index(name) for name in samples.spec.labels] if labelled else [])
@@ -186,7 +195,15 @@ def _of_samples(made: str | Path, real: str | Path | None) -> _Sets:
         images, labels = samples.samples(_some(samples.count, n, 0))
         return images, None if labels is None or not labelled else number[torch.from_numpy(labels)].numpy()
 
-    return _Sets(domain, data.spec.labels, generated, samples.count, known, held_out)
+    return _Sets(domain, data.codec, data.spec.labels, generated, samples.count, known, held_out)
+
+
+def _read(source: Given, domain: Domain, recipe: Recipe) -> Dataset:
+    """Read a source that must be of a domain."""
+    given = opened(source)
+    if (other := domain_of(given)) is not domain:
+        raise RunError(f"{given} holds {other.noun}, not {domain.noun} as the others do; judge like with like")
+    return domain.read(given, recipe.data)
 
 
 def _fitting(data: Dataset) -> int:
@@ -207,10 +224,6 @@ def _unlearnt(data: Dataset, count: int, seed: int, extract: Features) -> tuple[
         if found >= count:
             break
     return torch.cat(kept)[:count] if kept else torch.zeros(0, dtype=torch.long), passed
-
-
-def _is_run(path: str | Path) -> bool:
-    return (Path(path) / "recipe.yaml").is_file()
 
 
 def _some(count: int, wanted: int, seed: int) -> torch.Tensor:

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gandem import latents
 from gandem.domains.domain import Codec, Dataset, Features
+from gandem.game.noise_game import ask
 from gandem.judge.distances import frechet_value
 from gandem.judge.two_sample import delong
 from gandem.training.loop import Loop
@@ -102,7 +103,7 @@ def _realness(trainer: Loop, batch: dict[str, Tensor]) -> Tensor:
     for part in parts:
         given = dict(zip(batch, part, strict=True))
         label = given["label"].to(device) if "label" in given else None
-        logits.append(discriminator(given["real"].to(device), label).cpu().double())
+        logits.append(ask(discriminator, given["real"].to(device), label).flatten().cpu().double())
     discriminator.train()
     return torch.cat(logits)
 

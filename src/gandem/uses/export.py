@@ -84,8 +84,8 @@ def _draw(count: int, latent: int, labels: int, seed: int) -> dict[str, Tensor]:
 def _write(generator: nn.Module, example: dict[str, Tensor], path: Path) -> None:
     """Trace the generator and write it, weights included, as one file."""
     batch = torch.export.Dim("n")
-    arguments = (example["latent"], example.get("label"))
-    shapes = ({0: batch}, {0: batch} if "label" in example else None)
+    arguments = tuple(example.values())
+    shapes = ({0: batch},) * len(arguments)
     try:
         with _quiet():
             torch.onnx.export(
@@ -119,7 +119,7 @@ def _difference(generator: nn.Module, path: Path, draws: list[dict[str, Tensor]]
             count = len(inputs["latent"])
             raise ExportError(f"the exported generator does not run on {count} latents: {error}") from error
         with torch.no_grad():
-            expected = generator(inputs["latent"], inputs.get("label"))
+            expected = generator(*inputs.values())
         if images.shape != tuple(expected.shape):
             raise ExportError(
                 f"the exported generator makes {images.shape} where the run makes {tuple(expected.shape)}"

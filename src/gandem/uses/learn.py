@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gandem.domains import DOMAINS
+from gandem.domains import domain_of
 from gandem.domains.domain import Progress
+from gandem.domains.given import Given, opened
 from gandem.errors import RecipeError, SourceError
 from gandem.recipe import load_recipe
 from gandem.training.checkpoint import storing, write_atomic
@@ -19,7 +20,7 @@ FEWEST = 500
 
 
 def learn_features(
-    source: str | Path,
+    source: Given,
     out: str | Path,
     *,
     settings: dict[str, Any] | None = None,
@@ -41,10 +42,11 @@ def learn_features(
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(out.with_name(f".{out.name}.try"), b"")
         out.with_name(f".{out.name}.try").unlink()
-    domain = DOMAINS["images"]
-    data = domain.read(source, load_recipe("default", settings).data, None, progress)
+    given = opened(source)
+    domain = domain_of(given)
+    data = domain.read(given, load_recipe("default", settings).data, None, progress)
     if data.count < FEWEST:
-        raise SourceError(f"{source}: {data.count} samples are too few to learn features from; give {FEWEST} or more")
+        raise SourceError(f"{given}: {data.count} samples are too few to learn features from; give {FEWEST} or more")
     learnt, _ = data.split(1 - SHARE)
     content = domain.learn_features(learnt, steps, seed, progress)
     write_atomic(out, content)

@@ -335,7 +335,8 @@ def _cost(report: dict[str, Any]) -> str:
         "time": f"{seconds / 60:.1f} minutes",
         "speed": f"{images / seconds:,.0f} images/s on average" if seconds else "-",
         "machine": f"{plan['device']}, {plan['precision']}, {processes}",
-        "networks": f"{' and '.join(parameters)} parameters, width {plan['width']}",
+        "networks": f"{' and '.join(parameters)} parameters, "
+        + (f"width {plan['width']}" if plan["width"] else "of the user's own"),
         "work": f"{plan['gflops_per_image']:.3g} GFLOP an image, "
         + (f"{work / 1e3:,.1f} PFLOP in all, about" if work >= 1e3 else f"{work:,.1f} TFLOP in all, about"),
         "ended": report.get("referee", {}).get("ended", "-") if finished else f"not at its end: {report['status']}",

@@ -1,4 +1,4 @@
-"""Samples of a run as files: single pictures, one grid, arrays, or a walk through the latents."""
+"""Samples of a run as files: single pictures, one picture of all, arrays, or a walk through the latents."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ def write_samples(
 ) -> dict[str, Any]:
     """Write new samples to `out` and return what was written.
 
-    out: x.png for one grid, x.npz for `images` uint8 (n, H, W, C) and `labels` int64 (n,), x.gif for a walk, and
-    anything without a suffix for a folder of single PNGs. interpolate: number of random points that the walk visits in
-    `frames` frames. Raises RecipeError for what cannot be asked, StorageError when the disk refuses.
+    out: x.png for one grid, x.npz for `images` uint8 (n, H, W, C) and `labels` int64 (n,), x.npy for an array alone, of
+    the form that the training was given if it was given one, x.gif for a walk, and anything without a suffix for a
+    folder of single PNGs. interpolate: number of random points that the walk visits in `frames` frames.
+    Raises RecipeError for what cannot be asked, StorageError when the disk refuses.
     """
     facts: dict[str, Any] = {"path": str(out), "seed": seed, "truncation": truncation}
     suffix = out.suffix.lower()
-    if suffix not in ("", ".png", ".npz", ".gif"):
-        raise RecipeError(f"--out {out}: write to a folder, .png, .npz or .gif")
+    if suffix not in ("", ".png", ".npz", ".npy", ".gif"):
+        raise RecipeError(f"--out {out}: write to a folder, .png, .npz, .npy or .gif")
     if (interpolate is not None) != (suffix == ".gif"):
         raise RecipeError(f"--out {out}: --interpolate makes a .gif, and a .gif needs --interpolate")
     with storing(out):
@@ -50,7 +51,10 @@ def write_samples(
         return {**facts, "frames": len(pictures)}
     images, labels = run.sample_array(count, where, seed, truncation)
     if suffix == ".npz":
-        write_atomic(out, _npz(images, labels))
+        write_atomic(out, _npz(**{run.domain.noun: images}, **({} if labels is None else {"labels": labels})))
+    elif suffix == ".npy":
+        given = run.codec.given(images)
+        write_atomic(out, _npy(given if isinstance(given, np.ndarray) else images))
     elif suffix == ".png":
         in_turn = labels is not None and not where and run.spec.num_labels <= 16  # then a column is a class
         write_atomic(out, _png(run.domain.preview(images, run.spec.num_labels if in_turn else None)))
@@ -74,7 +78,7 @@ def walk(
 
 def _write_folder(run: Run, folder: Path, images: np.ndarray, labels: np.ndarray | None) -> None:
     """Write 00000.png ..., in one folder a class when there are classes, so that the result is a source again."""
-    for index, picture in enumerate(run.codec.to_pictures(images)):
+    for index, picture in enumerate(run.domain.pictures(images)):
         place = folder if labels is None else folder / _safe(run.spec.labels[labels[index]])
         with storing(place):
             place.mkdir(parents=True, exist_ok=True)
@@ -91,10 +95,13 @@ def _png(picture: Image) -> bytes:
     return data.getvalue()
 
 
-def _npz(images: np.ndarray, labels: np.ndarray | None) -> bytes:
+def _npz(**arrays: np.ndarray) -> bytes:
     data = io.BytesIO()
-    if labels is None:
-        np.savez_compressed(data, images=images)
-    else:
-        np.savez_compressed(data, images=images, labels=labels)
+    np.savez_compressed(data, **arrays)  # type: ignore[arg-type]
+    return data.getvalue()
+
+
+def _npy(array: np.ndarray) -> bytes:
+    data = io.BytesIO()
+    np.save(data, array, allow_pickle=False)
     return data.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +9,39 @@ import numpy as np
 from PIL.Image import Image
 from torch import nn
 
+from gandem.domains.given import Arrays
 from gandem.domains.images import preview, report
-from gandem.domains.images.codec import ImageCodec
+from gandem.domains.images.codec import ImageCodec, to_pictures
 from gandem.domains.images.features import ImageFeatures, load_features
 from gandem.domains.images.floors import floors, shifted
 from gandem.domains.images.learning import learn
 from gandem.domains.images.networks import build_networks, decided
 from gandem.domains.images.store import ImageData, read_images
 from gandem.domains.images.survey import Progress
-from gandem.recipe import DataOptions, NetworkOptions
+from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
+
+GAMMA = 1.0, 0.1
+"""Weight of the penalty at the start and at the end; see docs/experiments.md."""
 
 
 class ImageDomain:
     """Pictures with 1 to 4 channels of 8 bits."""
 
     name = "images"
+    noun = "images"
+    sample_file = "samples.png"
+
+    def reads(self, source: str | Path | Arrays) -> bool:
+        """Take whatever no other domain does."""
+        return True
 
     def read(
-        self, source: str | Path, options: DataOptions, cache: Path | None = None, progress: Progress | None = None
+        self,
+        source: str | Path | Arrays,
+        options: DataOptions,
+        cache: Path | None = None,
+        progress: Progress | None = None,
     ) -> ImageData:
         """Read a source whole; see `gandem.domains.images.store.read_images`."""
         return read_images(source, options, cache, progress)
@@ -37,9 +50,14 @@ class ImageDomain:
         """Rebuild a codec from its `to_dict`."""
         return ImageCodec.from_dict(state)
 
-    def decided(self, spec: SampleSpec, options: NetworkOptions) -> NetworkOptions:
-        """Return the options with every "auto" replaced that follows from the shape of the images."""
-        return decided(spec, options)
+    def decided(self, data: ImageData, recipe: Recipe) -> Recipe:
+        """Return the recipe with every "auto" replaced that follows from the shape of the images."""
+        return recipe.model_copy(update={"network": decided(data.spec, recipe.network)}).with_gamma(*GAMMA)
+
+    def like(self, spec: SampleSpec) -> dict[str, Any]:
+        """Return the size and the channels."""
+        channels, height, width = spec.shape
+        return {"data.size": (height, width), "data.channels": channels}
 
     def networks(self, spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
         """Return (generator, discriminator), channels last in memory; raises RecipeError for an unknown kind."""
@@ -49,11 +67,11 @@ class ImageDomain:
         """Lay uint8 (n, H, W, C) images out as one picture."""
         return preview.grid(samples, columns)
 
-    def animation(self, frames: Sequence[Path], out: Path) -> None:
-        """Write saved previews as one GIF."""
-        preview.animation(frames, out)
+    def pictures(self, samples: np.ndarray) -> list[Image]:
+        """Turn uint8 (n, H, W, C) into Pillow images of mode L, LA, RGB or RGBA."""
+        return to_pictures(samples)
 
-    def features(self, path: Path | None) -> ImageFeatures:
+    def features(self, codec: ImageCodec, path: Path | None = None) -> ImageFeatures:
         """Return the shipped features, or those of an .onnx or .safetensors file; see `load_features`."""
         return load_features(path)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gandem.domains.classes import label_names
+from gandem.domains.images.codec import PixelArray
 from gandem.domains.images.memory import free_memory
 from gandem.domains.images.records import Source
 from gandem.errors import SourceError
@@ -30,14 +32,17 @@ def array_source(kind: str, where: str, images: np.ndarray, labels: list[str] | 
 
     images: (n, H, W), (n, H, W, 1..4) or (n, 1..4, H, W), of any type that `to_bytes` takes.
     """
-    images = _channels_last(images, where)
+    layout = _layout(images, where)
+    dtype = str(images.dtype)
+    images = images[..., None] if layout == "NHW" else images.transpose(0, 2, 3, 1) if layout == "NCHW" else images
     if labels is not None and len(labels) != len(images):
         raise SourceError(f"{where}: {len(labels)} labels for {len(images)} images; give one label for each image")
-    pixels, finite = to_bytes(images, where)
+    pixels, finite, offset, scale = to_bytes(images, where)
     kept = np.flatnonzero(finite)
     if len(kept) < len(pixels):
         pixels = pixels[kept]
     source = Source(kind, [f"image {index}" for index in kept], lambda index: pixels[index], pixels=pixels)
+    source.array = PixelArray(layout, dtype, offset, scale)
     source.labels = None if labels is None else [labels[index] for index in kept]
     source.skipped = [(f"image {index}", "holds NaN or infinity") for index in np.flatnonzero(~finite)]
     return source
@@ -86,36 +91,17 @@ def idx_source(path: Path, others: list[str]) -> Source:
     return array_source("IDX files", str(path), images, labels)
 
 
-def label_names(values: np.ndarray, where: str) -> list[str]:
-    """Turn an array of whole numbers, texts or one-hot rows into one class name per image; raises SourceError."""
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    if values.ndim == 2 and values.dtype.kind in "biuf" and len(values) and (values.sum(axis=1) == 1).all():
-        values = values.argmax(axis=1)
-    if values.ndim != 1:
-        raise SourceError(f"{where}: has shape {values.shape}; give one label per image, or --set data.labels=none")
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all() or (values != np.rint(values)).any():
-            raise SourceError(f"{where}: holds fractions or NaN; give whole numbers, or --set data.labels=none")
-        values = values.astype(np.int64)
-    if values.dtype.kind == "S":
-        return [value.decode("utf-8", "replace") for value in values.tolist()]
-    if values.dtype.kind not in "biuU":
-        raise SourceError(f"{where}: holds {values.dtype}; give whole numbers or texts, or --set data.labels=none")
-    return [str(int(value) if values.dtype.kind in "biu" else value) for value in values.tolist()]
-
-
-def to_bytes(images: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images as uint8 and a mask (n,) that is False where an image holds NaN or infinity.
+def to_bytes(images: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Return (uint8 images, finite (n,), offset, scale): a pixel is (number + offset) * scale, where that is finite.
 
     uint8 stays as it is; other whole numbers and fractions are read as [0, 1], [-1, 1], [0, 255] or 16 bits, whichever
     is the smallest range that holds all of them (whole numbers: [0, 255] or 16 bits). Raises SourceError for the rest.
     """
     finite = np.ones(len(images), dtype=bool)
     if images.dtype == np.uint8:
-        return images, finite
+        return images, finite, 0.0, 1.0
     if images.dtype == bool:
-        return images.astype(np.uint8) * np.uint8(255), finite
+        return images.astype(np.uint8) * np.uint8(255), finite, 0.0, 255.0
     if images.dtype.kind not in "iuf":
         raise SourceError(f"{where}: holds {images.dtype}; give uint8, uint16 or floats in [0, 1]")
     low, high = math.inf, -math.inf
@@ -133,7 +119,7 @@ def to_bytes(images: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
         part = slice(start, start + _BLOCK)
         values = images[part][finite[part]].astype(np.float64)
         pixels[part][finite[part]] = np.rint((values + offset) * scale)
-    return pixels, finite
+    return pixels, finite, offset, scale
 
 
 def _range(kind: str, low: float, high: float, where: str) -> tuple[float, float]:
@@ -149,13 +135,13 @@ def _range(kind: str, low: float, high: float, where: str) -> tuple[float, float
     raise SourceError(f"{where}: values from {low:g} to {high:g} are no known range; scale them to 0..255 or [0, 1]")
 
 
-def _channels_last(images: np.ndarray, where: str) -> np.ndarray:
+def _layout(images: np.ndarray, where: str) -> str:
     if images.ndim == 3 and images.shape[2] > 4:
-        return images[:, :, :, None]
+        return "NHW"
     if images.ndim == 4 and images.shape[3] in (1, 2, 3, 4):
-        return images
+        return "NHWC"
     if images.ndim == 4 and images.shape[1] in (1, 2, 3, 4):
-        return images.transpose(0, 2, 3, 1)
+        return "NCHW"
     raise SourceError(f"{where}: has shape {images.shape}; give (n, height, width) or (n, height, width, 1 to 4)")
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import posixpath
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
 import numpy as np
+
+from gandem.domains.images.codec import PixelArray
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif",
                       ".ppm", ".pgm", ".pbm", ".pnm"))  # fmt: skip
@@ -39,6 +41,7 @@ class Source:
     labels: one class name per record, or None when the records carry no classes.
     classes: the class names in the order of their integer labels, when the source defines that order.
     pixels: all records as one uint8 (n, H, W, C) array, for sources that are one.
+    array: how the pixels stood in an array that was given in memory or in a `.npy` file.
     skipped: (name, reason) of everything that was passed over on the way.
     notes: sentences for the data report.
     where: the path, for messages.
@@ -51,6 +54,7 @@ class Source:
     labels: list[str] | None = None
     classes: tuple[str, ...] = ()
     pixels: np.ndarray | None = None
+    array: PixelArray | None = None
     skipped: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     where: str = ""
@@ -61,15 +65,6 @@ class Source:
         self.skipped += [(name, reason) for name, label in zip(self.names, labels, strict=True) if not label]
         self.names = [name for name, label in zip(self.names, labels, strict=True) if label]
         self.labels = [label for label in labels if label]
-
-
-def sorted_classes(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return the distinct class names: whole numbers by value, anything else by name."""
-    names = set(labels)
-    try:
-        return tuple(sorted(names, key=lambda name: (int(name), name)))
-    except ValueError:
-        return tuple(sorted(names))
 
 
 def is_hidden(name: str) -> bool:

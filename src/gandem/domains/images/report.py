@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gandem.domains.classes import class_line
 from gandem.domains.images.duplicates import find_duplicates
 from gandem.domains.images.mislabelled import mislabelled
 from gandem.domains.images.readers import Header
@@ -99,7 +100,7 @@ def lines(report: dict[str, Any]) -> list[str]:
     original = report["original_sizes"]
     found = [f"{report['images']:,} images in {report['kind']} {report['source']}"]
     if report["classes"]:
-        found.append(_class_line(report["classes"]))
+        found.append(class_line(report["classes"]))
     found.append(
         f"size {size['width']} x {size['height']} ({size['rule']}), {channels['name']} ({channels['rule']}); "
         f"originals {original['min'][0]} x {original['min'][1]} to {original['max'][0]} x {original['max'][1]}"
@@ -111,12 +112,6 @@ def lines(report: dict[str, Any]) -> list[str]:
     if doubles["exact"] or doubles["near"]:
         found.append(f"{doubles['exact']:,} exact and {doubles['near']:,} near duplicates in {doubles['looked_at']:,}")
     return [*found, *report["notes"], report["enough"]]
-
-
-def _class_line(classes: dict[str, int]) -> str:
-    shown = ", ".join(f"{name}: {count:,}" for name, count in list(classes.items())[:10])
-    more = f" and {len(classes) - 10:,} more" if len(classes) > 10 else ""
-    return f"{len(classes):,} classes: {shown}{more}"
 
 
 def _sizes(headers: list[Header]) -> dict[str, Any]:

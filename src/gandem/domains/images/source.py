@@ -6,17 +6,22 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from gandem.domains.classes import label_names
+from gandem.domains.given import Arrays
 from gandem.domains.images.archives import TAR_SUFFIXES, ZIP_SUFFIXES, tar_source, zip_source
-from gandem.domains.images.arrays import IDX_NAME, idx_source, npz_source
+from gandem.domains.images.arrays import IDX_NAME, array_source, idx_source, npz_source
 from gandem.domains.images.parquet import parquet_source
 from gandem.domains.images.records import SUFFIXES, Source, file_source, is_hidden, train_split
 from gandem.errors import SourceError
 
-_READS = "a folder of images, .zip, .tar, .tar.gz, .npz, MNIST IDX files or .parquet"
+_READS = "a folder of images, .zip, .tar, .tar.gz, .npz, .npy, MNIST IDX files or .parquet"
 
 
-def open_source(path: str | Path) -> Source:
+def open_source(path: str | Path | Arrays) -> Source:
     """Open a source without decoding pixels; raises SourceError with what it is instead and what to do."""
+    if isinstance(path, Arrays):
+        labels = None if path.labels is None else label_names(path.labels, f"the labels of the {path}")
+        return array_source("an", path.name, path.values, labels)
     if not str(path):
         raise SourceError(f"the source is an empty text; give {_READS}")
     if "://" in str(path):

@@ -15,11 +15,13 @@ import numpy as np
 import torch
 
 from gandem import holdout
+from gandem.domains.classes import sorted_classes
+from gandem.domains.given import Arrays
 from gandem.domains.images import readers
-from gandem.domains.images.codec import ImageCodec, to_unit
+from gandem.domains.images.codec import ImageCodec, PixelArray, to_unit
 from gandem.domains.images.memory import allocate, finish
 from gandem.domains.images.readers import Fit, UnreadableError
-from gandem.domains.images.records import Source, sorted_classes
+from gandem.domains.images.records import Source
 from gandem.domains.images.report import data_report
 from gandem.domains.images.source import open_source
 from gandem.domains.images.survey import Progress, choose_channels, choose_size, fetch, require_two, survey
@@ -40,7 +42,7 @@ class ImageData:
     images: uint8 (m, H, W, C), in memory or mapped from a file. labels: int64 (m,) or None.
     rows: which of them belong to this dataset, int64 (n,); all when None. `pick` and `split` share the memory.
     spec: shape (C, H, W) and the class names. mirror: indices n..2n-1 are the same images mirrored.
-    fingerprint: of images and labels; computed when None.
+    fingerprint: of images and labels; computed when None. array: how the images stood in an array that was given.
     """
 
     def __init__(
@@ -53,11 +55,12 @@ class ImageData:
         *,
         rows: torch.Tensor | None = None,
         known_fingerprint: str | None = None,
+        array: PixelArray | None = None,
     ) -> None:
         self.images = images
         self.labels = labels
         self.spec = spec
-        self.codec = ImageCodec(spec)
+        self.codec = ImageCodec(spec, array)
         self.report = report or {}
         self.mirror = mirror
         self.rows = torch.arange(len(images)) if rows is None else rows
@@ -100,6 +103,7 @@ class ImageData:
             self.mirror,
             rows=self.rows[indices],
             known_fingerprint=self.fingerprint,
+            array=self.codec.array,
         )
 
     def split(self, share: float) -> tuple[ImageData, ImageData]:
@@ -110,7 +114,7 @@ class ImageData:
 
 
 def read_images(
-    path: str | Path, options: DataOptions, cache: Path | None = None, progress: Progress | None = None
+    path: str | Path | Arrays, options: DataOptions, cache: Path | None = None, progress: Progress | None = None
 ) -> ImageData:
     """Read a source whole: look at the headers, settle size and channels, decode, report.
 
@@ -120,6 +124,8 @@ def read_images(
     """
     with closing(open_source(path)) as source:
         source.where = str(path)
+        if not isinstance(path, Arrays):
+            source.array = None  # who gives files wants pictures back
         return _read(source, options, cache, progress)
 
 
@@ -136,7 +142,7 @@ def _read(source: Source, options: DataOptions, cache: Path | None, progress: Pr
     rules = {"size": size_rule, "channels": channel_rule, "fit": options.fit}
     headers = [found.headers[row] for row in rows]
     report = data_report(source, headers, images, labels, spec, rules)
-    return ImageData(images, labels, spec, report, options.mirror)
+    return ImageData(images, labels, spec, report, options.mirror, array=source.array)
 
 
 def fingerprint(images: np.ndarray, labels: np.ndarray | None) -> str:

@@ -1,0 +1,121 @@
+"""The domain of arrays: vectors, series and whatever else is numbers of one shape, without a picture's grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL.Image import Image
+from torch import nn
+
+from gandem.domains.arrays.codec import ArrayCodec
+from gandem.domains.arrays.data import ArrayData, lines, read_arrays
+from gandem.domains.arrays.features import ArrayFeatures
+from gandem.domains.arrays.networks import build_networks
+from gandem.domains.arrays.preview import drawn
+from gandem.domains.domain import Progress
+from gandem.domains.given import Arrays
+from gandem.errors import RecipeError
+from gandem.recipe import DataOptions, NetworkOptions, Recipe
+from gandem.spec import SampleSpec
+
+SMALL, NARROW, WIDE, BLOCKS, BATCH = 16, 128, 256, 3, 256
+"""Numbers in a sample up to which networks are narrow, both widths, blocks, and samples of a step: networks so small
+take about as long for 256 as for 64."""
+GAMMA = 0.06, 0.0001
+"""Weight of the penalty at the start and at the end, for each unit of the data's variance: a slope is a difference of
+scores over a distance, and that is as large as the data are wide."""
+
+
+class ArrayDomain:
+    """Numbers of one shape."""
+
+    name = "arrays"
+    noun = "samples"
+    sample_file = "samples.npy"
+
+    def reads(self, source: str | Path | Arrays) -> bool:
+        """Whether a source holds arrays that are no pictures."""
+        return isinstance(source, Arrays) and not source.holds_pictures()
+
+    def read(
+        self,
+        source: str | Path | Arrays,
+        options: DataOptions,
+        cache: Path | None = None,
+        progress: Progress | None = None,
+    ) -> ArrayData:
+        """Read a source whole; see `gandem.domains.arrays.data.read_arrays`."""
+        assert isinstance(source, Arrays)
+        return read_arrays(source, options)
+
+    def codec(self, state: dict[str, Any]) -> ArrayCodec:
+        """Rebuild a codec from its `to_dict`."""
+        return ArrayCodec.from_dict(state)
+
+    def like(self, spec: SampleSpec) -> dict[str, Any]:
+        """Return nothing: arrays have the shape that they have."""
+        return {}
+
+    def decided(self, data: ArrayData, recipe: Recipe) -> Recipe:
+        """Return the recipe with every "auto" replaced that follows from the data; raises RecipeError."""
+        for key, wrong in {
+            "data.size": recipe.data.size != "auto",
+            "data.channels": recipe.data.channels != "auto",
+            "data.mirror": recipe.data.mirror,
+            "game.augment": recipe.game.augment not in ("auto", 0.0),
+            "game.penalty": recipe.game.penalty == "consistency",
+        }.items():
+            if wrong:
+                section, _, name = key.partition(".")
+                value = getattr(getattr(recipe, section), name)
+                raise RecipeError(f"{key} = {value!r} is for pictures, and these are arrays: leave it out")
+        width = NARROW if np.prod(data.spec.shape) <= SMALL else WIDE
+        found = {
+            "network.width": width,
+            "network.blocks": BLOCKS,
+            "training.batch": min(BATCH, data.count // 2 * 2),
+            "game.augment": 0.0,
+        }
+        return recipe.fill(found).with_gamma(*(float(f"{part * data.codec.variance:.3g}") for part in GAMMA))
+
+    def networks(self, spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
+        """Return (generator, discriminator); raises RecipeError for an unknown kind."""
+        return build_networks(spec, options)
+
+    def preview(self, samples: np.ndarray, columns: int | None = None) -> Image:
+        """Draw points (n, 2) in a plane, anything longer as lines side by side."""
+        return drawn(samples, columns)
+
+    def pictures(self, samples: np.ndarray) -> list[Image]:
+        """Raise RecipeError: a folder of arrays would be of no use."""
+        raise RecipeError("samples of this run are arrays: write them to .npy or .npz, or a look at them to .png")
+
+    def features(self, codec: ArrayCodec, path: Path | None = None) -> ArrayFeatures:
+        """Return what the judge sees of samples; there are no other features, so `path` raises RecipeError."""
+        if path is not None:
+            raise RecipeError(f"--features {path}: is for pictures; arrays are judged by their numbers")
+        return ArrayFeatures(codec)
+
+    def learn_features(self, data: Any, steps: int, seed: int, progress: Progress | None = None) -> bytes:
+        """Raise RecipeError: the numbers of an array are its features."""
+        raise RecipeError("features are learnt of pictures; arrays are judged by their numbers")
+
+    def variants(self, samples: np.ndarray) -> list[np.ndarray]:
+        """Return the samples as they are."""
+        return [samples]
+
+    def floors(self, samples: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+        """Return uniform noise between the extremes of each number, and one sample repeated."""
+        rng = np.random.default_rng(seed)
+        noise = rng.uniform(samples.min(0), samples.max(0), samples.shape)
+        one = samples[rng.integers(len(samples))][None]
+        return {"one sample repeated": one.repeat(len(samples), 0), "noise": noise.astype(samples.dtype)}
+
+    def lines(self, report: dict[str, Any]) -> list[str]:
+        """Say a data report in a few lines."""
+        return lines(report)
+
+
+ARRAYS = ArrayDomain()

@@ -1,0 +1,112 @@
+"""What a person may give as data: a path, or arrays in memory, with labels or without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from gandem.errors import SourceError
+
+Given = Any
+"""A path as str or Path; an array (n, ...) of NumPy, PyTorch or anything that NumPy takes; or (array, labels (n,))."""
+
+PICTURE_SIDE = 16
+"""Arrays (n, a, b) whose last two sizes are not below this may be grey pictures, others are series."""
+_RANGES = ((0.0, 255.0), (-1.0, 1.0))
+_BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Samples that are in memory, or mapped from a `.npy` file.
+
+    values: numbers (n, ...). labels: (n,) or None. name: what it is called in reports. path: of the file, if it is one.
+    """
+
+    values: np.ndarray
+    labels: np.ndarray | None
+    name: str
+    path: Path | None = None
+
+    def __str__(self) -> str:
+        """Return the name, for messages."""
+        return self.name
+
+    def holds_pictures(self) -> bool:
+        """Whether the samples are pictures: (n, H, W, 1..4), (n, 1..4, H, W) or (n, H, W), in a range of pixels."""
+        values = self.values
+        if values.ndim == 4:
+            shaped = min(values.shape[1], values.shape[3]) <= 4 and sorted(values.shape[1:])[1] >= 8
+        else:
+            shaped = values.ndim == 3 and min(values.shape[1:]) >= PICTURE_SIDE
+        return shaped and (values.dtype in (np.uint8, bool) or self._in_pixel_range())
+
+    def _in_pixel_range(self) -> bool:
+        parts = (self.values[start : start + _BLOCK] for start in range(0, len(self.values), _BLOCK))
+        ends = [(float(np.nanmin(part)), float(np.nanmax(part))) for part in parts if np.isfinite(part).any()]
+        lowest, highest = min(low for low, _ in ends), max(high for _, high in ends)
+        return any(low <= lowest and highest <= high for low, high in _RANGES)
+
+
+def opened(given: Given) -> Arrays | str | Path:
+    """Return arrays as `Arrays`, those of a file too, and any other path as it is; raises SourceError.
+
+    Files of arrays are .npy, and .npz with `samples` and, if there are any, `labels`.
+    """
+    if isinstance(given, Arrays):
+        return given
+    if isinstance(given, (str, Path)):
+        return _from_file(Path(given)) or given
+    values, labels = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    values = _numbers(values, "the array")
+    labels = None if labels is None else np.asarray(labels)
+    if labels is not None and len(labels.reshape(-1)) and labels.shape[0] != len(values):
+        raise SourceError(f"{labels.shape[0]} labels for {len(values)} samples; give one label for each")
+    return Arrays(values, labels, f"array of shape {values.shape}, {values.dtype}")
+
+
+def path_of(given: Given) -> Path | None:
+    """Return where data lie, or None if they are in memory only."""
+    return Path(given) if isinstance(given, (str, Path)) else given.path if isinstance(given, Arrays) else None
+
+
+def _from_file(path: Path) -> Arrays | None:
+    """Read a file of arrays, or return None if it is something else."""
+    suffix = path.suffix.lower()
+    if suffix not in (".npy", ".npz") or not path.is_file():
+        return None
+    try:
+        values, labels = np.load(path, mmap_mode="r", allow_pickle=False), None
+        if suffix == ".npz":
+            with values as archive:
+                if "samples" not in archive.files:
+                    return None  # pictures
+                values, labels = archive["samples"], archive["labels"] if "labels" in archive.files else None
+    except ValueError as error:
+        if "pickle" in str(error).lower() or "object" in str(error).lower():
+            raise SourceError(f"{path}: holds Python objects; these are never read, save numbers") from error
+        raise SourceError(f"{path}: not a readable {suffix} file; write it again with numpy.save") from error
+    except (OSError, EOFError, BadZipFile) as error:
+        if suffix == ".npz":
+            return None  # whoever reads pictures says what is wrong with it
+        raise SourceError(f"{path}: not a readable {suffix} file; write it again with numpy.save") from error
+    return Arrays(_numbers(values, str(path)), labels, str(path), path)
+
+
+def _numbers(values: Any, where: str) -> np.ndarray:
+    """Return an array of numbers (n, ...), or raise SourceError with what it is instead."""
+    if hasattr(values, "detach"):  # a tensor may need gradients or lie on a GPU
+        values = values.detach().cpu()
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise SourceError(f"{where}: is no regular array ({error}); give rows of equal length") from error
+    if array.dtype.kind not in "biuf":
+        raise SourceError(f"{where}: holds {array.dtype}; give numbers")
+    if array.ndim < 1 or 0 in array.shape:
+        raise SourceError(f"{where}: has shape {array.shape}; give an array (n, ...) with one sample a row")
+    return array

@@ -1,0 +1,129 @@
+"""All that comes before the first step of a training: data read, plan made, every "auto" decided."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from gandem.domains import domain_of
+from gandem.domains.domain import Dataset, Domain
+from gandem.domains.given import Arrays, path_of
+from gandem.errors import RecipeError
+from gandem.game.noise_game import NoiseGame
+from gandem.holdout import automatic_share
+from gandem.recipe import Recipe
+from gandem.recording import Watch
+from gandem.session import teller
+from gandem.training.budget import Budget
+from gandem.training.build import build_game, check, group_size
+from gandem.training.engine import Engine
+from gandem.training.plan import Plan, judging_pace, make_plan
+from gandem.uses.examine import cost as judging_cost
+
+ENOUGH_HELD_OUT = 100
+"""Held-out samples by which it shows whether the discriminator knows its training samples by heart."""
+
+Build = Callable[[Domain, Dataset, Recipe, int], NoiseGame]
+"""Returns a game with networks of a width, as build(domain, dataset, recipe, width)."""
+
+
+class Prepared:
+    """A training that is about to start: data read, plan made, every "auto" decided."""
+
+    def __init__(self, dataset: Dataset, held_out: Dataset, recipe: Recipe, plan: Plan, budget: Budget) -> None:
+        self.dataset, self.held_out, self.recipe, self.plan, self.budget = dataset, held_out, recipe, plan, budget
+
+    def data(self, source: Arrays | str | Path) -> dict[str, Any]:
+        """Return what data.json holds; "path" is None for data that are in memory only."""
+        path = path_of(source)
+        return {
+            **self.dataset.report,
+            "path": path and str(path.resolve()),
+            "fingerprint": self.dataset.fingerprint,
+        }
+
+    def report(self) -> dict[str, Any]:
+        """Return what report.json holds before the first step."""
+        packages = {name: metadata.version(name) for name in ("gandem", "torch", "numpy", "pillow", "safetensors")}
+        return {
+            "schema_version": 1,
+            "status": "training",
+            "images": 0,
+            "seconds": 0.0,
+            "budget": self.budget.to_dict(),
+            "plan": self.plan.to_dict(),
+            "dataset_size": len(self.dataset),
+            "held_out_size": self.held_out.count,
+            "versions": {**packages, "python": platform.python_version()},
+            "command": sys.argv,
+        }
+
+
+def prepare(
+    source: Arrays | str | Path,
+    wanted: Recipe,
+    allowed: Budget,
+    device: str,
+    watch: Watch | None,
+    build: Build = build_game,
+) -> Prepared:
+    """Read the data, decide every "auto" and measure this machine; raises GandemError.
+
+    build: returns a game that may be thrown away, as build(domain, dataset, recipe, width).
+    """
+    domain = domain_of(source)
+    tell = teller(watch)
+    whole = read(domain, source, wanted, watch)
+    share = automatic_share(whole.count) if wanted.data.held_out == "auto" else float(wanted.data.held_out)
+    dataset, held_out = whole.split(share)
+    if not dataset.count:
+        raise RecipeError(f"data.held_out = {share:g} leaves nothing of {whole.count} images to train on")
+    tell("data", report=whole.report, text=[*domain.lines(whole.report), f"held out to judge by: {held_out.count:,}"])
+    processes = Engine(device).processes
+    multiple = processes * group_size(wanted)
+    wanted = domain.decided(dataset, wanted)
+    check(wanted, max(multiple, 2) if wanted.training.batch == "auto" else int(wanted.training.batch), processes)
+    plan = make_plan(
+        lambda width: build(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell, multiple
+    )
+    check(wanted, plan.batch, processes)  # there may be less data than for what was asked
+    tell("plan", **plan.to_dict(), text=plan.lines())
+    augment: float | str = wanted.game.augment
+    if augment == "auto":
+        augment = "adaptive" if held_out.count >= ENOUGH_HELD_OUT else 1.0
+    optimizer = wanted.optimizer.decided(plan.width)
+    decided = wanted.replace(
+        {
+            **domain.like(dataset.spec),
+            "data.labels": "auto" if dataset.spec.num_labels else "none",
+            "data.held_out": share,
+            "network.width": plan.width,
+            "optimizer.lr": optimizer.lr,
+            "optimizer.lr_end": optimizer.lr_end,
+            "game.growth": wanted.game.growth if len(plan.growth) > 1 else 0.0,
+            "game.augment": augment,
+            "training.batch": plan.batch,
+            "training.precision": plan.precision,
+        }
+    )
+    generator = build(domain, dataset, decided, plan.width).generator
+    features = domain.features(dataset.codec)
+    every, samples = judging_pace(plan, judging_cost(features, dataset, generator, decided.network.latent))
+    referee = {"every": every, "samples": samples}
+    decided = decided.replace(
+        {f"referee.{key}": value for key, value in referee.items() if getattr(decided.referee, key) == "auto"}
+    )
+    tell("pace", every=decided.referee.every, samples=decided.referee.samples)
+    return Prepared(dataset, held_out, decided, plan, allowed)
+
+
+def read(domain: Domain, source: Arrays | str | Path, recipe: Recipe, watch: Watch | None) -> Dataset:
+    """Read a source whole, and tell how far it is."""
+    tell = teller(watch)
+    return domain.read(
+        source, recipe.data, None, lambda what, done, total: tell("reading", what=what, done=done, total=total)
+    )

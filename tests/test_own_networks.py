@@ -1,0 +1,147 @@
+"""A user's own networks: trained, resumed to the bit, judged, sampled and exported like gandem's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import gandem
+from gandem.errors import GandemError, Interrupted
+from gandem.game.losses import Loss
+from gandem.game.penalties import PENALTIES
+from test_arrays import ellipse
+
+LATENT = 4
+SMALL = {"training.batch": 32}
+
+
+def generator(outputs: int = 2) -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(LATENT, 16), nn.ReLU(), nn.Linear(16, outputs))
+
+
+def discriminator(inputs: int = 2) -> nn.Module:
+    torch.manual_seed(2)
+    return nn.Sequential(nn.Linear(inputs, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
+
+
+def trainer(out: Path, data: Any = None, settings: dict[str, Any] | None = None, **options: Any) -> gandem.Trainer:
+    game = gandem.NoiseGame(generator(), discriminator(), LATENT, **options)
+    return gandem.Trainer(game, ellipse() if data is None else data, out, settings=SMALL | (settings or {}))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> gandem.Run:
+    out = tmp_path_factory.mktemp("own") / "run"
+    return trainer(out, loss="hinge", penalty="r1", gamma=0.1).fit("2k")
+
+
+def test_what_a_run_of_own_networks_says(trained: gandem.Run) -> None:
+    recipe = trained.recipe
+    assert (recipe.network.kind, recipe.network.width, recipe.network.latent) == ("own", 0, LATENT)
+    assert (recipe.game.loss, recipe.game.penalty, recipe.game.gamma) == ("hinge", "r1", 0.1)
+    assert trained.report["status"] == "finished" and "verdict" in trained.report["evaluation"]
+    assert "open_run" in (trained.path / "README.md").read_text()
+
+
+def test_its_samples_come_from_the_averaged_generator(trained: gandem.Run) -> None:
+    again = gandem.open_run(trained.path, generator=generator())
+    made = again.sample(20, seed=5)
+    assert isinstance(made, np.ndarray) and np.array_equal(made, trained.sample(20, seed=5))
+    assert gandem.evaluate(again, ellipse(700, 3), count=200)["counts"]["generated"] == 200
+
+
+def test_onnx(trained: gandem.Run, tmp_path: Path) -> None:
+    assert gandem.export_onnx(trained, tmp_path / "x.onnx")["max_difference"] < 1e-4
+
+
+def test_without_the_modules_there_is_one_line(trained: gandem.Run) -> None:
+    with pytest.raises(GandemError, match="generator=your_generator"):
+        gandem.open_run(trained.path).sample(2)
+    with pytest.raises(GandemError, match=r"gandem\.Trainer"):
+        gandem.resume(trained.path, budget="+1k", source=ellipse())
+    with pytest.raises(GandemError, match="with other networks than the given ones"):
+        gandem.open_run(trained.path, generator=generator(3)).sample(2)
+
+
+def test_a_stopped_training_goes_on_to_the_bit(tmp_path: Path) -> None:
+    whole = trainer(tmp_path / "whole").fit("1k")
+
+    def stop(event: dict[str, Any]) -> None:
+        if event["event"] == "checkpoint" and event["images"] > 300:
+            raise KeyboardInterrupt
+
+    with pytest.raises((KeyboardInterrupt, Interrupted)):
+        often = trainer(tmp_path / "parts", settings={"training.checkpoint_seconds": 1e-3})
+        often.fit("1k", watch=stop)
+    parts = trainer(tmp_path / "parts").fit("1k")
+    assert parts.report["images"] == whole.report["images"]
+    for a, b in zip(whole.generator().parameters(), parts.generator().parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_finished_one_is_given_more(tmp_path: Path) -> None:
+    training = trainer(tmp_path / "run")
+    first = training.fit("1k").report["images"]
+    assert training.fit("1k").report["images"] > first + 900
+    with pytest.raises(GandemError, match="has changed"):
+        trainer(tmp_path / "run", data=ellipse(seed=9)).fit("1k")
+
+
+def test_pictures_with_classes_and_a_loss_of_ones_own(tmp_path: Path) -> None:
+    class Maker(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.classes, self.layer = nn.Embedding(2, LATENT), nn.Linear(LATENT, 256)
+
+        def forward(self, latent: Tensor, label: Tensor) -> Tensor:
+            return self.layer(latent * self.classes(label)).tanh().view(-1, 1, 16, 16)
+
+    class Judge(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(256, 2)
+
+        def forward(self, images: Tensor, label: Tensor) -> Tensor:
+            return self.layer(images.flatten(1)).gather(1, label[:, None])
+
+    squared = Loss(
+        lambda real, fake: ((real - fake - 1) ** 2).mean(), lambda real, fake: ((fake - real) ** 2).mean(), True, "mine"
+    )
+    images = np.random.default_rng(0).integers(0, 256, (80, 16, 16), dtype=np.uint8)
+    game = gandem.NoiseGame(Maker(), Judge(), LATENT, loss=squared, penalty=PENALTIES["none"])
+    run = gandem.Trainer(game, (images, np.arange(80) % 2), tmp_path / "run", settings={"training.batch": 16}).fit(
+        "320"
+    )
+    assert run.recipe.game.loss == "own" and run.recipe.game.penalty == "none"
+    assert run.sample(3, where={"label": 1}).shape == (3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("players", "words"),
+    [
+        ((generator(3), discriminator()), "shape \\(2, 3\\)"),
+        ((nn.Linear(7, 2), discriminator()), "the generator cannot be called with \\(2, 4\\)"),
+        ((generator(), discriminator(5)), "the discriminator cannot be called"),
+        ((generator(), nn.Linear(2, 3)), "logits of shape \\(2, 3\\)"),
+    ],
+)
+def test_modules_that_do_not_fit(players: tuple[nn.Module, nn.Module], words: str, tmp_path: Path) -> None:
+    with pytest.raises(GandemError, match=words) as caught:
+        gandem.Trainer(gandem.NoiseGame(*players, LATENT), ellipse(), tmp_path / "run").fit("1k")
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
+def test_what_the_game_decides_is_not_set_twice(tmp_path: Path) -> None:
+    game = gandem.NoiseGame(generator(), discriminator(), LATENT)
+    with pytest.raises(GandemError, match=r"game\.loss"):
+        gandem.Trainer(game, ellipse(), tmp_path / "run", settings={"game.loss": "hinge"})
+    with pytest.raises(GandemError, match="Did you mean 'hinge'"):
+        gandem.NoiseGame(generator(), discriminator(), loss="hing")
+    with pytest.raises(GandemError, match="alone"):
+        gandem.train(ellipse(), tmp_path / "run", settings={"network.kind": "own"}, budget="1k")
