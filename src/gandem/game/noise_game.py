@@ -38,7 +38,8 @@ class NoiseGame:
     devices, files or the clock.
 
     generator: module called as generator(latent (n, latent), label (n,) or None) -> samples (n, ...) in [-1, 1].
-    discriminator: module called as discriminator(samples, label) -> logits (n,); no layer may mix samples.
+    discriminator: module called as discriminator(samples, label) -> logits (n,); no layer may mix samples. One with an
+    attribute `packing` = m gives a logit for every m neighbours, and batches must divide into those.
     growth: at what size the game is played; unless always at the full one, the generator takes halvings=k as well, and
     the discriminator takes samples of every size.
     loss, penalty: names in LOSSES and PENALTIES. gamma: twice the weight of the penalty, by progress.
@@ -72,6 +73,7 @@ class NoiseGame:
     ) -> None:
         self.generator = generator
         self.discriminator = discriminator
+        self.packing = int(getattr(discriminator, "packing", 1))
         self.latent = latent
         self.loss = LOSSES[loss]
         self.schedule = gamma
@@ -197,7 +199,7 @@ class NoiseGame:
         return made
 
     def _scores(self, batch: Batch, last: int, sloped: bool) -> tuple[Tensor, Parts]:
-        """Return the logits of all real, then of all fake samples, (2 n,), and the penalties at the samples themselves.
+        """Return the logits of all real, then of all fake packs, (2 n,), and the penalties at the samples themselves.
 
         Those are taken at the last rows, which are scored in a pass of their own, once for loss and penalty.
         """
@@ -205,12 +207,13 @@ class NoiseGame:
         label = batch["label"].repeat(2) if "label" in batch else None
         penalised = torch.arange(len(batch["fake"])) >= len(batch["fake"]) - last
         at = torch.cat([penalised & (kind in self.penalty.at) for kind in ("real", "fake")]).to(samples.device)
-        logits, penalties = torch.empty(len(at), device=samples.device), Parts()
+        packs = at[:: self.packing]
+        logits, penalties = torch.empty(len(packs), device=samples.device), Parts()
         if not at.all():
-            logits[~at] = self._score(samples[~at], draws[~at], None if label is None else label[~at])
+            logits[~packs] = self._score(samples[~at], draws[~at], None if label is None else label[~at])
         if at.any():
             points = samples[at].requires_grad_(sloped)
-            scores = logits[at] = self._score(points, draws[at], None if label is None else label[at])
+            scores = logits[packs] = self._score(points, draws[at], None if label is None else label[at])
             norms = squared_gradient_norm(scores, points) if sloped else torch.zeros_like(scores)
             names = [{"real": "r1", "fake": "r2"}[kind] for kind in self.penalty.at]
             penalties = dict(zip(names, (norm.mean() for norm in norms.chunk(len(names))), strict=True))

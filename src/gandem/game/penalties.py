@@ -16,10 +16,10 @@ from torch import Tensor
 from gandem.game.augmentation import DRAWS, augment
 
 Score = Callable[[Tensor], Tensor]
-"""What the discriminator says of samples: (n, ...) or a multiple of those rows -> logits of as many."""
+"""What the discriminator says of samples: (n, ...) or a multiple of those rows -> logits of as many, or of packs."""
 
 Term = Callable[[Score, Tensor, Tensor], Tensor]
-"""A penalty as function(score, real samples, fake samples), paired by index -> (n,), to be averaged."""
+"""A penalty as function(score, real samples, fake samples), paired by index -> one number a logit, to be averaged."""
 
 STEP = 0.01
 """Standard deviation of the moves that finite differences are taken over; samples lie in [-1, 1]."""
@@ -41,13 +41,14 @@ class Penalty:
 
 
 def squared_gradient_norm(logits: Tensor, samples: Tensor) -> Tensor:
-    """Return |dD(x)/dx|^2 per sample, shape (n,), itself differentiable.
+    """Return |dD(x)/dx|^2 per logit, shape (n,), itself differentiable.
 
     At real samples its mean is R1, at generated ones R2 (Mescheder et al. 2018, eq. 9 and 10; used together by
-    Huang et al. 2024). `samples` (n, ...) must require gradients and have produced `logits` (n,).
+    Huang et al. 2024). `samples` (n, ...), or (m n, ...) in packs of m, must require gradients and have produced
+    `logits` (n,).
     """
     (gradient,) = torch.autograd.grad(logits.sum(), samples, create_graph=True)
-    return gradient.float().square().flatten(1).sum(1)
+    return gradient.float().square().reshape(len(logits), -1).sum(1)
 
 
 def gradient_penalty(score: Score, real: Tensor, fake: Tensor) -> Tensor:

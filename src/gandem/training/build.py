@@ -11,6 +11,7 @@ from gandem.errors import RecipeError, nearest
 from gandem.game.growth import Growth
 from gandem.game.losses import LOSSES
 from gandem.game.noise_game import NoiseGame
+from gandem.game.packing import Packed, pack_spec
 from gandem.game.penalties import PENALTIES
 from gandem.game.regularisation import INITS, initialise, regularise
 from gandem.game.schedules import geometric
@@ -28,7 +29,11 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
     _known("game.penalty", game.penalty, PENALTIES)
     _known("network.init", network.init, INITS)
     torch.manual_seed(recipe.training.seed)
-    generator, discriminator = domain.networks(dataset.spec, network.model_copy(update={"width": width}))
+    spec, sized = dataset.spec, network.model_copy(update={"width": width})
+    generator, discriminator = domain.networks(spec, sized)
+    if network.packing > 1:
+        _, judge_of_packs = domain.networks(pack_spec(spec, network.packing), sized)
+        discriminator = Packed(judge_of_packs, network.packing, spec.num_labels)
     for player in (generator, discriminator):
         initialise(player, network.init)
     regularise(
@@ -70,17 +75,22 @@ def check(recipe: Recipe, batch: int, processes: int) -> None:
     if game.penalty == "r1_finite" and network.minibatch_std > 1:
         raise RecipeError("game.penalty = 'r1_finite' moves whole groups of network.minibatch_std: use penalty r1")
     group = group_size(recipe)
-    if network.minibatch_std > 1 and rows % group:
+    together = [key for key in ("minibatch_std", "packing") if getattr(network, key) > 1]
+    if together and rows % group:
+        named = " and ".join(f"network.{key} = {getattr(network, key)}" for key in together)
         raise RecipeError(
-            f"network.minibatch_std = {network.minibatch_std}: groups of real and generated samples would mix; "
-            f"use a training.batch of which each process gets a multiple of {group}, not {rows}"
+            f"{named}: real and generated samples would mix; use a training.batch of which each process gets a "
+            f"multiple of {group}, not {rows}"
         )
 
 
 def group_size(recipe: Recipe) -> int:
-    """Return the rows that belong together in a batch: those of one penalty, or of one minibatch statistic in each."""
+    """Return the rows that belong together in a batch: those of one penalty, or of one minibatch statistic in each.
+
+    A minibatch statistic is of packs, where samples are packed.
+    """
     parts = 1 if recipe.game.penalty == "none" else round(1 / recipe.game.penalty_fraction)
-    return max(recipe.network.minibatch_std, 1) * parts
+    return max(recipe.network.minibatch_std, 1) * recipe.network.packing * parts
 
 
 def _known(key: str, name: str, table: Iterable[str]) -> None:

@@ -341,8 +341,9 @@ class Loop:
 
 
 def two_rows(game: NoiseGame, dataset: Samples) -> dict[str, Tensor]:
-    """Return the smallest batch, to count operations on."""
-    return dataset.batch(torch.arange(2)) | game.draw(2, torch.Generator().manual_seed(0))
+    """Return the smallest batch, to count operations on: two logits of each kind."""
+    count = 2 * game.packing
+    return dataset.batch(torch.arange(count) % len(dataset)) | game.draw(count, torch.Generator().manual_seed(0))
 
 
 def _evenly(progress: float) -> float:
