@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import gandem
 from gandem.domains.images import IMAGES
 from gandem.domains.images.networks import NETWORKS
 from gandem.domains.images.store import ImageData
@@ -16,7 +17,8 @@ from gandem.training.engine import Engine
 from gandem.training.loop import Loop
 from helpers import LATENT, perturb
 
-LINES = [{"network.packing": 2}]
+LINES: list[dict[str, object]] = [{"network.packing": 2}, {"game.lecam": 0.3}]
+lines = pytest.mark.parametrize("line", LINES, ids=lambda line: ", ".join(line))
 
 
 def trainer(data: ImageData, settings: dict[str, object]) -> Loop:
@@ -36,7 +38,7 @@ def play(one: Loop, steps: int) -> Loop:
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-@pytest.mark.parametrize("line", LINES, ids=lambda line: ", ".join(line))
+@lines
 def test_it_resumes_to_the_bit(few: ImageData, tmp_path: Path, line: dict[str, object], kind: str) -> None:
     settings = line | {"network.kind": kind}
     whole, half, resumed = play(trainer(few, settings), 4), play(trainer(few, settings), 2), trainer(few, settings)
@@ -48,3 +50,14 @@ def test_it_resumes_to_the_bit(few: ImageData, tmp_path: Path, line: dict[str, o
     for file, group in expected.items():
         assert group.keys() == found[file].keys()
         assert all(torch.equal(value, found[file][name]) for name, value in group.items()), file
+
+
+@lines
+def test_from_the_line_to_samples(npz: Path, tmp_path: Path, line: dict[str, object]) -> None:
+    """Ten steps, a quick judgement, an evaluation, and the run opened again."""
+    settings = {"network.width": 16, "training.batch": 16, "referee.every": 160, "referee.samples": 50, **line}
+    gandem.train(npz, tmp_path / "run", settings=settings, budget="160", device="cpu")
+    run = gandem.open_run(tmp_path / "run")
+    assert run.recipe == load_recipe(tmp_path / "run" / "recipe.yaml") and run.report["status"] == "finished"
+    assert [each["images"] for each in run.report["referee"]["judgements"]] == [160]
+    assert run.sample_array(3)[0].shape == (3, 28, 28, 1)

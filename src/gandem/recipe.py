@@ -111,6 +111,8 @@ class GameOptions(Section):
     """Turns of the discriminator for one of the generator."""
     clip: float = Field(0.0, ge=0)
     """Largest absolute weight of the discriminator, kept by clipping after its turns; 0 for any."""
+    lecam: float = Field(0.0, ge=0)
+    """Weight of what keeps the discriminator's scores near the usual ones of the other kind, beside the penalty."""
     growth: float = Field(0.35, ge=0, le=0.9)
     """Part of the budget in which the game is played with samples of a fraction of their size; 0: never."""
     augment: float | Literal["adaptive"] | Auto = "auto"

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gandem.game.augmentation import DRAWS, augment
 from gandem.game.growth import FULL_SIZE, Growth, enlarge, halve
 from gandem.game.losses import LOSSES, win_rate
-from gandem.game.penalties import PENALTIES, Term, squared_gradient_norm
+from gandem.game.penalties import PENALTIES, LeCam, Term, squared_gradient_norm
 from gandem.game.schedules import Schedule
 
 Batch = dict[str, Tensor]
@@ -24,11 +24,14 @@ Parts = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Turn:
-    """One player's move: the loss that its parameters are to lower, and what is done to them after the step."""
+    """One player's move: the loss that its parameters are to lower, and what is done after the step.
+
+    after: is given the parts of the loss, averaged over all processes, so that it does the same in each.
+    """
 
     player: str
     loss: Callable[[Batch, float], tuple[Tensor, Parts]]
-    after: Callable[[], None] = lambda: None
+    after: Callable[[Parts], None] = lambda parts: None
 
 
 class NoiseGame:
@@ -47,6 +50,7 @@ class NoiseGame:
     discriminator_rate: how many times faster than the generator the discriminator learns.
     critic_steps: turns of the discriminator for one of the generator (Goodfellow et al. 2014, algorithm 1).
     clip: largest absolute weight that the discriminator may have after its turn (Arjovsky et al. 2017); 0 for any.
+    lecam: weight of `LeCam`, beside the penalty; 0 for none.
 
     dials: what may be turned while the game is played: factors on the learning rate and on gamma, the strength of
     augmentation, and the most halvings of a sample. They belong to the state of a training.
@@ -69,6 +73,7 @@ class NoiseGame:
         discriminator_rate: float = 1.0,
         critic_steps: int = 1,
         clip: float = 0.0,
+        lecam: float = 0.0,
         growth: Growth = FULL_SIZE,
     ) -> None:
         self.generator = generator
@@ -81,6 +86,10 @@ class NoiseGame:
         self.penalty_fraction = penalty_fraction
         self.critic_steps = critic_steps
         self.clip = clip
+        self.lecam = lecam
+        self.usual = LeCam()
+        if lecam:
+            discriminator.add_module("lecam", self.usual)
         self.growth = growth
         self.dials = {"learning rate": 1.0, "gamma": 1.0, "augmentation": augmentation, "halvings": growth.halvings}
         self.rates = {"generator": 1.0, "discriminator": discriminator_rate}
@@ -93,15 +102,17 @@ class NoiseGame:
     @property
     def turns(self) -> tuple[Turn, ...]:
         """Who moves in one step, in order."""
-        critic = Turn("discriminator", self.discriminator_loss, self.clip_weights)
+        critic = Turn("discriminator", self.discriminator_loss, self.after_critic)
         return *(critic for _ in range(self.critic_steps)), Turn("generator", self.generator_loss)
 
     @torch.no_grad()
-    def clip_weights(self) -> None:
-        """Bring every weight of the discriminator into [-clip, clip]."""
+    def after_critic(self, parts: Parts) -> None:
+        """Bring every weight of the discriminator into [-clip, clip]; remember its usual scores."""
         if self.clip > 0:
             for weight in self.discriminator.parameters():
                 weight.clamp_(-self.clip, self.clip)
+        if self.lecam > 0:
+            self.usual.follow(parts["real_score"], parts["fake_score"])
 
     def gamma(self, progress: float) -> float:
         """Return the weight of the penalties."""
@@ -124,7 +135,7 @@ class NoiseGame:
         }
 
     def discriminator_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
-        """Adversarial loss + gamma / 2 * penalty.
+        """Adversarial loss + gamma / 2 * penalty + lecam * LeCam.
 
         Penalties are taken at the samples before augmentation and on every k-th row only; where samples are halved they
         are those of samples at full size.
@@ -150,7 +161,12 @@ class NoiseGame:
         regularisation = gamma / 2 * sum(penalties.values(), torch.zeros_like(adversarial))
         parts = {"adversarial": adversarial, **penalties, "regularisation": regularisation}
         parts["win_rate"] = win_rate(real_logits, fake_logits)
-        return adversarial + regularisation, {name: part.detach() for name, part in parts.items()}
+        loss = adversarial + regularisation
+        if self.lecam > 0:
+            parts |= {"real_score": real_logits.mean(), "fake_score": fake_logits.mean()}
+            parts["lecam"] = self.usual(real_logits, fake_logits)
+            loss = loss + self.lecam * parts["lecam"]
+        return loss, {name: part.detach() for name, part in parts.items()}
 
     def generator_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
         """Adversarial loss of the generator against fresh real samples."""

@@ -56,6 +56,7 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
         discriminator_rate=game.discriminator_rate,
         critic_steps=game.critic_steps,
         clip=game.clip,
+        lecam=game.lecam,
         growth=Growth(getattr(generator, "halvings", 0) if grows else 0, game.growth),
     )
 

@@ -234,9 +234,9 @@ class Loop:
             optimizers.load_tensors(optimizer, tensors[f"optimizer_{name}"])
 
     def _play(self, turn: Turn, batch: dict[str, Tensor], progress: float) -> dict[str, Tensor]:
-        parts = self.gradients(turn, batch, progress)
+        parts = self.engine.average(self.gradients(turn, batch, progress))
         optimizers.step(self.optimizers[turn.player], parts["gradient"].isfinite())
-        turn.after()
+        turn.after(parts)
         return {f"{turn.player}/{name}": value for name, value in parts.items()}
 
     def _set_schedules(self, progress: float) -> None:
@@ -288,7 +288,7 @@ class Loop:
 
     def _officiate(self, recorder: Recorder, progress: float) -> None:
         """Show the referee the last LOOK steps, and a quick judgement if one is due; do what it says."""
-        sums = dict(zip(self._watched, self.engine.average(self._window).tolist(), strict=True))
+        sums = dict(zip(self._watched, self._window.tolist(), strict=True))
         self._watched, self._window = [], torch.zeros(0)
         left = LOOK - sums["skipped"]
         signals = {name: value / max(left, 1) for name, value in sums.items()} | {"skipped": sums["skipped"] / LOOK}
