@@ -17,7 +17,7 @@ from gandem.training.engine import Engine
 from gandem.training.loop import Loop
 from helpers import LATENT, perturb
 
-LINES: list[dict[str, object]] = [{"network.packing": 2}, {"game.lecam": 0.3}]
+LINES: list[dict[str, object]] = [{"network.packing": 2}, {"game.lecam": 0.3}, {"network.weight_norm": True}]
 lines = pytest.mark.parametrize("line", LINES, ids=lambda line: ", ".join(line))
 
 

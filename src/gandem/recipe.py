@@ -75,6 +75,8 @@ class NetworkOptions(Section):
     """Part of the discriminator's last features that is left out, others each time."""
     minibatch_std: int = Field(0, ge=0)
     """Neighbouring samples whose standard deviation the discriminator's last layer sees; 0 or 1 for none."""
+    weight_norm: bool = False
+    """Learn the norm of every weight of both networks apart from where it points, by forced weight normalisation."""
     packing: int = Field(1, ge=1, le=16)
     """Samples of one kind that the discriminator judges at once; 1: each for itself."""
 

@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from gandem import latents, strict_json
 from gandem.domains import DOMAINS
 from gandem.errors import RecipeError, RunError, nearest
+from gandem.game.regularisation import fold, normalise
 from gandem.judge.figure import shown
 from gandem.recipe import Recipe, load_recipe
 from gandem.training import checkpoint
@@ -65,11 +66,14 @@ class Run:
     def generator(self) -> nn.Module:
         """Return the averaged generator, fp32, in eval mode: the best by the referee, else the newest."""
         generator, _ = self.domain.networks(self.spec, self.recipe.network)
+        if self.recipe.network.weight_norm:
+            normalise(generator)
         saved = checkpoint.best(self.checkpoints, only={"generator_ema"})
         for problem in saved.damaged:
             warnings.warn(f"{problem}; using {saved.path} instead", stacklevel=2)
         with other_networks(self.path):
             generator.load_state_dict(saved.tensors["generator_ema"])
+        fold(generator)
         return generator.eval().requires_grad_(False)
 
     def sample(

@@ -13,6 +13,7 @@ from gandem.game.augmentation import DRAWS, augment
 from gandem.game.growth import FULL_SIZE, Growth, enlarge, halve
 from gandem.game.losses import LOSSES, win_rate
 from gandem.game.penalties import PENALTIES, LeCam, Term, squared_gradient_norm
+from gandem.game.regularisation import force_norms
 from gandem.game.schedules import Schedule
 
 Batch = dict[str, Tensor]
@@ -103,16 +104,21 @@ class NoiseGame:
     def turns(self) -> tuple[Turn, ...]:
         """Who moves in one step, in order."""
         critic = Turn("discriminator", self.discriminator_loss, self.after_critic)
-        return *(critic for _ in range(self.critic_steps)), Turn("generator", self.generator_loss)
+        return *(critic for _ in range(self.critic_steps)), Turn("generator", self.generator_loss, self.after_generator)
 
     @torch.no_grad()
     def after_critic(self, parts: Parts) -> None:
-        """Bring every weight of the discriminator into [-clip, clip]; remember its usual scores."""
+        """Bring every weight of the discriminator into [-clip, clip] and to its norm; remember its usual scores."""
         if self.clip > 0:
             for weight in self.discriminator.parameters():
                 weight.clamp_(-self.clip, self.clip)
+        force_norms(self.discriminator)
         if self.lecam > 0:
             self.usual.follow(parts["real_score"], parts["fake_score"])
+
+    def after_generator(self, parts: Parts) -> None:
+        """Bring every weight of the generator to its norm."""
+        force_norms(self.generator)
 
     def gamma(self, progress: float) -> float:
         """Return the weight of the penalties."""

@@ -13,7 +13,7 @@ from gandem.game.losses import LOSSES
 from gandem.game.noise_game import NoiseGame
 from gandem.game.packing import Packed, pack_spec
 from gandem.game.penalties import PENALTIES
-from gandem.game.regularisation import INITS, initialise, regularise
+from gandem.game.regularisation import INITS, initialise, normalise, regularise
 from gandem.game.schedules import geometric
 from gandem.recipe import Recipe
 from gandem.training.optimizers import make_optimizer
@@ -42,6 +42,9 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
         dropout=network.dropout,
         minibatch_std=network.minibatch_std,
     )
+    if network.weight_norm:
+        for player in (generator, discriminator):
+            normalise(player)
     # Only stages that are nothing at first may wait.
     grows = network.init == "scaled" and not network.spectral_norm
     return NoiseGame(
@@ -75,6 +78,9 @@ def check(recipe: Recipe, batch: int, processes: int) -> None:
         raise RecipeError("game.penalty = 'r1_finite' would measure network.dropout: use penalty r1, or dropout 0")
     if game.penalty == "r1_finite" and network.minibatch_std > 1:
         raise RecipeError("game.penalty = 'r1_finite' moves whole groups of network.minibatch_std: use penalty r1")
+    if network.weight_norm and (network.spectral_norm or game.clip):
+        other = "network.spectral_norm" if network.spectral_norm else "game.clip"
+        raise RecipeError(f"network.weight_norm and {other} both decide how large a weight is: use one of them")
     group = group_size(recipe)
     together = [key for key in ("minibatch_std", "packing") if getattr(network, key) > 1]
     if together and rows % group:
