@@ -17,7 +17,12 @@ from gandem.training.engine import Engine
 from gandem.training.loop import Loop
 from helpers import LATENT, perturb
 
-LINES: list[dict[str, object]] = [{"network.packing": 2}, {"game.lecam": 0.3}, {"network.weight_norm": True}]
+LINES: list[dict[str, object]] = [
+    {"network.packing": 2},
+    {"game.lecam": 0.3},
+    {"network.weight_norm": True},
+    {"training.ema_snapshots": 4},
+]
 lines = pytest.mark.parametrize("line", LINES, ids=lambda line: ", ".join(line))
 
 

@@ -187,6 +187,8 @@ class TrainingOptions(Section):
     """Images of one step, over all devices together; auto: 16 in short trainings, 32 and 64 in longer ones."""
     ema: float = Field(0.05, gt=0, le=1)
     """Half-life of the generator's moving average, as a part of the images shown so far."""
+    ema_snapshots: int = Field(0, ge=0, le=256)
+    """Snapshots of two more averages on disk, from which one of any length can be made afterwards; 0 for none."""
     seed: int = Field(0, ge=0, lt=2**63)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpoint_seconds: float = Field(60.0, gt=0)

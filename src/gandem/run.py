@@ -5,6 +5,7 @@ RUN/
   data.json        the data report, the source and its fingerprint
   codec/           how tensors become pictures
   checkpoints/     the newest two and the best: players, averages, optimisers, counters
+  averages/        snapshots of which averages of other lengths are made, where training.ema_snapshots asks for them
   events.jsonl     everything that happened, a JSON object a line
   tensorboard/     the same curves for TensorBoard
   samples/         grids by images shown, and training.gif
@@ -35,15 +36,16 @@ from gandem.errors import RecipeError, RunError, nearest
 from gandem.game.regularisation import fold, normalise
 from gandem.judge.figure import shown
 from gandem.recipe import Recipe, load_recipe
-from gandem.training import checkpoint
+from gandem.training import averages, checkpoint
 from gandem.training.checkpoint import storing, write_atomic
 
 
 class Run:
     """An open run folder. Use `open_run`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, ema: float | None = None) -> None:
         self.path = path
+        self.ema = ema
         self.recipe: Recipe = load_recipe(path / "recipe.yaml")
         self.data_report: dict[str, Any] = read_json(path / "data.json")
         state = read_json(path / "codec" / "codec.json")
@@ -63,16 +65,22 @@ class Run:
         """The folder of checkpoints."""
         return self.path / "checkpoints"
 
+    @property
+    def averages(self) -> Path:
+        """The folder of snapshots of averages, where there are any."""
+        return self.path / "averages"
+
     def generator(self) -> nn.Module:
-        """Return the averaged generator, fp32, in eval mode: the best by the referee, else the newest."""
+        """Return the averaged generator, fp32, in eval mode: the best by the referee, else the newest.
+
+        In a run that was opened with another `ema`, that average at the last snapshot.
+        """
         generator, _ = self.domain.networks(self.spec, self.recipe.network)
         if self.recipe.network.weight_norm:
             normalise(generator)
-        saved = checkpoint.best(self.checkpoints, only={"generator_ema"})
-        for problem in saved.damaged:
-            warnings.warn(f"{problem}; using {saved.path} instead", stacklevel=2)
+        weights = self._averaged() if self.ema is None else averages.reconstruct(self.averages, self.ema)
         with other_networks(self.path):
-            generator.load_state_dict(saved.tensors["generator_ema"])
+            generator.load_state_dict(weights)
         fold(generator)
         return generator.eval().requires_grad_(False)
 
@@ -136,6 +144,13 @@ class Run:
             "source": self.data_report.get("source"),
         }
 
+    def _averaged(self) -> dict[str, Tensor]:
+        """Return the state of the averaged generator in the best checkpoint."""
+        saved = checkpoint.best(self.checkpoints, only={"generator_ema"})
+        for problem in saved.damaged:
+            warnings.warn(f"{problem}; using {saved.path} instead", stacklevel=3)
+        return saved.tensors["generator_ema"]
+
     def _label(self, label: Any) -> int:
         names = self.spec.labels
         if str(label) in names:
@@ -145,14 +160,18 @@ class Run:
         raise RecipeError(f"--where label={label}: no such class.{nearest(str(label), names)}")
 
 
-def open_run(path: str | Path) -> Run:
-    """Open a run folder; raises RunError when it is not one or is damaged."""
+def open_run(path: str | Path, ema: float | None = None) -> Run:
+    """Open a run folder; raises RunError when it is not one or is damaged.
+
+    ema: width of the generator's average, as a part of the training, 0.02 to 0.25, where snapshots were kept
+    (training.ema_snapshots); None for the average that the training made.
+    """
     path = Path(path)
     if not path.is_dir():
         raise RunError(f"there is no run folder {path}")
     if not (path / "recipe.yaml").is_file():
         raise RunError(f"{path} is not a run folder: it has no recipe.yaml")
-    return Run(path)
+    return Run(path, ema)
 
 
 def create_run(path: Path, recipe: Recipe, codec: dict[str, Any], data: dict[str, Any], report: dict[str, Any]) -> Run:
