@@ -92,6 +92,12 @@ def test_samples_of_a_pack_meet_and_no_others(kind: str, labels: tuple[str, ...]
     ]
 
 
+def test_packs_of_small_images() -> None:
+    """A game that grows shows the judge of packs images of every size."""
+    discriminator = packed("residual", 2, SampleSpec((3, 32, 32)))
+    assert [discriminator(torch.rand(4, 3, side, side)).shape for side in (16, 32)] == [(2,), (2,)]
+
+
 def toy_game(m: int, **options: object) -> NoiseGame:
     torch.manual_seed(0)
     generator = Generator()
