@@ -9,11 +9,22 @@ import sys
 import torch
 from safetensors.torch import save_file
 
+from gandem.recipe import OptimizerOptions, TrainingOptions
 from gandem.training.budget import Budget
-from helpers import first, shipped, tiny_trainer
+from gandem.training.engine import Engine
+from gandem.training.loop import Loop
+from helpers import first, shipped, tiny_game
 
 torch.set_num_threads(1)
-trainer = tiny_trainer(first(shipped(), 64), Budget(images=48))
+data = first(shipped(), 64)
+trainer = Loop(
+    tiny_game(data.spec, augmentation=0.5, lecam=0.3),
+    data,
+    Engine("cpu"),
+    budget=Budget(images=48),
+    optimizer=OptimizerOptions(warmup=0),
+    training=TrainingOptions(batch=16),
+)
 result = {"processes": torch.tensor(trainer.engine.processes)}
 for number, turn in enumerate(trainer.game.turns):
     batch = trainer.batch(number)

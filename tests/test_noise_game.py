@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import relu, softplus
 
 from gandem.domains.images.store import ImageData
 from gandem.game.augmentation import augment
@@ -122,12 +122,32 @@ def test_clipping_comes_after_the_discriminator_s_turn(few: ImageData) -> None:
     game = tiny_game(few.spec, clip=0.03)
     largest = {name: max(w.abs().max().item() for w in player.parameters()) for name, player in game.players.items()}
     for turn in game.turns:
-        turn.after()
+        turn.after({})
     assert max(w.abs().max().item() for w in game.discriminator.parameters()) == pytest.approx(0.03)
     assert max(w.abs().max().item() for w in game.generator.parameters()) == largest["generator"] > 0.03
     untouched = tiny_game(few.spec)
-    untouched.turns[0].after()
+    untouched.turns[0].after({})
     assert max(w.abs().max().item() for w in untouched.discriminator.parameters()) == largest["discriminator"]
+
+
+def test_lecam_is_added_to_the_loss_and_follows_the_scores(few: ImageData) -> None:
+    """Against the averages of earlier turns, which the discriminator's checkpoint holds."""
+    game, plain = tiny_game(few.spec, lecam=0.3), tiny_game(few.spec)
+    batch, _ = double(game, few), double(plain, few)
+    game.usual.float()
+    expected = by_the_paper(game, batch, 0.0)
+    game.usual.real.fill_(0.7)
+    game.usual.fake.fill_(-0.2)
+    penalty = relu(expected["real"] + 0.2).square().mean() + relu(0.7 - expected["fake"]).square().mean()
+    loss, parts = game.discriminator_loss(batch, 0.0)
+    without, fewer = plain.discriminator_loss(batch, 0.0)
+    assert loss.item() == pytest.approx((without + 0.3 * penalty).item(), rel=1e-5)
+    assert parts.keys() - fewer.keys() == {"lecam", "real_score", "fake_score"}
+    game.turns[0].after(parts)
+    saved = game.discriminator.state_dict()
+    assert saved["lecam.real"].item() == pytest.approx(0.99 * 0.7 + 0.01 * expected["real"].mean().item(), rel=1e-5)
+    assert saved["lecam.fake"].item() == pytest.approx(0.99 * -0.2 + 0.01 * expected["fake"].mean().item(), rel=1e-5)
+    assert not any(name.startswith("lecam") for name in plain.discriminator.state_dict())
 
 
 def test_critic_steps(few: ImageData) -> None:

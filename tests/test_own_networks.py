@@ -145,3 +145,23 @@ def test_what_the_game_decides_is_not_set_twice(tmp_path: Path) -> None:
         gandem.NoiseGame(generator(), discriminator(), loss="hing")
     with pytest.raises(GandemError, match="alone"):
         gandem.train(ellipse(), tmp_path / "run", settings={"network.kind": "own"}, budget="1k")
+
+
+def test_layers_that_share_their_weights(tmp_path: Path) -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.last = (
+                nn.Linear(LATENT, LATENT),
+                nn.Linear(LATENT, LATENT),
+                nn.Linear(LATENT, 2),
+            )
+            self.second.weight = self.first.weight
+
+        def forward(self, latent: Tensor) -> Tensor:
+            return self.last(self.second(self.first(latent).relu()).relu())
+
+    game = gandem.NoiseGame(Tied(), discriminator(), LATENT)
+    run = gandem.Trainer(game, ellipse(), tmp_path / "run", settings=SMALL).fit("320")
+    again = gandem.open_run(run.path, generator=Tied()).generator()
+    assert again.first.weight is again.second.weight and torch.equal(again.first.weight, run.generator().second.weight)

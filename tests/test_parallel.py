@@ -1,4 +1,4 @@
-"""Two processes on half a batch each compute what one computes on the whole: both turns, R1 and R2, augmentation."""
+"""Two processes on half a batch each compute what one computes on the whole: R1 and R2, LeCam, augmentation."""
 
 import os
 import socket
@@ -67,6 +67,15 @@ def test_weights_after_three_steps(results: dict[str, dict[str, Tensor]], file: 
     for process in ("first", "second"):
         # Adam divides by the size of the gradient, so weights whose gradient is rounding noise move by it.
         assert (vector(results[process], f"state/{file}/") - alone).norm() < 1e-4 * alone.norm()
+
+
+def test_the_usual_scores_are_those_of_the_whole_batch(results: dict[str, dict[str, Tensor]]) -> None:
+    """LeCam's averages, which hold the discriminator in the next step."""
+    for name in ("state/discriminator/lecam.real", "state/discriminator/lecam.fake"):
+        alone = results["alone"][name]
+        assert alone != 0
+        for process in ("first", "second"):
+            torch.testing.assert_close(results[process][name], alone, rtol=1e-3, atol=1e-6)
 
 
 def test_both_processes_hold_the_same_bits(results: dict[str, dict[str, Tensor]]) -> None:

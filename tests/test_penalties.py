@@ -8,6 +8,7 @@ from gandem.game.augmentation import DRAWS, augment
 from gandem.game.penalties import (
     PENALTIES,
     STEP,
+    LeCam,
     around,
     between,
     consistency,
@@ -156,6 +157,24 @@ def test_consistency() -> None:
         consistency(linear, SAMPLES, OTHERS), (linear(changed) - linear(SAMPLES)).square(), rtol=1e-4, atol=1e-5
     )
     assert not consistency(lambda x: 0 * linear(x) + 7, SAMPLES, OTHERS).any()
+
+
+def test_lecam_by_hand() -> None:
+    """Averages of 2 and -1: ((3 + 1)^2 + (0.5 + 1)^2 + 0) / 3 + (0 + (2 - 1)^2 + (2 + 3)^2) / 3."""
+    lecam = LeCam()
+    lecam.real.fill_(2.0)
+    lecam.fake.fill_(-1.0)
+    real, fake = torch.tensor([3.0, 0.5, -4.0]), torch.tensor([6.0, 1.0, -3.0])
+    assert lecam(real, fake).item() == pytest.approx((16 + 2.25) / 3 + (1 + 25) / 3)
+
+
+def test_lecam_s_averages() -> None:
+    """0.9 of the old and 0.1 of the new, from 0; what is not finite is no score."""
+    lecam = LeCam(decay=0.9)
+    for real, fake in [(10.0, -20.0), (5.0, float("nan")), (float("inf"), 10.0)]:
+        lecam.follow(torch.tensor(real), torch.tensor(fake))
+    assert lecam.real.item() == pytest.approx(0.9 * 1.0 + 0.1 * 5)
+    assert lecam.fake.item() == pytest.approx(0.9 * -2.0 + 0.1 * 10)
 
 
 @pytest.mark.parametrize("name", PENALTIES)

@@ -78,6 +78,10 @@ class NetworkOptions(Section):
     """Part of the discriminator's last features that is left out, others each time."""
     minibatch_std: int = Field(0, ge=0)
     """Neighbouring samples whose standard deviation the discriminator's last layer sees; 0 or 1 for none."""
+    weight_norm: bool = False
+    """Learn the norm of every weight of both networks apart from where it points, by forced weight normalisation."""
+    packing: int = Field(1, ge=1, le=16)
+    """Samples of one kind that the discriminator judges at once; 1: each for itself."""
 
     @field_validator("width")
     @classmethod
@@ -118,6 +122,8 @@ class GameOptions(Section):
     """Turns of the discriminator for one of the generator."""
     clip: float = Field(0.0, ge=0)
     """Largest absolute weight of the discriminator, kept by clipping after its turns; 0 for any."""
+    lecam: float = Field(0.0, ge=0)
+    """Weight of what keeps the discriminator's scores near the usual ones of the other kind, beside the penalty."""
     growth: float = Field(0.35, ge=0, le=0.9)
     """Part of the budget in which the game is played with samples of a fraction of their size; 0: never."""
     augment: float | Literal["adaptive"] | Auto = "auto"
@@ -197,6 +203,8 @@ class TrainingOptions(Section):
     """Images of one step, over all devices together; auto: 16 in short trainings, 32 and 64 in longer ones."""
     ema: float = Field(0.05, gt=0, le=1)
     """Half-life of the generator's moving average, as a part of the images shown so far."""
+    ema_snapshots: int = Field(0, ge=0, le=256)
+    """Snapshots of two more averages on disk, from which one of any length can be made afterwards; 0 for none."""
     seed: int = Field(0, ge=0, lt=2**63)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpoint_seconds: float = Field(60.0, gt=0)

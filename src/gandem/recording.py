@@ -15,7 +15,7 @@ from gandem import latents, strict_json
 from gandem.domains import animation
 from gandem.errors import RunError
 from gandem.run import Run, model_card, write_json
-from gandem.training import checkpoint
+from gandem.training import averages, checkpoint
 from gandem.training.checkpoint import storing, write_atomic
 from gandem.training.loop import Loop
 
@@ -28,10 +28,11 @@ ROWS = 8
 class RunRecorder:
     """Writes a run folder. In the other processes of a parallel training, use `Silence`.
 
-    events_bytes: length of the event log at the checkpoint that training continues from; what came later is cut off.
+    events_bytes: length of the event log at the checkpoint that training continues from, after `images` images; what
+    came later is cut off.
     """
 
-    def __init__(self, run: Run, watch: Watch | None, events_bytes: int = 0, step: int = 0) -> None:
+    def __init__(self, run: Run, watch: Watch | None, events_bytes: int = 0, images: int = 0) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         self.run = run
@@ -40,7 +41,8 @@ class RunRecorder:
         with storing(run.path):
             self._events = self._path.open("ab")
             self._events.truncate(min(events_bytes, self._path.stat().st_size))  # a copy may lack the log
-            self._board = SummaryWriter(str(run.path / "tensorboard"), purge_step=step)
+            self._board = SummaryWriter(str(run.path / "tensorboard"), purge_step=images)
+        averages.discard_newer(run.averages, images)
         columns = self._columns = min(run.spec.num_labels or ROWS, 2 * ROWS)
         self._labels = torch.arange(columns * ROWS) % columns if run.spec.num_labels else None
         self._latents = latents.draw(columns * ROWS, run.recipe.network.latent, run.recipe.training.seed)
@@ -77,8 +79,14 @@ class RunRecorder:
         facts = {"images": trainer.images, "seconds": round(time.monotonic() - began, 3)}
         self.event("checkpoint", path=str(path), **facts)
 
+    def snapshot(self, trainer: Loop) -> None:
+        """Keep the power-function averages of the trainer."""
+        path = averages.save(self.run.averages, trainer.images, trainer.power_averages)
+        self.event("snapshot", path=str(path), images=trainer.images)
+
     def saved(self, images: int) -> dict[str, dict[str, Tensor]]:
-        """Return the tensors of the checkpoint at so many images."""
+        """Return the tensors of the checkpoint at so many images; snapshots of what came later are taken away."""
+        averages.discard_newer(self.run.averages, images)
         return _saved(self.run, images)
 
     def report(self, status: str, trainer: Loop) -> None:
@@ -124,6 +132,9 @@ class Silence:
         """Ignore it."""
 
     def checkpoint(self, trainer: Loop) -> None:
+        """Ignore it."""
+
+    def snapshot(self, trainer: Loop) -> None:
         """Ignore it."""
 
     def saved(self, images: int) -> dict[str, dict[str, Tensor]]:

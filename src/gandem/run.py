@@ -5,6 +5,7 @@ RUN/
   data.json        the data report, the source and its fingerprint
   codec/           how tensors become pictures
   checkpoints/     the newest two and the best: players, averages, optimisers, counters
+  averages/        snapshots of which averages of other lengths are made, where training.ema_snapshots asks for them
   events.jsonl     everything that happened, a JSON object a line
   tensorboard/     the same curves for TensorBoard
   samples/         grids by images shown, and training.gif
@@ -33,9 +34,10 @@ from torch import Tensor, nn
 from gandem import latents, strict_json
 from gandem.domains import DOMAINS
 from gandem.errors import RecipeError, RunError, nearest
+from gandem.game.regularisation import fold, normalise
 from gandem.judge.figure import shown
 from gandem.recipe import OWN, Recipe, load_recipe
-from gandem.training import checkpoint
+from gandem.training import averages, checkpoint
 from gandem.training.checkpoint import storing, write_atomic
 
 
@@ -43,11 +45,13 @@ class Run:
     """An open run folder. Use `open_run`.
 
     own: the generator of a run that was trained with networks of the user's own; its weights do not matter.
+    ema: see `open_run`.
     """
 
-    def __init__(self, path: Path, own: nn.Module | None = None) -> None:
+    def __init__(self, path: Path, own: nn.Module | None = None, ema: float | None = None) -> None:
         self.path = path
         self.own = own
+        self.ema = ema
         self.recipe: Recipe = load_recipe(path / "recipe.yaml")
         self.data_report: dict[str, Any] = read_json(path / "data.json")
         state = read_json(path / "codec" / "codec.json")
@@ -67,14 +71,21 @@ class Run:
         """The folder of checkpoints."""
         return self.path / "checkpoints"
 
+    @property
+    def averages(self) -> Path:
+        """The folder of snapshots of averages, where there are any."""
+        return self.path / "averages"
+
     def generator(self) -> nn.Module:
-        """Return the averaged generator, fp32, in eval mode: the best by the referee, else the newest."""
+        """Return the averaged generator, fp32, in eval mode: the best by the referee, else the newest.
+
+        In a run that was opened with another `ema`, that average at the last snapshot.
+        """
         generator = copy.deepcopy(self.own) if self.own is not None else self._built()
-        saved = checkpoint.best(self.checkpoints, only={"generator_ema"})
-        for problem in saved.damaged:
-            warnings.warn(f"{problem}; using {saved.path} instead", stacklevel=2)
+        weights = self._averaged() if self.ema is None else averages.reconstruct(self.averages, self.ema)
         with other_networks(self):
-            generator.load_state_dict(saved.tensors["generator_ema"])
+            checkpoint.load_weights(generator, weights)
+        fold(generator)
         return generator.eval().requires_grad_(False)
 
     def _built(self) -> nn.Module:
@@ -83,7 +94,10 @@ class Run:
                 f"{self.path} was trained with networks of your own, which only your code can build: in Python, "
                 "gandem.open_run(path, generator=your_generator)"
             )
-        return self.domain.networks(self.spec, self.recipe.network)[0]
+        generator, _ = self.domain.networks(self.spec, self.recipe.network)
+        if self.recipe.network.weight_norm:
+            normalise(generator)
+        return generator
 
     def sample(
         self, count: int, where: dict[str, Any] | None = None, seed: int = 0, truncation: float = 1.0
@@ -145,6 +159,13 @@ class Run:
             "source": self.data_report.get("source"),
         }
 
+    def _averaged(self) -> dict[str, Tensor]:
+        """Return the state of the averaged generator in the best checkpoint."""
+        saved = checkpoint.best(self.checkpoints, only={"generator_ema"})
+        for problem in saved.damaged:
+            warnings.warn(f"{problem}; using {saved.path} instead", stacklevel=3)
+        return saved.tensors["generator_ema"]
+
     def _label(self, label: Any) -> int:
         names = self.spec.labels
         if str(label) in names:
@@ -154,17 +175,19 @@ class Run:
         raise RecipeError(f"--where label={label}: no such class.{nearest(str(label), names)}")
 
 
-def open_run(path: str | Path, generator: nn.Module | None = None) -> Run:
+def open_run(path: str | Path, generator: nn.Module | None = None, ema: float | None = None) -> Run:
     """Open a run folder; raises RunError when it is not one or is damaged.
 
     generator: a module like the one that was trained, for runs of `gandem.Trainer`; its weights come from the run.
+    ema: width of the generator's average, as a part of the training, 0.02 to 0.25, where snapshots were kept
+    (training.ema_snapshots); None for the average that the training made.
     """
     path = Path(path)
     if not path.is_dir():
         raise RunError(f"there is no run folder {path}")
     if not (path / "recipe.yaml").is_file():
         raise RunError(f"{path} is not a run folder: it has no recipe.yaml")
-    run = Run(path, generator)
+    run = Run(path, generator, ema)
     if generator is not None and run.recipe.network.kind != OWN:
         raise RunError(f"{path} was trained with gandem's own networks: open it without generator=")
     return run

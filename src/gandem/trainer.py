@@ -120,6 +120,7 @@ def _described(game: NoiseGame, recipe: Recipe) -> Recipe:
             "game.discriminator_rate": game.rates["discriminator"] / game.rates["generator"],
             "game.critic_steps": game.critic_steps,
             "game.clip": game.clip,
+            "game.lecam": game.lecam,
             "game.growth": game.growth.until,
             "game.augment": game.dials["augmentation"],
         }

@@ -22,6 +22,7 @@ def sample(
     truncation: float = 1.0,
     interpolate: int | None = None,
     frames: int = 60,
+    ema: float | None = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -37,6 +38,7 @@ def sample(
         truncation: Below 1 more typical and less varied, above 1 the reverse.
         interpolate: Walk through so many random points instead, into x.gif.
         frames: Frames of that walk.
+        ema: Another average of the weights, 0.02 to 0.25 of the training wide, if training.ema_snapshots kept any.
         force: Replace what lies at --out.
         json: Print one JSON object.
     """
@@ -46,7 +48,7 @@ def sample(
     from gandem.uses.sample import write_samples
 
     written = write_samples(
-        gandem.open_run(run),
+        gandem.open_run(run, ema=ema),
         out,
         count=count,
         where=condition,
@@ -214,6 +216,7 @@ def export(
     *,
     out: Path,
     format: Literal["onnx"] = "onnx",
+    ema: float | None = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -223,6 +226,7 @@ def export(
         run: The run folder.
         out: The file to write.
         format: ONNX, checked against the live generator before it is called done.
+        ema: Another average of the weights, 0.02 to 0.25 of the training wide, if training.ema_snapshots kept any.
         force: Replace what lies at --out.
         json: Print one JSON object.
     """
@@ -230,7 +234,7 @@ def export(
     import gandem
     from gandem.uses.export import export_onnx
 
-    result = export_onnx(gandem.open_run(run), out)
+    result = export_onnx(gandem.open_run(run, ema=ema), out)
     if json:
         report(result, json)
     else:

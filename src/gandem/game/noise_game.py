@@ -13,7 +13,8 @@ from gandem.errors import known
 from gandem.game.augmentation import DRAWS, augment
 from gandem.game.growth import FULL_SIZE, Growth, enlarge, halve
 from gandem.game.losses import LOSSES, Loss, win_rate
-from gandem.game.penalties import PENALTIES, Penalty, Term, squared_gradient_norm
+from gandem.game.penalties import PENALTIES, LeCam, Penalty, Term, squared_gradient_norm
+from gandem.game.regularisation import force_norms
 from gandem.game.schedules import Schedule
 
 Batch = dict[str, Tensor]
@@ -25,11 +26,14 @@ Parts = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Turn:
-    """One player's move: the loss that its parameters are to lower, and what is done to them after the step."""
+    """One player's move: the loss that its parameters are to lower, and what is done after the step.
+
+    after: is given the parts of the loss, averaged over all processes, so that it does the same in each.
+    """
 
     player: str
     loss: Callable[[Batch, float], tuple[Tensor, Parts]]
-    after: Callable[[], None] = lambda: None
+    after: Callable[[Parts], None] = lambda parts: None
 
 
 def ask(player: nn.Module, inputs: Tensor, label: Tensor | None, **more: int) -> Tensor:
@@ -46,7 +50,8 @@ class NoiseGame:
 
     generator: module called as generator(latent (n, latent)) -> samples (n, ...) in [-1, 1]; where there are classes as
     generator(latent, label int64 (n,)), and the discriminator likewise.
-    discriminator: module called as discriminator(samples) -> logits (n,) or (n, 1); no layer may mix samples.
+    discriminator: module called as discriminator(samples) -> logits (n,) or (n, 1); no layer may mix samples. One with
+    an attribute `packing` = m gives a logit for every m neighbours, and batches must divide into those.
     growth: at what size the game is played; unless always at the full one, the generator takes halvings=k as well, and
     the discriminator takes samples of every size.
     loss, penalty: names in LOSSES and PENALTIES, or others of that kind. gamma: twice the weight of the penalty, a
@@ -55,6 +60,7 @@ class NoiseGame:
     discriminator_rate: how many times faster than the generator the discriminator learns.
     critic_steps: turns of the discriminator for one of the generator (Goodfellow et al. 2014, algorithm 1).
     clip: largest absolute weight that the discriminator may have after its turn (Arjovsky et al. 2017); 0 for any.
+    lecam: weight of `LeCam`, beside the penalty; 0 for none.
 
     dials: what may be turned while the game is played: factors on the learning rate and on gamma, the strength of
     augmentation, and the most halvings of a sample. They belong to the state of a training.
@@ -77,10 +83,12 @@ class NoiseGame:
         discriminator_rate: float = 1.0,
         critic_steps: int = 1,
         clip: float = 0.0,
+        lecam: float = 0.0,
         growth: Growth = FULL_SIZE,
     ) -> None:
         self.generator = generator
         self.discriminator = discriminator
+        self.packing = int(getattr(discriminator, "packing", 1))
         self.latent = latent
         self.loss = known("game.loss", loss, LOSSES) if isinstance(loss, str) else loss
         self.penalty = known("game.penalty", penalty, PENALTIES) if isinstance(penalty, str) else penalty
@@ -88,6 +96,10 @@ class NoiseGame:
         self.penalty_fraction = penalty_fraction
         self.critic_steps = critic_steps
         self.clip = clip
+        self.lecam = lecam
+        self.usual = LeCam()
+        if lecam:
+            discriminator.add_module("lecam", self.usual)
         self.growth = growth
         self.dials = {"learning rate": 1.0, "gamma": 1.0, "augmentation": augmentation, "halvings": growth.halvings}
         self.rates = {"generator": 1.0, "discriminator": discriminator_rate}
@@ -100,15 +112,22 @@ class NoiseGame:
     @property
     def turns(self) -> tuple[Turn, ...]:
         """Who moves in one step, in order."""
-        critic = Turn("discriminator", self.discriminator_loss, self.clip_weights)
-        return *(critic for _ in range(self.critic_steps)), Turn("generator", self.generator_loss)
+        critic = Turn("discriminator", self.discriminator_loss, self.after_critic)
+        return *(critic for _ in range(self.critic_steps)), Turn("generator", self.generator_loss, self.after_generator)
 
     @torch.no_grad()
-    def clip_weights(self) -> None:
-        """Bring every weight of the discriminator into [-clip, clip]."""
+    def after_critic(self, parts: Parts) -> None:
+        """Bring every weight of the discriminator into [-clip, clip] and to its norm; remember its usual scores."""
         if self.clip > 0:
             for weight in self.discriminator.parameters():
                 weight.clamp_(-self.clip, self.clip)
+        force_norms(self.discriminator)
+        if self.lecam > 0:
+            self.usual.follow(parts["real_score"], parts["fake_score"])
+
+    def after_generator(self, parts: Parts) -> None:
+        """Bring every weight of the generator to its norm."""
+        force_norms(self.generator)
 
     def gamma(self, progress: float) -> float:
         """Return the weight of the penalties."""
@@ -131,7 +150,7 @@ class NoiseGame:
         }
 
     def discriminator_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
-        """Adversarial loss + gamma / 2 * penalty.
+        """Adversarial loss + gamma / 2 * penalty + lecam * LeCam.
 
         Penalties are taken at the samples before augmentation and on every k-th row only; where samples are halved they
         are those of samples at full size.
@@ -157,7 +176,12 @@ class NoiseGame:
         regularisation = gamma / 2 * sum(penalties.values(), torch.zeros_like(adversarial))
         parts = {"adversarial": adversarial, **penalties, "regularisation": regularisation}
         parts["win_rate"] = win_rate(real_logits, fake_logits)
-        return adversarial + regularisation, {name: part.detach() for name, part in parts.items()}
+        loss = adversarial + regularisation
+        if self.lecam > 0:
+            parts |= {"real_score": real_logits.mean(), "fake_score": fake_logits.mean()}
+            parts["lecam"] = self.usual(real_logits, fake_logits)
+            loss = loss + self.lecam * parts["lecam"]
+        return loss, {name: part.detach() for name, part in parts.items()}
 
     def generator_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
         """Adversarial loss of the generator against fresh real samples."""
@@ -205,7 +229,7 @@ class NoiseGame:
         return ask(self.generator, batch["latent"], batch.get("label"), **smaller)
 
     def _scores(self, batch: Batch, last: int, sloped: bool) -> tuple[Tensor, Parts]:
-        """Return the logits of all real, then of all fake samples, (2 n,), and the penalties at the samples themselves.
+        """Return the logits of all real, then of all fake packs, (2 n,), and the penalties at the samples themselves.
 
         Those are taken at the last rows, which are scored in a pass of their own, once for loss and penalty.
         """
@@ -213,12 +237,13 @@ class NoiseGame:
         label = batch["label"].repeat(2) if "label" in batch else None
         penalised = torch.arange(len(batch["fake"])) >= len(batch["fake"]) - last
         at = torch.cat([penalised & (kind in self.penalty.at) for kind in ("real", "fake")]).to(samples.device)
-        logits, penalties = torch.empty(len(at), device=samples.device), Parts()
+        packs = at[:: self.packing]
+        logits, penalties = torch.empty(len(packs), device=samples.device), Parts()
         if not at.all():
-            logits[~at] = self._score(samples[~at], draws[~at], None if label is None else label[~at])
+            logits[~packs] = self._score(samples[~at], draws[~at], None if label is None else label[~at])
         if at.any():
             points = samples[at].requires_grad_(sloped)
-            scores = logits[at] = self._score(points, draws[at], None if label is None else label[at])
+            scores = logits[packs] = self._score(points, draws[at], None if label is None else label[at])
             norms = squared_gradient_norm(scores, points) if sloped else torch.zeros_like(scores)
             names = [{"real": "r1", "fake": "r2"}[kind] for kind in self.penalty.at]
             penalties = dict(zip(names, (norm.mean() for norm in norms.chunk(len(names))), strict=True))

@@ -11,15 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import relu
 
 from gandem.game.augmentation import DRAWS, augment
 
 Score = Callable[[Tensor], Tensor]
-"""What the discriminator says of samples: (n, ...) or a multiple of those rows -> logits of as many."""
+"""What the discriminator says of samples: (n, ...) or a multiple of those rows -> logits of as many, or of packs."""
 
 Term = Callable[[Score, Tensor, Tensor], Tensor]
-"""A penalty as function(score, real samples, fake samples), paired by index -> (n,), to be averaged."""
+"""A penalty as function(score, real samples, fake samples), paired by index -> one number a logit, to be averaged."""
 
 STEP = 0.01
 """Standard deviation of the moves that finite differences are taken over; samples lie in [-1, 1]."""
@@ -41,13 +42,14 @@ class Penalty:
 
 
 def squared_gradient_norm(logits: Tensor, samples: Tensor) -> Tensor:
-    """Return |dD(x)/dx|^2 per sample, shape (n,), itself differentiable.
+    """Return |dD(x)/dx|^2 per logit, shape (n,), itself differentiable.
 
     At real samples its mean is R1, at generated ones R2 (Mescheder et al. 2018, eq. 9 and 10; used together by
-    Huang et al. 2024). `samples` (n, ...) must require gradients and have produced `logits` (n,).
+    Huang et al. 2024). `samples` (n, ...), or (m n, ...) in packs of m, must require gradients and have produced
+    `logits` (n,).
     """
     (gradient,) = torch.autograd.grad(logits.sum(), samples, create_graph=True)
-    return gradient.float().square().flatten(1).sum(1)
+    return gradient.float().square().reshape(len(logits), -1).sum(1)
 
 
 def gradient_penalty(score: Score, real: Tensor, fake: Tensor) -> Tensor:
@@ -82,6 +84,34 @@ def consistency(score: Score, real: Tensor, fake: Tensor) -> Tensor:
     changed = augment(real, torch.rand(len(real), DRAWS, device=real.device), 1.0)
     here, there = score(torch.cat([real, changed])).chunk(2)
     return (there - here).square()
+
+
+class LeCam(nn.Module):
+    """E max(0, D(x) - a_fake)^2 + E max(0, a_real - D(G(z)))^2, with moving averages a of D(x) and of D(G(z)).
+
+    It holds the discriminator back where it tells the two kinds far apart, as it does when there are few data (Tseng et
+    al. 2021, "Regularizing GANs under limited data", with the max(0, .) of their code). The averages begin at 0 and
+    keep `decay` of themselves at each turn; as buffers of the discriminator they are saved and restored with it.
+    """
+
+    real: Tensor
+    fake: Tensor
+
+    def __init__(self, decay: float = 0.99) -> None:
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("real", torch.zeros(()))
+        self.register_buffer("fake", torch.zeros(()))
+
+    def forward(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the penalty on the logits of real and of generated samples, (n,) each, as a scalar."""
+        return relu(real - self.fake).square().mean() + relu(self.real - fake).square().mean()
+
+    @torch.no_grad()
+    def follow(self, real: Tensor, fake: Tensor) -> None:
+        """Take one more pair of means into the averages, where they are finite."""
+        for average, mean in ((self.real, real), (self.fake, fake)):
+            average.copy_(torch.where(mean.isfinite(), average.lerp(mean, 1 - self.decay), average))
 
 
 def between(real: Tensor, fake: Tensor) -> Tensor:

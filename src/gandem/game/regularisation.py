@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, parametrize
 
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding)
 """Layers whose weights are one matrix, its rows being the outputs."""
@@ -75,6 +75,54 @@ class MinibatchStd(nn.Module):
         # The small number keeps the slope of the root finite where all samples are alike.
         spread = (groups.var(1, correction=0) + 1e-8).sqrt().mean(1)
         return self.last(features) + spread.repeat_interleave(size)[:, None] * self.weight
+
+
+class ForcedNorm(nn.Module):
+    """w = g v / |v| for every output: what a weight is multiplied by and where it points are learnt apart.
+
+    So a gradient only turns v (Salimans and Kingma 2016), and v is brought back to |v| = 1 after every step, so that it
+    neither grows nor turns more slowly for that ("forced weight normalisation", Karras et al. 2024, who have |v| =
+    sqrt(fan-in) and no gains to learn). The gains begin as the norms of the first weights: zero layers stay at zero,
+    with a random v, until their gains move.
+    """
+
+    def forward(self, gain: Tensor, direction: Tensor) -> Tensor:
+        """Map gains (outputs, 1, ...) and directions (outputs, inputs, ...) to weights of the latter shape."""
+        return gain * (direction / _norm(direction))
+
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gains and directions of some weights."""
+        gain = _norm(weight)
+        direction = torch.where(gain > 0, weight, torch.randn_like(weight))
+        return gain, direction / _norm(direction)
+
+
+def normalise(network: nn.Module) -> None:
+    """Give every weight of a network a `ForcedNorm`, in place."""
+    for layer in list(network.modules()):
+        if isinstance(layer, WEIGHTED):
+            parametrize.register_parametrization(layer, "weight", ForcedNorm())
+
+
+@torch.no_grad()
+def force_norms(network: nn.Module) -> None:
+    """Bring every direction of `ForcedNorm` back to length 1; there may be none."""
+    for each in network.modules():
+        if isinstance(each, parametrize.ParametrizationList) and isinstance(each[0], ForcedNorm):
+            direction = each.get_parameter("original1")
+            direction.div_(_norm(direction))
+
+
+def fold(network: nn.Module) -> None:
+    """Turn normalised weights into plain ones of the same values, in place: for networks that learn no more."""
+    for layer in network.modules():
+        if parametrize.is_parametrized(layer, "weight"):
+            parametrize.remove_parametrizations(layer, "weight")
+
+
+def _norm(weight: Tensor) -> Tensor:
+    """Return the norm of every row, (outputs, 1, ...)."""
+    return torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.ndim)), keepdim=True)
 
 
 def _wrap_last(network: nn.Module, wrapped: Callable[[nn.Linear], nn.Module]) -> None:

@@ -27,3 +27,12 @@ def ema_decay(batch: int, images: int, fraction: float) -> float:
     (Karras et al. 2020, "ramp-up").
     """
     return 0.5 ** (batch / max(fraction * images, 1e-8))
+
+
+def power_decay(batch: int, images: int, gamma: float) -> float:
+    """Weight of the old average in one step of `batch` images, when `images` have been shown, these included.
+
+    (1 - batch / images)^(gamma + 1): the power-function average, whose width is always the same part of what has
+    passed (Karras et al. 2024, "EDM2").
+    """
+    return float((1 - batch / images) ** (gamma + 1))

@@ -8,7 +8,8 @@ from gandem.domains.domain import Dataset, Domain
 from gandem.errors import RecipeError, known
 from gandem.game.growth import Growth
 from gandem.game.noise_game import NoiseGame
-from gandem.game.regularisation import INITS, initialise, regularise
+from gandem.game.packing import Packed, pack_spec
+from gandem.game.regularisation import INITS, initialise, normalise, regularise
 from gandem.game.schedules import geometric
 from gandem.recipe import Recipe
 from gandem.training.optimizers import make_optimizer
@@ -22,7 +23,11 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
     game, network = recipe.game, recipe.network
     known("network.init", network.init, INITS)
     torch.manual_seed(recipe.training.seed)
-    generator, discriminator = domain.networks(dataset.spec, network.model_copy(update={"width": width}))
+    spec, sized = dataset.spec, network.model_copy(update={"width": width})
+    generator, discriminator = domain.networks(spec, sized)
+    if network.packing > 1:
+        _, judge_of_packs = domain.networks(pack_spec(spec, network.packing), sized)
+        discriminator = Packed(judge_of_packs, network.packing, spec.num_labels)
     for player in (generator, discriminator):
         initialise(player, network.init)
     regularise(
@@ -31,6 +36,9 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
         dropout=network.dropout,
         minibatch_std=network.minibatch_std,
     )
+    if network.weight_norm:
+        for player in (generator, discriminator):
+            normalise(player)
     # Only stages that are nothing at first may wait.
     grows = network.init == "scaled" and not network.spectral_norm
     return NoiseGame(
@@ -45,6 +53,7 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
         discriminator_rate=game.discriminator_rate,
         critic_steps=game.critic_steps,
         clip=game.clip,
+        lecam=game.lecam,
         growth=Growth(getattr(generator, "halvings", 0) if grows else 0, game.growth),
     )
 
@@ -63,15 +72,23 @@ def check(recipe: Recipe, batch: int, processes: int) -> None:
         raise RecipeError("game.penalty = 'r1_finite' would measure network.dropout: use penalty r1, or dropout 0")
     if game.penalty == "r1_finite" and network.minibatch_std > 1:
         raise RecipeError("game.penalty = 'r1_finite' moves whole groups of network.minibatch_std: use penalty r1")
+    if network.weight_norm and (network.spectral_norm or game.clip):
+        other = "network.spectral_norm" if network.spectral_norm else "game.clip"
+        raise RecipeError(f"network.weight_norm and {other} both decide how large a weight is: use one of them")
     group = group_size(recipe)
-    if network.minibatch_std > 1 and rows % group:
+    together = [key for key in ("minibatch_std", "packing") if getattr(network, key) > 1]
+    if together and rows % group:
+        named = " and ".join(f"network.{key} = {getattr(network, key)}" for key in together)
         raise RecipeError(
-            f"network.minibatch_std = {network.minibatch_std}: groups of real and generated samples would mix; "
-            f"use a training.batch of which each process gets a multiple of {group}, not {rows}"
+            f"{named}: real and generated samples would mix; use a training.batch of which each process gets a "
+            f"multiple of {group}, not {rows}"
         )
 
 
 def group_size(recipe: Recipe) -> int:
-    """Return the rows that belong together in a batch: those of one penalty, or of one minibatch statistic in each."""
+    """Return the rows that belong together in a batch: those of one penalty, or of one minibatch statistic in each.
+
+    A minibatch statistic is of packs, where samples are packed.
+    """
     parts = 1 if recipe.game.penalty == "none" else round(1 / recipe.game.penalty_fraction)
-    return max(recipe.network.minibatch_std, 1) * parts
+    return max(recipe.network.minibatch_std, 1) * recipe.network.packing * parts

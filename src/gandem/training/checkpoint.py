@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gandem.errors import RunError, StorageError
 
@@ -31,6 +31,25 @@ class Checkpoint:
     numbers: dict[str, Any]
     damaged: tuple[str, ...] = ()
     """What is wrong with the newer checkpoints that could not be read."""
+
+
+def weights(player: nn.Module) -> dict[str, Tensor]:
+    """Return the state of a network with each tensor once, under the first of its names: layers may share some."""
+    state = player.state_dict()
+    return {name: state[name] for name, first in _first_names(state).items() if name == first}
+
+
+def load_weights(player: nn.Module, saved: dict[str, Tensor]) -> None:
+    """Take a state as `weights` returns it, or a whole one; raises RuntimeError or KeyError where it does not fit."""
+    first = _first_names(player.state_dict())
+    player.load_state_dict(saved | {name: saved[first[name]] for name in first if first[name] != name})
+
+
+def _first_names(state: dict[str, Tensor]) -> dict[str, str]:
+    """Return, for every name in a state, the first name of the same tensor."""
+    places = {name: (value.data_ptr(), value.shape, value.stride()) for name, value in state.items()}
+    seen: dict[Any, str] = {}
+    return {name: seen.setdefault(place, name) if state[name].numel() else name for name, place in places.items()}
 
 
 def save(folder: Path, tensors: dict[str, dict[str, Tensor]], numbers: dict[str, Any], keep: int = 0) -> Path:

@@ -69,9 +69,12 @@ class Engine:
         for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
 
-    def average(self, numbers: Tensor) -> Tensor:
-        """Return the average of a tensor over all processes."""
-        return numbers if self.processes == 1 else reduce(numbers, reduction="mean")
+    def average(self, numbers: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the averages of scalars over all processes, in one message."""
+        if self.processes == 1:
+            return numbers
+        means = reduce(torch.stack([number.float() for number in numbers.values()]), reduction="mean")
+        return dict(zip(numbers, means.unbind(), strict=True))
 
     def agree(self, value: float) -> float:
         """Return the main process's value in every process."""

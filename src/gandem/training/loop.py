@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from gandem.domains.domain import Samples
 from gandem.errors import Interrupted, RecipeError, TrainingError
 from gandem.game.noise_game import NoiseGame, Turn
-from gandem.game.schedules import cosine, ema_decay
+from gandem.game.schedules import cosine, ema_decay, power_decay
 from gandem.recipe import OptimizerOptions, TrainingOptions
 from gandem.referee.referee import LOOK, Referee, Ruling
-from gandem.training import optimizers
+from gandem.training import checkpoint, optimizers
+from gandem.training.averages import SIGMAS, exponent, follow
 from gandem.training.budget import Budget
 from gandem.training.data_order import data_order
 from gandem.training.engine import Engine
@@ -46,6 +47,9 @@ class Recorder(Protocol):
 
     def checkpoint(self, trainer: Loop) -> None:
         """Save the state of the trainer."""
+
+    def snapshot(self, trainer: Loop) -> None:
+        """Keep the power-function averages of the trainer."""
 
     def saved(self, images: int) -> dict[str, dict[str, Tensor]]:
         """Return the tensors of the checkpoint at so many images."""
@@ -101,6 +105,8 @@ class Loop:
         for player in game.players.values():
             player.to(engine.device)
         self.averages = {name: copy.deepcopy(game.players[name]).eval() for name in game.averaged}
+        widths = SIGMAS if training.ema_snapshots else ()
+        self.power_averages = {sigma: copy.deepcopy(game.generator).eval() for sigma in widths}
         self.optimizers = {name: make_optimizer(optimizer, player) for name, player in game.players.items()}
         self._watched: list[str] = []
         self._window = torch.zeros(0)
@@ -137,6 +143,11 @@ class Loop:
                 losses = self.play_step(progress)
                 now = time.monotonic()
                 self.seconds = now - self.began
+
+                # Keep the averages of which others are made afterwards, at equal parts of the budget.
+                parts = self.options.ema_snapshots
+                if int(self.progress * parts) > int(progress * parts):
+                    recorder.snapshot(self)
 
                 # What does the referee say?
                 if self.step % LOOK == 0:
@@ -204,8 +215,11 @@ class Loop:
 
     def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         """Return (tensors by file and name, numbers) from which `load_state` continues to the bit."""
-        tensors = {name: player.state_dict() for name, player in self.game.players.items()}
-        tensors |= {f"{name}_ema": average.state_dict() for name, average in self.averages.items()}
+        tensors = {name: checkpoint.weights(player) for name, player in self.game.players.items()}
+        tensors |= {f"{name}_ema": checkpoint.weights(average) for name, average in self.averages.items()}
+        tensors |= {
+            f"generator_power_{sigma}": checkpoint.weights(average) for sigma, average in self.power_averages.items()
+        }
         tensors |= {f"optimizer_{name}": optimizers.tensors(each) for name, each in self.optimizers.items()}
         numbers = {"images": self.images, "step": self.step, "seconds": self.seconds, "budget": self.budget.to_dict()}
         window = dict(zip(self._watched, self._window.tolist(), strict=True))
@@ -227,16 +241,18 @@ class Loop:
     def load_tensors(self, tensors: dict[str, dict[str, Tensor]]) -> None:
         """Take players, averages and optimisers from a state, and go on counting."""
         for name, player in self.game.players.items():
-            player.load_state_dict(tensors[name])
+            checkpoint.load_weights(player, tensors[name])
         for name, average in self.averages.items():
-            average.load_state_dict(tensors[f"{name}_ema"])
+            checkpoint.load_weights(average, tensors[f"{name}_ema"])
+        for sigma, average in self.power_averages.items():
+            checkpoint.load_weights(average, tensors[f"generator_power_{sigma}"])
         for name, optimizer in self.optimizers.items():
             optimizers.load_tensors(optimizer, tensors[f"optimizer_{name}"])
 
     def _play(self, turn: Turn, batch: dict[str, Tensor], progress: float) -> dict[str, Tensor]:
-        parts = self.gradients(turn, batch, progress)
+        parts = self.engine.average(self.gradients(turn, batch, progress))
         optimizers.step(self.optimizers[turn.player], parts["gradient"].isfinite())
-        turn.after()
+        turn.after(parts)
         return {f"{turn.player}/{name}": value for name, value in parts.items()}
 
     @property
@@ -252,14 +268,11 @@ class Loop:
                 if "betas" in group:
                     group["betas"] = (self._beta1, self._beta2(progress))
 
-    @torch.no_grad()
     def _average(self) -> None:
-        decay = ema_decay(self.rows, self.images, self.options.ema)
         for name, average in self.averages.items():
-            player = self.game.players[name]
-            torch._foreach_lerp_(list(average.parameters()), list(player.parameters()), 1 - decay)
-            for copied, buffer in zip(average.buffers(), player.buffers(), strict=True):
-                copied.copy_(buffer)
+            follow(average, self.game.players[name], ema_decay(self.rows, self.images, self.options.ema))
+        for sigma, average in self.power_averages.items():
+            follow(average, self.game.generator, power_decay(self.rows, self.images, exponent(sigma)))
 
     def _report(self, losses: dict[str, Tensor], speed: float) -> dict[str, Any]:
         progress, spent = self.progress, self._work(self.budget.progress(self.images, self.seconds))
@@ -289,7 +302,7 @@ class Loop:
 
     def _officiate(self, recorder: Recorder, progress: float) -> None:
         """Show the referee the last LOOK steps, and a quick judgement if one is due; do what it says."""
-        sums = dict(zip(self._watched, self.engine.average(self._window).tolist(), strict=True))
+        sums = dict(zip(self._watched, self._window.tolist(), strict=True))
         self._watched, self._window = [], torch.zeros(0)
         left = LOOK - sums["skipped"]
         signals = {name: value / max(left, 1) for name, value in sums.items()} | {"skipped": sums["skipped"] / LOOK}
@@ -344,8 +357,9 @@ class Loop:
 
 
 def two_rows(game: NoiseGame, dataset: Samples) -> dict[str, Tensor]:
-    """Return the smallest batch, to count operations on."""
-    return dataset.batch(torch.arange(2)) | game.draw(2, torch.Generator().manual_seed(0))
+    """Return the smallest batch, to count operations on: two logits of each kind."""
+    count = 2 * game.packing
+    return dataset.batch(torch.arange(count) % len(dataset)) | game.draw(count, torch.Generator().manual_seed(0))
 
 
 def _evenly(progress: float) -> float:

@@ -96,9 +96,14 @@ def cost(features: Features, training: Dataset, generator: nn.Module, latent: in
 
 @torch.no_grad()
 def _realness(trainer: Loop, batch: dict[str, Tensor]) -> Tensor:
-    """Return what the discriminator says of samples (n,), float64, with all its features and no other effect."""
+    """Return what the discriminator says of n samples, float64, with all its features and no other effect.
+
+    One logit a sample, or a pack: then what fills no pack at the end is passed over.
+    """
     device, discriminator = trainer.engine.device, trainer.game.players["discriminator"].eval()
-    parts = zip(*(tensor.split(latents.BATCH) for tensor in batch.values()), strict=True)
+    pack = trainer.game.packing
+    whole = len(batch["real"]) // pack * pack
+    parts = zip(*(tensor[:whole].split(latents.BATCH * pack) for tensor in batch.values()), strict=True)
     logits = []
     for part in parts:
         given = dict(zip(batch, part, strict=True))
