@@ -81,15 +81,28 @@ def _draw(count: int, latent: int, labels: int, seed: int) -> dict[str, Tensor]:
     return inputs
 
 
+class _Called(nn.Module):
+    """Any generator, however its own inputs are named and taken."""
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Pass everything on."""
+        made: Tensor = self.generator(*inputs)
+        return made
+
+
 def _write(generator: nn.Module, example: dict[str, Tensor], path: Path) -> None:
     """Trace the generator and write it, weights included, as one file."""
     batch = torch.export.Dim("n")
     arguments = tuple(example.values())
-    shapes = ({0: batch},) * len(arguments)
+    shapes = (({0: batch},) * len(arguments),)
     try:
         with _quiet():
             torch.onnx.export(
-                generator,
+                _Called(generator),
                 arguments,
                 path,
                 input_names=list(example),
