@@ -12,6 +12,7 @@ from PIL.Image import Image
 from gandem import api
 from gandem.comparison.arms import Arm, parse_arms, standing, table
 from gandem.comparison.picture import draw
+from gandem.domains.given import Arrays, Given, opened, path_of
 from gandem.errors import GandemError, Interrupted, RecipeError, RunError, TrainingError
 from gandem.recording import free_path
 from gandem.run import Run, open_run, read_json, write_json
@@ -32,7 +33,7 @@ Watch = Callable[[dict[str, Any]], None]
 
 def compare(
     recipes: Sequence[str],
-    source: str | Path,
+    source: Given,
     out: str | Path | None = None,
     *,
     seeds: int = 3,
@@ -53,12 +54,12 @@ def compare(
     if seeds < 1:
         raise RecipeError(f"--seeds {seeds}: at least one")
     parse_budget(budget)
-    common = dict(settings or {})
+    common, given = dict(settings or {}), opened(source)
     folder = Path(out) if out is not None else free_path("comparison")
     names = [arm.name for arm in arms]
     question = {
         "recipes": names,
-        "source": str(Path(source).resolve()),
+        "source": str(path.resolve() if (path := path_of(given)) else given),
         "seeds": seeds,
         "budget": budget,
         "settings": common,
@@ -71,7 +72,7 @@ def compare(
         for number, (seed, arm) in enumerate(order):
             tell({"event": "comparing", "arm": arm.name, "seed": seed, "number": number + 1, "of": len(order)})
             listen = _without(SINGLE | ({"data"} if number else set()), tell)
-            found.append(_train(arm, seed, folder, source, budget, common, device, listen))
+            found.append(_train(arm, seed, folder, given, budget, common, device, listen))
     finally:
         if not any(folder.glob("*/seed*")):  # nothing was begun, so nothing stands in the way of another try
             (folder / QUESTION).unlink()
@@ -106,7 +107,7 @@ def _train(
     arm: Arm,
     seed: int,
     folder: Path,
-    source: str | Path,
+    source: Arrays | str | Path,
     budget: str,
     common: dict[str, Any],
     device: str,
@@ -126,7 +127,7 @@ def _train(
                 source, path, recipe=arm.recipe, settings=choices, budget=budget, seed=seed, device=device, watch=watch
             )
         if "evaluation" not in run.report:  # stopped while it was judged
-            api.evaluate(path, count=AT_THE_END, watch=watch)
+            api.evaluate(path, source, count=AT_THE_END, watch=watch)
     except Interrupted as stopped:
         again = f"the same command with --out {folder}"
         raise Interrupted(stopped.signal, stopped.images, path, again) from None

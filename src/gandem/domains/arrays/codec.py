@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -33,8 +35,8 @@ class ArrayCodec:
     ) -> None:
         self.spec, self.shape, self.dtype = spec, shape, dtype
         self.low, self.high, self.mean, self.deviation = low, high, mean, deviation
-        self._half = np.where(high > low, (high - low) / 2, 1.0)
-        self._middle = (low + high) / 2
+        self._half = np.where(high > low, high / 2 - low / 2, 1.0)
+        self._middle = low / 2 + high / 2
 
     @classmethod
     def of(cls, values: np.ndarray, labels: tuple[str, ...]) -> ArrayCodec:
@@ -42,16 +44,18 @@ class ArrayCodec:
         shape = values.shape[1:]
         spec = SampleSpec(shape or (1,), labels)
         axes = (0,) if len(spec.shape) == 1 else None
-        blocks = [
-            np.asarray(values[at : at + _BLOCK], np.float64).reshape(-1, *spec.shape)
-            for at in range(0, len(values), _BLOCK)
-        ]
-        low = np.min([block.min(axis=axes) for block in blocks], axis=0)
-        high = np.max([block.max(axis=axes) for block in blocks], axis=0)
-        numbers = sum(block.size for block in blocks) // low.size
-        mean = np.sum([block.sum(axis=axes) for block in blocks], axis=0) / numbers
-        squares = np.sum([((block - mean) ** 2).sum(axis=axes) for block in blocks], axis=0)
-        return cls(spec, shape, str(values.dtype), low, high, mean, np.sqrt(squares / numbers))
+
+        def blocks() -> Iterator[np.ndarray]:
+            for at in range(0, len(values), _BLOCK):
+                yield np.asarray(values[at : at + _BLOCK], np.float64).reshape(-1, *spec.shape)
+
+        low = np.min([block.min(axis=axes) for block in blocks()], axis=0)
+        high = np.max([block.max(axis=axes) for block in blocks()], axis=0)
+        size = np.where(high > low, high / 2 - low / 2, 1.0)  # squares of the largest numbers would be infinite
+        numbers = len(values) * math.prod(spec.shape) // low.size
+        mean = np.sum([(block / numbers).sum(axis=axes) for block in blocks()], axis=0)
+        squares = np.sum([(((block - mean) / size) ** 2).sum(axis=axes) for block in blocks()], axis=0)
+        return cls(spec, shape, str(values.dtype), low, high, mean, size * np.sqrt(squares / numbers))
 
     @property
     def variance(self) -> float:
