@@ -150,6 +150,20 @@ def test_lecam_is_added_to_the_loss_and_follows_the_scores(few: ImageData) -> No
     assert not any(name.startswith("lecam") for name in plain.discriminator.state_dict())
 
 
+def test_batch_normalisation_sees_real_and_generated_samples_apart(few: ImageData) -> None:
+    torch.manual_seed(0)
+    judge = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.LeakyReLU(), nn.Flatten(), nn.Linear(4 * 26 * 26, 1)
+    )
+    images = few.batch(torch.arange(16))["real"]
+    maker = nn.Sequential(nn.Linear(LATENT, 28 * 28), nn.Tanh(), nn.Unflatten(1, (1, 28, 28)))
+    game = NoiseGame(maker, judge, LATENT, loss="hinge", penalty="none")
+    batch = {"real": images} | game.draw(16, torch.Generator().manual_seed(0))
+    loss, _ = game.discriminator_loss(batch, 0.0)
+    expected = LOSSES["hinge"].discriminator(judge(images).flatten(), judge(maker(batch["latent"])).flatten())
+    torch.testing.assert_close(loss, expected)
+
+
 def test_critic_steps(few: ImageData) -> None:
     players = [turn.player for turn in tiny_game(few.spec, critic_steps=3).turns]
     assert players == ["discriminator"] * 3 + ["generator"]

@@ -20,6 +20,9 @@ from gandem.game.schedules import Schedule
 Batch = dict[str, Tensor]
 """Tensors with one row per sample: "real", "latent", "augment" and, when conditional, "label"."""
 
+MIXING = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+"""Layers by which the scores of a batch depend on one another."""
+
 Parts = dict[str, Tensor]
 """Detached scalars that a loss is made of, for the log."""
 
@@ -50,8 +53,9 @@ class NoiseGame:
 
     generator: module called as generator(latent (n, latent)) -> samples (n, ...) in [-1, 1]; where there are classes as
     generator(latent, label int64 (n,)), and the discriminator likewise.
-    discriminator: module called as discriminator(samples) -> logits (n,) or (n, 1); no layer may mix samples. One with
-    an attribute `packing` = m gives a logit for every m neighbours, and batches must divide into those.
+    discriminator: module called as discriminator(samples) -> logits (n,) or (n, 1). With batch normalisation real and
+    generated samples are scored in passes of their own; else no layer may mix samples. One with an attribute `packing`
+    = m gives a logit for every m neighbours, and batches must divide into those.
     growth: at what size the game is played; unless always at the full one, the generator takes halvings=k as well, and
     the discriminator takes samples of every size.
     loss, penalty: names in LOSSES and PENALTIES, or others of that kind. gamma: twice the weight of the penalty, a
@@ -89,6 +93,7 @@ class NoiseGame:
         self.generator = generator
         self.discriminator = discriminator
         self.packing = int(getattr(discriminator, "packing", 1))
+        self.mixes = any(isinstance(layer, MIXING) for layer in discriminator.modules())
         self.latent = latent
         self.loss = known("game.loss", loss, LOSSES) if isinstance(loss, str) else loss
         self.penalty = known("game.penalty", penalty, PENALTIES) if isinstance(penalty, str) else penalty
@@ -235,19 +240,23 @@ class NoiseGame:
         """
         samples, draws = torch.cat([batch["real"], batch["fake"]]), batch["augment"].repeat(2, 1)
         label = batch["label"].repeat(2) if "label" in batch else None
-        penalised = torch.arange(len(batch["fake"])) >= len(batch["fake"]) - last
+        count, pack = len(batch["fake"]), self.packing
+        penalised = torch.arange(count) >= count - last
         at = torch.cat([penalised & (kind in self.penalty.at) for kind in ("real", "fake")]).to(samples.device)
-        packs = at[:: self.packing]
-        logits, penalties = torch.empty(len(packs), device=samples.device), Parts()
-        if not at.all():
-            logits[~packs] = self._score(samples[~at], draws[~at], None if label is None else label[~at])
-        if at.any():
-            points = samples[at].requires_grad_(sloped)
-            scores = logits[packs] = self._score(points, draws[at], None if label is None else label[at])
-            norms = squared_gradient_norm(scores, points) if sloped else torch.zeros_like(scores)
-            names = [{"real": "r1", "fake": "r2"}[kind] for kind in self.penalty.at]
-            penalties = dict(zip(names, (norm.mean() for norm in norms.chunk(len(names))), strict=True))
-        return logits, penalties
+        logits = torch.empty(len(at) // pack, device=samples.device)
+        norms = torch.zeros_like(logits)
+        real = torch.arange(len(at), device=samples.device) < count
+        for rows in (real, ~real) if self.mixes else (torch.ones_like(real),):
+            for chosen, slopes in ((rows & ~at, False), (rows & at, sloped)):
+                if chosen.any():
+                    points = samples[chosen].requires_grad_(slopes)
+                    scores = self._score(points, draws[chosen], None if label is None else label[chosen])
+                    logits[chosen[::pack]] = scores
+                    if slopes:
+                        norms[chosen[::pack]] = squared_gradient_norm(scores, points)
+        halves = dict(zip(("real", "fake"), zip(norms.chunk(2), at[::pack].chunk(2), strict=True), strict=True))
+        names = {"real": "r1", "fake": "r2"}
+        return logits, {names[kind]: halves[kind][0][halves[kind][1]].mean() for kind in self.penalty.at}
 
     def _penalty(self, term: Term, batch: Batch, last: int, halvings: int) -> Tensor:
         """Return the mean of a penalty that scores points of its own, which are made from the last rows."""
