@@ -171,6 +171,7 @@ def test_pictures_in_memory_come_back_as_they_came(tmp_path: Path) -> None:
         ([[1.0, 2.0], [1.0]], "rows of equal length"),
         (np.zeros((0, 3)), "one sample a row"),
         (np.full((50, 2), np.nan), "not enough"),
+        (np.full((50, 28, 28), np.nan), "NaN"),
         (np.zeros((4, 2), complex), "give numbers"),
         ((np.zeros((4, 2)), [1, 2]), "one label for each"),
         (np.array([{}, {}], dtype=object), "give numbers"),

@@ -47,9 +47,9 @@ class Arrays:
 
     def _in_pixel_range(self) -> bool:
         parts = (self.values[start : start + _BLOCK] for start in range(0, len(self.values), _BLOCK))
-        ends = [(float(np.nanmin(part)), float(np.nanmax(part))) for part in parts if np.isfinite(part).any()]
-        lowest, highest = min(low for low, _ in ends), max(high for _, high in ends)
-        return any(low <= lowest and highest <= high for low, high in _RANGES)
+        finite = (part[np.isfinite(part)] for part in parts)
+        ends = [(float(part.min()), float(part.max())) for part in finite if part.size]
+        return any(all(low <= least and most <= high for least, most in ends) for low, high in _RANGES)
 
 
 def opened(given: Given) -> Arrays | str | Path:
