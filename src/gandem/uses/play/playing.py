@@ -213,7 +213,7 @@ def reverse_kl(counts: Tensor) -> Figure:
     n, k = counts.sum(), len(counts)
     if n == 0:
         return Figure(math.inf, math.inf, math.inf, 0)
-    shares = counts / n
+    shares = counts.double() / n
     surprise = (k * shares).clamp(min=1e-300).log()
     value = float(shares @ surprise)
     # First order: how much the surprise varies; it vanishes at equal shares, where 2 n KL is chi-squared (k - 1).
