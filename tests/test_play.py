@@ -16,7 +16,7 @@ from gandem.judge.figure import Z
 from gandem.training.budget import Budget
 from gandem.uses.play import play, summary
 from gandem.uses.play.pictures import SIDE, frame
-from gandem.uses.play.playing import SHOWN, PointDiscriminator, Points, judged, learn_shape, reverse_kl
+from gandem.uses.play.playing import SHOWN, Points, judged, learn_shape, reverse_kl
 from gandem.uses.play.shapes import SHAPES, find_shape, picture
 
 
@@ -123,7 +123,9 @@ def test_numbers_that_are_not_finite_are_still_drawn() -> None:
     played = learn_shape(find_shape("ring"), Budget(images=1_000), loss="wasserstein", penalty="none")
     nowhere = torch.full((2500, 2), math.nan)
     figures = judged(played.shape, nowhere, points("ring", 2500))
-    assert {name: figure.value for name, figure in figures.items()} == dict.fromkeys(figures, 0.0) | {"reverse KL": math.inf}
+    assert {name: figure.value for name, figure in figures.items()} == dict.fromkeys(figures, 0.0) | {
+        "reverse KL": math.inf
+    }
     moment = played.moments[-1]
     moment.made[:10] = math.nan
     moment.losses["generator/adversarial"] = math.inf

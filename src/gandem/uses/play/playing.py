@@ -81,7 +81,7 @@ def layers(inputs: int, outputs: int, width: int, activation: nn.Module) -> nn.S
 
 
 class PointGenerator(nn.Module):
-    """Latent to point. Between two modes it has to jump: with ReLUs, which can be flat, more sharply than with leaky ones."""
+    """Latent to point. Modes want it flat, with jumps between them: plain ReLUs can be that, leaky ones cannot."""
 
     def __init__(self) -> None:
         super().__init__()
