@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", choices=("ring", "grid"), default=["ring", "grid"])
     parser.add_argument("--losses", nargs="+", choices=tuple(LOSSES), default=list(LOSSES))
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
-    parser.add_argument("--budget", default="90s", help="of each training: 90s, or points such as 1M")
+    parser.add_argument("--budget", default="1.2M", help="of each training: points, or a time such as 90s")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
 

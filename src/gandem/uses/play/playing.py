@@ -26,6 +26,8 @@ from gandem.uses.play.shapes import Shape
 WIDTH, LAYERS, LATENT, BATCH = {"generator": 256, "discriminator": 128}, 3, 2, 128
 GAMMA = (1.0, 0.001)
 """Weight of the penalty at the start and at the end: a gentle slope finds every mode, a steep one sharpens them."""
+AVERAGED = 0.01
+"""Half-life of the generator's average, as a part of the points shown: over a longer time, modes shrink to their mean."""
 UNIT, WAVES, TURNS = 0.25, 64, (0.5, 16.0)
 """What the discriminator sees of a point: its place in units of this, and so many waves from long to short ones; how
 often these turn between 0 and 1."""
@@ -165,7 +167,7 @@ def learn_shape(
         Engine("cpu", "fp32"),
         budget=budget,
         optimizer=OptimizerOptions(lr=2e-3, lr_end=2e-5),
-        training=TrainingOptions(batch=BATCH, seed=seed),
+        training=TrainingOptions(batch=BATCH, ema=AVERAGED, seed=seed),
     )
     moments: list[Moment] = []
     began, sums, since = time.monotonic(), dict[str, float](), 0
