@@ -27,7 +27,7 @@ WIDTH, LAYERS, LATENT, BATCH = {"generator": 256, "discriminator": 128}, 3, 2, 1
 GAMMA = (1.0, 0.001)
 """Weight of the penalty at the start and at the end: a gentle slope finds every mode, a steep one sharpens them."""
 AVERAGED = 0.01
-"""Half-life of the generator's average, as a part of the points shown: over longer times modes shrink to their means."""
+"""Half-life of the generator's average, as a part of the points shown: in longer ones modes shrink to their means."""
 UNIT, WAVES, TURNS = 0.25, 64, (0.5, 16.0)
 """What the discriminator sees of a point: its place in units of this, and so many waves from long to short ones; how
 often these turn between 0 and 1."""
