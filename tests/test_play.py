@@ -12,10 +12,11 @@ from PIL import Image
 
 from gandem import cli
 from gandem.errors import RecipeError, SourceError
+from gandem.judge.figure import Z
 from gandem.training.budget import Budget
 from gandem.uses.play import play, summary
 from gandem.uses.play.pictures import SIDE, frame
-from gandem.uses.play.playing import SHOWN, Points, judged, learn_shape
+from gandem.uses.play.playing import SHOWN, Points, judged, learn_shape, reverse_kl
 from gandem.uses.play.shapes import SHAPES, find_shape, picture
 
 
@@ -39,6 +40,7 @@ def test_other_real_points_find_every_mode(name: str, modes: int) -> None:
     assert figures["modes"].value == modes
     assert figures["high quality"].value == pytest.approx(1 - math.exp(-4.5), abs=0.01)
     assert figures["coverage"].value > 0.9 and figures["precision"].value > 0.9
+    assert figures["reverse KL"].low < (modes - 1) / 5000 < figures["reverse KL"].high
 
 
 def test_one_mode_is_called_one_mode() -> None:
@@ -47,6 +49,26 @@ def test_one_mode_is_called_one_mode() -> None:
     figures = judged(shape, shape.centres[:1].repeat(500, 1), points("ring", 500))
     assert (figures["modes"].value, figures["high quality"].value) == (1, 1)
     assert figures["coverage"].value < 0.2
+    assert figures["reverse KL"].value == pytest.approx(math.log(8))
+
+
+def test_reverse_kl_is_what_is_missing_to_the_largest_entropy() -> None:
+    counts = [10, 30, 0, 60]
+    entropy = -sum(count / 100 * math.log(count / 100) for count in counts if count)
+    found = reverse_kl(torch.tensor(counts))
+    assert found.value == pytest.approx(math.log(4) - entropy)
+    assert found.low < found.value < found.high and found.n == 100
+    assert reverse_kl(torch.tensor([7, 7, 7])).value == pytest.approx(0, abs=1e-12)
+    assert reverse_kl(torch.zeros(3)).value == math.inf
+
+
+def test_reverse_kl_of_equal_modes_varies_as_its_interval_says() -> None:
+    rng = torch.Generator().manual_seed(0)
+    draws = [torch.bincount(torch.randint(25, (2500,), generator=rng), minlength=25) for _ in range(200)]
+    values = torch.tensor([reverse_kl(draw).value for draw in draws], dtype=torch.float64)
+    assert values.mean() == pytest.approx(24 / 5000, rel=0.1)
+    errors = [(figure.high - figure.value) / Z for figure in map(reverse_kl, draws)]
+    assert 1 < sum(errors) / len(errors) / float(values.std()) < 2  # both orders are in it, here the second is all
 
 
 def test_a_picture_is_as_dense_as_it_is_dark(tmp_path: Path) -> None:
@@ -101,7 +123,9 @@ def test_numbers_that_are_not_finite_are_still_drawn() -> None:
     played = learn_shape(find_shape("ring"), Budget(images=1_000), loss="wasserstein", penalty="none")
     nowhere = torch.full((2500, 2), math.nan)
     figures = judged(played.shape, nowhere, points("ring", 2500))
-    assert {name: figure.value for name, figure in figures.items()} == dict.fromkeys(figures, 0.0)
+    assert {name: figure.value for name, figure in figures.items()} == dict.fromkeys(figures, 0.0) | {
+        "reverse KL": math.inf
+    }
     moment = played.moments[-1]
     moment.made[:10] = math.nan
     moment.losses["generator/adversarial"] = math.inf

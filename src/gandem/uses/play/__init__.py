@@ -61,6 +61,7 @@ def summary(played: Played) -> str:
     figures, centres = played.figures, played.shape.centres
     if centres is not None:
         near, modes = figures["high quality"], int(figures["modes"].value)
-        return f"{modes} of {len(centres)} modes, {near.value:.0%} of {near.n:,} points near one"
+        kl = figures["reverse KL"].value
+        return f"{modes} of {len(centres)} modes, {near.value:.0%} of {near.n:,} points near one, reverse KL {kl:.3f}"
     inside, reached = figures["precision"], figures["coverage"]
     return f"{inside.value:.0%} of {inside.n:,} points lie in the shape, {reached.value:.0%} of the shape is reached"

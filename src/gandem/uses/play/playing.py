@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,11 +23,14 @@ from gandem.training.engine import Engine
 from gandem.training.loop import Loop
 from gandem.uses.play.shapes import Shape
 
-WIDTH, LAYERS, LATENT, BATCH = 128, 3, 2, 128
-GAMMA = (0.06, 0.0001)
-"""Weight of the penalty at the start and at the end: modes are narrow, so the score must be steep between them."""
-UNIT = 0.25
-"""Distance over which the discriminator sees the plane change by 1: modes are narrow beside the whole."""
+WIDTH, LAYERS, LATENT, BATCH = {"generator": 256, "discriminator": 128}, 3, 2, 128
+GAMMA = (1.0, 0.001)
+"""Weight of the penalty at the start and at the end: a gentle slope finds every mode, a steep one sharpens them."""
+AVERAGED = 0.01
+"""Half-life of the generator's average, as a part of the points shown: in longer ones modes shrink to their means."""
+UNIT, WAVES, TURNS = 0.25, 64, (0.5, 16.0)
+"""What the discriminator sees of a point: its place in units of this, and so many waves from long to short ones; how
+often these turn between 0 and 1."""
 SHOWN, JUDGED, MOMENTS = 500, 2_500, 60
 FIELD, EXTENT = 40, 1.3
 """Places on each axis where the discriminator is asked, and how far the axes go."""
@@ -50,19 +54,40 @@ class Points:
         return {"real": self.points[indices]}
 
 
-def layers(inputs: int, outputs: int) -> nn.Sequential:
-    """Return a plain network of three hidden layers."""
-    sizes = [inputs, *[WIDTH] * LAYERS]
-    hidden = [part for a, b in pairwise(sizes) for part in (nn.Linear(a, b), nn.LeakyReLU(0.2))]
-    return nn.Sequential(*hidden, nn.Linear(WIDTH, outputs))
+class Waves(nn.Module):
+    """A point, and sines and cosines of it from coarse to fine ("Fourier features", Tancik et al. 2020).
 
+    A plain network learns what varies slowly first, and would not see a mode of a hundredth of the plane for long. The
+    point itself says where "far away" is: waves alone are the same everywhere, and the generator runs off.
+    """
 
-class PointGenerator(nn.Module):
-    """Latent to point."""
+    frequencies: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = layers(LATENT, 2)
+        angles = 2 * math.pi * torch.rand(WAVES)
+        turns = torch.logspace(*(math.log10(turns) for turns in TURNS), WAVES)
+        self.register_buffer("frequencies", 2 * math.pi * turns * torch.stack([angles.cos(), angles.sin()]))
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Map (n, 2) to (n, 2 + 2 * WAVES)."""
+        phases = points @ self.frequencies
+        return torch.cat([points / UNIT, phases.sin(), phases.cos()], 1)
+
+
+def layers(inputs: int, outputs: int, width: int, activation: nn.Module) -> nn.Sequential:
+    """Return a plain network of three hidden layers."""
+    sizes = [inputs, *[width] * LAYERS]
+    hidden = [part for a, b in pairwise(sizes) for part in (nn.Linear(a, b), activation)]
+    return nn.Sequential(*hidden, nn.Linear(width, outputs))
+
+
+class PointGenerator(nn.Module):
+    """Latent to point. Modes want it flat, with jumps between them: plain ReLUs can be that, leaky ones cannot."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = layers(LATENT, 2, WIDTH["generator"], nn.ReLU())
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """Map (n, LATENT) to points (n, 2)."""
@@ -75,11 +100,11 @@ class PointDiscriminator(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = layers(2, 1)
+        self.layers = nn.Sequential(Waves(), layers(2 + 2 * WAVES, 1, WIDTH["discriminator"], nn.LeakyReLU(0.2)))
 
     def forward(self, points: Tensor, label: Tensor | None = None) -> Tensor:
         """Map (n, 2) to logits (n,)."""
-        logits: Tensor = self.layers(points / UNIT)
+        logits: Tensor = self.layers(points)
         return logits.squeeze(1)
 
 
@@ -142,7 +167,7 @@ def learn_shape(
         Engine("cpu", "fp32"),
         budget=budget,
         optimizer=OptimizerOptions(lr=2e-3, lr_end=2e-5),
-        training=TrainingOptions(batch=BATCH, seed=seed),
+        training=TrainingOptions(batch=BATCH, ema=AVERAGED, seed=seed),
     )
     moments: list[Moment] = []
     began, sums, since = time.monotonic(), dict[str, float](), 0
@@ -176,7 +201,26 @@ def judged(shape: Shape, made: Tensor, unseen: Tensor) -> dict[str, Figure]:
     found, n = int((counts > 0).sum()), len(made)
     figures["high quality"] = Figure.of_share(int(good.sum()), n)
     figures["modes"] = Figure(found, found, found, n)
+    figures["reverse KL"] = reverse_kl(counts)
     return figures
+
+
+def reverse_kl(counts: Tensor) -> Figure:
+    """Return sum p log(k p), p being the shares of k equally frequent modes: KL(generated, real) over modes.
+
+    counts (k,): samples near each mode, the high-quality ones alone (Lin et al. 2018, "PacGAN", whose code takes log k
+    minus the entropy of just these). It is between 0 and log k, infinite if there are none, and (k - 1) / 2n in the
+    mean for n samples of the right distribution: 0.005 for 2,500 over 25 modes.
+    """
+    n, k = counts.sum(), len(counts)
+    if n == 0:
+        return Figure(math.inf, math.inf, math.inf, 0)
+    shares = counts.double() / n
+    surprise = (k * shares).clamp(min=1e-300).log()
+    value = float(shares @ surprise)
+    # First order: how much the surprise varies; it vanishes at equal shares, where 2 n KL is chi-squared (k - 1).
+    first, second = float(shares @ surprise.square()) - value**2, (k - 1) / 2 / float(n)
+    return Figure.around(value, math.sqrt(max(first + second, 0) / float(n)), int(n), floor=0.0)
 
 
 def _moment(trainer: Loop, losses: dict[str, float]) -> Moment:
