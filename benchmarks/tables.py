@@ -292,12 +292,12 @@ def stopping_section(results: list[Result]) -> list[str]:
 
 
 GAUSSIANS = """
-{count:,} points of each training's generator. Budget of a training: {budget}. Modes: those with a point within 3
+{count:,} points of each training's generator; budget of a training: {budget}. Modes: those with a point within 3
 deviations, and the standard error of their mean. High quality: points so near a mode. Reverse KL: of these points over
-the modes; {count:,} points of the right distribution have {floors} in the mean. Means of all seeds, the worst one in
-brackets. All three: seeds with every mode, at least 95 % and at most 0.02. Seconds: of one processor core. What differs
-between our rows is the loss alone. Published: means of 10 trainings, 400 epochs of 100,000 points each (Lin et al.
-2018, "PacGAN", table 1), whose protocol this is; nothing of theirs was run here.
+the modes; as many of the right distribution have {floors} in the mean. Means of all
+seeds, the worst one in brackets. All three: seeds with every mode, at least 95 % and at most 0.02. Seconds: of one
+processor core. What differs between our rows is the loss alone. Published: means of 10 trainings (Lin et al. 2018,
+"PacGAN", table 1), whose protocol this is; nothing of theirs was run here.
 """
 PUBLISHED = {
     "GAN": [("6.3 ± 0.5", "98.2", "0.45"), ("17.3 ± 0.8", "94.8", "0.70")],
@@ -327,7 +327,7 @@ def gaussians_section(results: list[Result]) -> list[str]:
     first = results[0]["figures"]
     count = first["trainings"][0]["modes"]["n"]
     floors = " and ".join(f"{(modes - 1) / 2 / count:.4f} ({name})" for name, modes in MODES.items())
-    text = GAUSSIANS.format(count=count, budget=first["budget"], floors=floors)
+    text = GAUSSIANS.format(count=count, budget=first["budget"].replace("images", "points"), floors=floors)
     return ["## Modes of the ring and the grid", text, "", *table(head, rows), *origin(results)]
 
 

@@ -105,18 +105,20 @@ def test_a_game_is_played_drawn_and_told(tmp_path: Path) -> None:
     facts = play("two-moons", tmp_path / "a.gif", budget="3k", watch=lambda event: told.append(dict(event)))
     assert facts["steps"] == 24 and facts["figures"]["precision"]["n"] == 2500
     assert [event["event"] for event in told] == ["playing"] * 24 + ["played"]
+    assert "points lie in the shape" in str(told[-1]["text"])
     with Image.open(tmp_path / "a.gif") as animation:
         assert animation.n_frames == 24 and animation.height > SIDE  # type: ignore[attr-defined]
     play("two-moons", tmp_path / "b.gif", budget="3k")
     assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
 
 
-def test_it_learns_where_the_points_are() -> None:
-    played = learn_shape(find_shape("two-moons"), Budget(images=60_000))
+def test_it_finds_every_mode_of_the_ring_in_seconds() -> None:
+    played = learn_shape(find_shape("ring"), Budget(images=40_000))
     first, last = played.moments[0].made, played.moments[-1].made
     real = Points(played.shape, SHOWN, seed=5).points
-    assert torch.cdist(last, real).min(1).values.median() < 0.3 * torch.cdist(first, real).min(1).values.median()
-    assert "points lie in the shape" in summary(played)
+    assert torch.cdist(last, real).min(1).values.median() < 0.1 * torch.cdist(first, real).min(1).values.median()
+    assert played.figures["modes"].value == 8 and played.figures["high quality"].value > 0.2
+    assert summary(played).startswith("8 of 8 modes") and "reverse KL 0." in summary(played)
 
 
 def test_numbers_that_are_not_finite_are_still_drawn() -> None:

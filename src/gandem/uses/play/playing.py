@@ -66,7 +66,7 @@ class Waves(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         angles = 2 * math.pi * torch.rand(WAVES)
-        turns = torch.logspace(*(math.log10(turns) for turns in TURNS), WAVES)
+        turns = torch.logspace(math.log10(TURNS[0]), math.log10(TURNS[1]), WAVES)
         self.register_buffer("frequencies", 2 * math.pi * turns * torch.stack([angles.cos(), angles.sin()]))
 
     def forward(self, points: Tensor) -> Tensor:
