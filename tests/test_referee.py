@@ -62,8 +62,8 @@ def test_an_easy_game_is_not_a_steep_one() -> None:
     assert {referee.look(step, signals(step, **easy), DIALS).action for step in range(12)} == {"play on"}
     steep = {"generator__adversarial": 4.4, "discriminator__regularisation": 0.0125}
     rulings = [referee.look(step, signals(step, **steep), DIALS) for step in range(12, 16)]
-    assert [ruling.action for ruling in rulings] == ["play on"] * 3 + ["turn"]
-    assert rulings[-1].dials == {"gamma": 10.0} and "too steep" in rulings[-1].state
+    assert [ruling.action for ruling in rulings] == ["play on"] * 3 + ["roll back"]
+    assert rulings[-1].dials == {"gamma": 30.0} and "too steep" in rulings[-1].state
 
 
 def test_losses_without_a_floor_say_nothing_by_their_size() -> None:
@@ -121,7 +121,7 @@ def test_weights_that_stand_still_end_the_training() -> None:
         ({"discriminator__update": 0.2}, 2, "turn", {"learning rate": 0.1}),
         ({"discriminator__update": 0.04}, 40, "play on", {}),
         ({"generator__gradient": 0.0}, 4, "roll back", {"learning rate": 0.3}),
-        ({"generator__adversarial": 4.0, "discriminator__regularisation": 0.01}, 4, "turn", {"gamma": 10.0}),
+        ({"generator__adversarial": 4.0, "discriminator__regularisation": 0.01}, 4, "roll back", {"gamma": 30.0}),
         ({"discriminator__win_rate": 1.0, "discriminator__adversarial": 0.001}, 32, "roll back", {"gamma": 4.0}),
     ],
 )

@@ -36,7 +36,7 @@ SLOWER = {"learning rate": 0.5}
 MUCH_SLOWER = {"learning rate": 0.3}
 A_TENTH_AS_FAST = {"learning rate": 0.1}
 SMOOTHER = {"gamma": 4.0}
-MUCH_SMOOTHER = {"gamma": 10.0}
+MUCH_SMOOTHER = {"gamma": 30.0}
 
 AT_A_LOOK = (
     Trouble(
@@ -83,7 +83,7 @@ AT_A_LOOK = (
         "too steep",
         lambda of: of["generator_loss"] > 3.3 and of["regularisation"] < 0.01 * of["generator_loss"],
         4,
-        "turn",
+        "roll back",
         "the discriminator is too steep: a loss of {generator_loss:.2g} for the generator, and next to no penalty",
         MUCH_SMOOTHER,
     ),
