@@ -135,6 +135,23 @@ def test_a_race_that_is_stopped_goes_on_where_it_was(source: Path, tmp_path: Pat
         race(tmp_path / "taken")
 
 
+def test_a_race_on_an_array_that_was_stopped_while_it_was_judged(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).random((1200, 3))
+    quick = {"network.width": 16, "network.blocks": 1, "training.batch": 32}
+
+    def race() -> dict[str, Any]:
+        recipes = ["default", "default+game.loss=hinge"]
+        return gandem.compare(recipes, points, tmp_path / "race", seeds=1, budget="64", settings=quick, device="cpu")
+
+    first = race()
+    report = tmp_path / "race" / "default" / "seed0" / "report.json"
+    facts = json.loads(report.read_text())
+    del facts["evaluation"]
+    report.write_text(json.dumps(facts))
+    again = race()["trainings"][0]["kernel_distance"]
+    assert again["n"] == first["trainings"][0]["kernel_distance"]["n"] >= 100
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

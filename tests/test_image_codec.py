@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gandem.domains import animation
+from gandem.domains.given import opened
 from gandem.domains.images import IMAGES
 from gandem.domains.images.codec import ImageCodec
 from gandem.domains.images.preview import grid
+from gandem.domains.images.source import open_source
 from gandem.spec import SampleSpec
 
 
@@ -57,6 +59,21 @@ def test_pictures_and_grid(channels, mode):
     assert paper.size == (2 * (12 * 8 + 2) + 2, 3 * (8 * 8 + 2) + 2)
     assert np.asarray(paper.convert("RGB"))[3, 3, 0] == 9
     assert grid(images).size[0] == 3 * (12 * 8 + 2) + 2
+
+
+@pytest.mark.parametrize("layout", ["NHW", "NHWC", "NCHW"])
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"), [("float32", -1, 1), ("float64", 0, 1), ("uint8", 0, 255), ("int16", 0, 255)]
+)
+def test_samples_look_like_the_array_that_was_given(layout: str, dtype: str, low: int, high: int) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (6, 16, 18, 1 if layout == "NHW" else 3))
+    levels.flat[:2] = 0, 255
+    given = (low + (high - low) * levels / 255).astype(dtype)
+    given = given[..., 0] if layout == "NHW" else given.transpose(0, 3, 1, 2) if layout == "NCHW" else given
+    source = open_source(opened(given))
+    back = source.array.of(source.pixels)
+    assert back.shape == given.shape and back.dtype == given.dtype
+    np.testing.assert_allclose(back, given, atol=1e-6)
 
 
 def test_animation(tmp_path):

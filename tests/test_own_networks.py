@@ -93,6 +93,13 @@ def test_a_finished_one_is_given_more(tmp_path: Path) -> None:
         trainer(tmp_path / "run", data=ellipse(seed=9)).fit("1k")
 
 
+def test_a_run_goes_on_in_its_own_game_only(trained: gandem.Run) -> None:
+    with pytest.raises(GandemError, match=r"game\.loss = 'hinge', not 'minimax'"):
+        trainer(trained.path, loss="minimax", penalty="r1", gamma=0.1).fit("1k")
+    with pytest.raises(GandemError, match=r"optimizer\.beta1 = 0\.5, not 0\.0"):
+        trainer(trained.path, loss="hinge", penalty="r1", gamma=0.1, settings={"optimizer.beta1": 0.0}).fit("1k")
+
+
 def test_pictures_with_classes_and_a_loss_of_ones_own(tmp_path: Path) -> None:
     class Maker(nn.Module):
         def __init__(self) -> None:

@@ -106,3 +106,18 @@ def test_settings_are_read_as_people_write_them(text: str, value: object) -> Non
 def test_settings_that_are_none(pair: str) -> None:
     with pytest.raises(RecipeError, match="--set"):
         parse_settings([pair])
+
+
+@pytest.mark.parametrize(
+    ("given", "gammas"),
+    [
+        ({}, (2.0, 0.5)),
+        ({"game.gamma": 8.0}, (8.0, 2.0)),
+        ({"game.gamma_end": 0.1}, (2.0, 0.1)),
+        ({"game.gamma": 3.0, "game.gamma_end": 3.0}, (3.0, 3.0)),
+        ({"game.gamma": 0.0}, (0.0, 0.0)),
+    ],
+)
+def test_the_end_of_gamma_follows_its_start(given: dict[str, float], gammas: tuple[float, float]) -> None:
+    game = load_recipe("default", given).with_gamma(2.0, 0.5).game
+    assert (game.gamma, game.gamma_end) == gammas

@@ -12,15 +12,17 @@ import pytest
 import torch
 from torch import nn
 
+from gandem.domains.images.networks import build_networks
 from gandem.domains.images.store import ImageData
 from gandem.errors import Interrupted, RecipeError, TrainingError
-from gandem.recipe import OptimizerOptions, TrainingOptions
+from gandem.game.noise_game import NoiseGame
+from gandem.recipe import NetworkOptions, OptimizerOptions, TrainingOptions
 from gandem.referee.referee import LOOK
 from gandem.training import checkpoint
 from gandem.training.budget import Budget
 from gandem.training.engine import Engine
 from gandem.training.loop import Loop
-from helpers import perturb, tiny_game, tiny_trainer
+from helpers import LATENT, perturb, tiny_game, tiny_trainer
 
 TWELVE = Budget(images=12 * 16)
 
@@ -247,3 +249,20 @@ def test_a_settled_training_ends_before_its_budget(few: ImageData) -> None:
     trainer.fit(notes)
     assert trainer.images == pytest.approx((0.4 + 0.15) * 320 * 16, abs=16 * 16) and trainer.progress == 1
     assert trainer.referee.summary()["ended"] == "converged"
+
+
+@pytest.mark.parametrize(("rate", "dial"), [(1e-2, 0.1), (1e-3, 1.0)])
+def test_a_rate_that_is_too_high_is_seen_long_before_the_warm_up_is_over(
+    few: ImageData, rate: float, dial: float
+) -> None:
+    torch.manual_seed(0)
+    trainer = Loop(
+        NoiseGame(*build_networks(few.spec, NetworkOptions(width=16, latent=LATENT)), LATENT, discriminator_rate=2.0),
+        few,
+        Engine("cpu"),
+        budget=Budget(images=3 * LOOK * 16),
+        optimizer=OptimizerOptions(lr=rate, lr_end=rate, warmup=100_000),
+        training=TrainingOptions(batch=16),
+    )
+    trainer.fit(Notes())
+    assert trainer.game.dials["learning rate"] == dial

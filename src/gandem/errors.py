@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-Entry = TypeVar("Entry")
+_Entry = TypeVar("_Entry")
 
 
 class GandemError(Exception):
@@ -87,7 +87,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
 
 
-def known(key: str, name: str, table: Mapping[str, Entry]) -> Entry:
+def known(key: str, name: str, table: Mapping[str, _Entry]) -> _Entry:
     """Return the entry of that name, or raise RecipeError with the key and the nearest name that there is."""
     if name not in table:
         raise RecipeError(f"{key} = {name!r} is not known.{nearest(name, table)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import sys
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from gandem.training.plan import Plan, judging_pace, make_plan
 from gandem.uses.examine import cost as judging_cost
 
 ENOUGH_HELD_OUT = 100
-"""Held-out samples by which it shows whether the discriminator knows its training samples by heart."""
+"""Held-out samples by which a verdict can be given, and by which it shows what the discriminator knows by heart."""
 
 Build = Callable[[Domain, Dataset, Recipe, int], NoiseGame]
 """Returns a game with networks of a width, as build(domain, dataset, recipe, width)."""
@@ -82,7 +83,7 @@ def prepare(
     dataset, held_out = whole.split(share)
     if not dataset.count:
         raise RecipeError(f"data.held_out = {share:g} leaves nothing of {whole.count} images to train on")
-    tell("data", report=whole.report, text=[*domain.lines(whole.report), f"held out to judge by: {held_out.count:,}"])
+    tell("data", report=whole.report, text=[*domain.lines(whole.report), _held_out_line(held_out.count, whole.count)])
     processes = Engine(device).processes
     multiple = processes * group_size(wanted)
     wanted = domain.decided(dataset, wanted)
@@ -119,6 +120,16 @@ def prepare(
     )
     tell("pace", every=decided.referee.every, samples=decided.referee.samples)
     return Prepared(dataset, held_out, decided, plan, allowed)
+
+
+def _held_out_line(held_out: int, count: int) -> str:
+    """Say what is held out, before anybody trains for an hour what nobody can judge."""
+    line = f"held out to judge by: {held_out:,}"
+    if held_out >= ENOUGH_HELD_OUT:
+        return line
+    share = math.ceil(110 * ENOUGH_HELD_OUT / count) / 100  # a tenth more: the share is met on average
+    more = f"; --set data.held_out={share:g} holds out enough" if share <= 0.5 else ""
+    return f"{line}, too few for a verdict{more}"
 
 
 def read(domain: Domain, source: Arrays | str | Path, recipe: Recipe, watch: Watch | None) -> Dataset:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -110,9 +110,9 @@ class GameOptions(Section):
     loss: str = "relativistic"
     penalty: str = "r1_r2"
     """What keeps the discriminator smooth; `none` for nothing."""
-    gamma: float | Auto = "auto"
+    gamma: Annotated[float, Field(ge=0)] | Auto = "auto"
     """Twice the weight of the penalty at the start; auto: for pictures 1, for arrays as their variance asks."""
-    gamma_end: float | Auto = "auto"
+    gamma_end: Annotated[float, Field(ge=0)] | Auto = "auto"
     """The same at the end of the budget, geometric in between; auto: for pictures a tenth of that, for arrays less."""
     penalty_fraction: float = Field(0.25, gt=0, le=1)
     """Part of each batch on which the penalty is computed, every step: 1, 1/2, 1/3, ... (the nearest is taken)."""
@@ -134,13 +134,6 @@ class GameOptions(Section):
     @classmethod
     def _every_kth_row(cls, fraction: float) -> float:
         return 1 / round(1 / fraction)
-
-    @field_validator("gamma", "gamma_end")
-    @classmethod
-    def _not_negative(cls, gamma: float | str) -> float | str:
-        if gamma != "auto" and float(gamma) < 0:
-            raise ValueError("must be 0 or more")
-        return gamma
 
     @field_validator("augment")
     @classmethod
@@ -221,20 +214,13 @@ class TrainingOptions(Section):
 class RefereeOptions(Section):
     """How the training is watched."""
 
-    every: int | Auto = Field("auto")
+    every: Annotated[int, Field(ge=0)] | Auto = "auto"
     """Images between quick judgements, 0 for none; auto: as many of full size as cost a twentieth of the work,
     more if that is too often."""
-    samples: int | Auto = Field("auto")
+    samples: Annotated[int, Field(ge=0)] | Auto = "auto"
     """Samples of a quick judgement; auto: 2,000, or fewer for short budgets."""
     stop: bool = True
     """End early when the quality has settled."""
-
-    @field_validator("every", "samples")
-    @classmethod
-    def _not_negative(cls, count: int | str) -> int | str:
-        if count != "auto" and int(count) < 0:
-            raise ValueError("must be 0 or more")
-        return count
 
 
 class Recipe(Section):

@@ -43,7 +43,8 @@ class RunRecorder:
             self._events.truncate(min(events_bytes, self._path.stat().st_size))  # a copy may lack the log
             self._board = SummaryWriter(str(run.path / "tensorboard"), purge_step=images)
         averages.discard_newer(run.averages, images)
-        columns = self._columns = min(run.spec.num_labels or ROWS, 2 * ROWS)
+        columns = min(run.spec.num_labels or ROWS, 2 * ROWS)
+        self._columns = columns if run.spec.num_labels else None  # a column is a class
         self._labels = torch.arange(columns * ROWS) % columns if run.spec.num_labels else None
         self._latents = latents.draw(columns * ROWS, run.recipe.network.latent, run.recipe.training.seed)
 

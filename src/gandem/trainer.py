@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from gandem.api import data_of
-from gandem.domains.domain import Dataset
+from gandem.domains.domain import Dataset, Domain
 from gandem.domains.given import Given, opened, path_of
 from gandem.errors import RecipeError, RunError
 from gandem.game.losses import LOSSES
@@ -58,8 +58,8 @@ class Trainer:
         for key in settings or {}:
             if key.partition(".")[0] not in OPEN:
                 raise RecipeError(f"settings: {key!r} is up to the game that you give; open are {', '.join(OPEN)}")
-        choices = {"training.seed": seed, "training.precision": precision} | (settings or {})
-        self.recipe = _described(game, load_recipe("default", choices))
+        self.choices = {"training.seed": seed, "training.precision": precision} | (settings or {})
+        self.recipe = _described(game, load_recipe("default", self.choices))
 
     def fit(self, budget: str = "10m", watch: Watch | None = None) -> Run:
         """Train and return the run; again, or where a run lies, go on.
@@ -85,6 +85,7 @@ class Trainer:
 
     def _go_on(self, budget: str, watch: Watch | None) -> Run:
         run = self._run()
+        self._must_be_the_same(run.recipe)
         allowed = Budget(**run.report["budget"])
         if run.report["status"] == "finished":
             allowed = allowed.extended(f"+{budget}")
@@ -99,7 +100,19 @@ class Trainer:
             raise RunError(f"{self.path} is a run of gandem's own networks: choose another out")
         return open_run(self.path, copy.deepcopy(self.game.generator))
 
-    def _copy(self, domain: Any, dataset: Dataset, recipe: Recipe, width: int) -> NoiseGame:
+    def _must_be_the_same(self, recipe: Recipe) -> None:
+        """Raise RunError if a run was trained in another game, or with other settings than those that are given."""
+        given = {key: value for key, value in self.choices.items() if value != "auto"}
+        then, now = recipe.model_dump(), _described(self.game, recipe.replace(given)).model_dump()
+        for section in ("network", "game", "optimizer", "training", "referee"):  # of data the fingerprint tells
+            for key, value in now[section].items():
+                if value != then[section][key]:
+                    raise RunError(
+                        f"{self.path} was trained with {section}.{key} = {then[section][key]!r}, not {value!r}: "
+                        "give the same to go on, or another out"
+                    )
+
+    def _copy(self, domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> NoiseGame:
         """Return a game that may be thrown away."""
         _fit_together(self.game, dataset)
         return copy.deepcopy(self.game)
@@ -132,7 +145,6 @@ def _fit_together(game: NoiseGame, dataset: Dataset) -> None:
     """Try two samples, and raise RecipeError with what does not fit."""
     batch, wanted = two_rows(game, dataset), tuple(dataset.spec.shape)
     classes = ", label" if dataset.spec.num_labels else ""
-    label = batch.get("label")
     players = copy.deepcopy(game.players)  # a pass may change a batch normalisation
     device = next(game.generator.parameters()).device
     batch = {name: tensor.to(device) for name, tensor in batch.items()}

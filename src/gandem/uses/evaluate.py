@@ -29,7 +29,7 @@ COPY_COUNT, TRAINING_COUNT = 1_000, 20_000
 """Samples that are looked at in all variants for copies, and training samples among which these are looked for."""
 AT_ONCE, MOST_BYTES = 512, 500_000_000
 """Samples that are in memory as floats at a time, and bytes of one set of decoded samples."""
-SHOWN, PAIRS = 40, 8
+SHOWN, PAIRS = 64, 8
 """Samples in a picture, and closest pairs."""
 
 Tell = Callable[[str], None]
@@ -144,8 +144,8 @@ def _pictures(
 ) -> dict[str, Image]:
     pairs = np.concatenate([generated[copying.pairs.generated[:PAIRS]], copied])
     return {
-        "generated": domain.preview(generated[:SHOWN], 8),
-        "real": domain.preview(held_out[:SHOWN], 8),
+        "generated": domain.preview(generated[:SHOWN]),
+        "real": domain.preview(held_out[:SHOWN]),
         "closest": domain.preview(pairs, len(copied)),
     }
 
