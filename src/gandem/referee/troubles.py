@@ -113,8 +113,8 @@ AT_A_LOOK = (
 )
 """Numbers of the last LOOK steps. skipped: share of steps left out because their numbers were not finite. moved: change
 of the size of the weights since the last look. discriminator_update: size of Adam's next step beside that of the
-weights, as it will be when the warm-up is over; healthy trainings have about 0.03 (0.10 with first weights of 0.02), a rate ten times too high 0.14 from
-the first step on. rise: the largest penalty or gradient beside its running median.
+weights, as it will be when the warm-up is over; healthy trainings have about 0.03 (0.10 with first weights of 0.02), a
+rate ten times too high 0.14 from the first step on. rise: the largest penalty or gradient beside its running median.
 regularisation: what the penalties add to the discriminator's loss; healthy games that are easy at first have a loss of
 4 for the generator too, and 0.015 of that in the penalties, those that run off 0.003 or less (docs/experiments.md)."""
 
