@@ -69,7 +69,7 @@ class NetworkOptions(Section):
     blocks: int | Auto = Field("auto")
     """Residual blocks in each stage; auto: more for larger samples."""
     latent: int = Field(64, ge=1, le=4096)
-    """Size of the latent vector z."""
+    """Size of the latent vector z; a row of a table always has one number for each cell that is drawn."""
     init: str = "scaled"
     """First weights of both: scaled (each network's own), glorot, he, orthogonal or normal."""
     spectral_norm: bool = False
@@ -124,6 +124,8 @@ class GameOptions(Section):
     """Largest absolute weight of the discriminator, kept by clipping after its turns; 0 for any."""
     lecam: float = Field(0.0, ge=0)
     """Weight of what keeps the discriminator's scores near the usual ones of the other kind, beside the penalty."""
+    likelihood: Annotated[float, Field(ge=0)] | Auto = "auto"
+    """Weight of -log p(real sample) in the generator's loss, for those that know it; auto: 1 for tables, else 0."""
     growth: float = Field(0.35, ge=0, le=0.9)
     """Part of the budget in which the game is played with samples of a fraction of their size; 0: never."""
     augment: float | Literal["adaptive"] | Auto = "auto"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from gandem.errors import known
+from gandem.errors import RecipeError, known
 from gandem.game.augmentation import DRAWS, augment
 from gandem.game.growth import FULL_SIZE, Growth, enlarge, halve
 from gandem.game.losses import LOSSES, Loss, win_rate
@@ -65,6 +65,8 @@ class NoiseGame:
     critic_steps: turns of the discriminator for one of the generator (Goodfellow et al. 2014, algorithm 1).
     clip: largest absolute weight that the discriminator may have after its turn (Arjovsky et al. 2017); 0 for any.
     lecam: weight of `LeCam`, beside the penalty; 0 for none.
+    likelihood: weight of -log p(x) in the generator's loss, for generators with log_likelihood(samples) -> (n,), which
+    learn from the real samples themselves as well (as Che et al. 2017 and Lin et al. 2020 do for text); 0 for none.
 
     dials: what may be turned while the game is played: factors on the learning rate and on gamma, the strength of
     augmentation, and the most halvings of a sample. They belong to the state of a training.
@@ -88,6 +90,7 @@ class NoiseGame:
         critic_steps: int = 1,
         clip: float = 0.0,
         lecam: float = 0.0,
+        likelihood: float = 0.0,
         growth: Growth = FULL_SIZE,
     ) -> None:
         self.generator = generator
@@ -102,6 +105,12 @@ class NoiseGame:
         self.critic_steps = critic_steps
         self.clip = clip
         self.lecam = lecam
+        if likelihood and not hasattr(generator, "log_likelihood"):
+            raise RecipeError(
+                f"game.likelihood = {likelihood:g}: this generator does not know how probable a sample is, as only those of "
+                "tables do; leave it out"
+            )
+        self.likelihood = likelihood
         self.usual = LeCam()
         if lecam:
             discriminator.add_module("lecam", self.usual)
@@ -189,7 +198,7 @@ class NoiseGame:
         return loss, {name: part.detach() for name, part in parts.items()}
 
     def generator_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
-        """Adversarial loss of the generator against fresh real samples."""
+        """Adversarial loss of the generator against fresh real samples + likelihood * -log p(real)."""
         label, halvings = batch.get("label"), self.halvings(progress)
         fake = self._generate(batch, halvings).to(batch["real"].dtype)
         fake_logits = self._score(fake, batch["augment"], label)
@@ -198,7 +207,12 @@ class NoiseGame:
             with torch.no_grad():
                 real_logits = self._score(halve(batch["real"], halvings), batch["augment"], label)
         adversarial = self.loss.generator(real_logits, fake_logits)
-        return adversarial, {"adversarial": adversarial.detach()}
+        parts = {"adversarial": adversarial}
+        loss = adversarial
+        if self.likelihood > 0:
+            parts["surprise"] = -self.generator.log_likelihood(batch["real"]).mean()  # type: ignore[operator]
+            loss = loss + self.likelihood * parts["surprise"]
+        return loss, {name: part.detach() for name, part in parts.items()}
 
     def flops_per_sample(self, batch: Batch, halvings: int = 0) -> float:
         """Floating-point operations that one step spends on each sample of its batch (2 per multiply-add).
@@ -221,7 +235,8 @@ class NoiseGame:
             forward[player] = counter.get_total_flops() / count
         critic = 6 + self.penalty.cost * self.penalty_fraction
         scored = self.critic_steps * critic + 2 + self.loss.paired
-        return (self.critic_steps + 3) * forward["generator"] + scored * forward["discriminator"]
+        made = self.critic_steps + 3 + 3 * (self.likelihood > 0)
+        return made * forward["generator"] + scored * forward["discriminator"]
 
     def effort(self, batch: Batch) -> Callable[[float], float]:
         """Return the work up to some progress of a budget that counts samples, in FLOP for each sample of it."""

@@ -14,7 +14,7 @@ from gandem.domains.domain import Progress
 from gandem.domains.given import Arrays
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.features import TableFeatures
-from gandem.domains.tables.networks import build_networks
+from gandem.domains.tables.networks import build_networks, latents
 from gandem.domains.tables.preview import drawn
 from gandem.errors import RecipeError, optional
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from gandem.domains.tables.data import TableData
 
 WIDTH, BLOCKS, BATCH = 256, 2, 256
-GAMMA = 0.02, 0.002
+"""Of the networks, and rows of a step."""
+GAMMA = 0.1, 0.01
+"""Weight of the penalty at the start and at the end."""
+RATE = 1e-3
+LIKELIHOOD = 1.0
 SUFFIXES = (".csv", ".tsv")
 
 
@@ -78,8 +82,14 @@ class TableDomain:
             "network.blocks": BLOCKS,
             "training.batch": min(BATCH, data.count // 2 * 2),
             "game.augment": 0.0,
+            "game.likelihood": LIKELIHOOD,
+            "optimizer.lr": RATE,
+            "training.precision": "fp32",
         }
-        return recipe.fill(found).with_gamma(*GAMMA)
+        latent = latents(data.spec)
+        if recipe.network.latent not in (latent, NetworkOptions().latent):
+            raise RecipeError(f"network.latent = {recipe.network.latent}: a row of this table has {latent}; leave it out")
+        return recipe.replace({"network.latent": latent}).fill(found).with_gamma(*GAMMA)
 
     def networks(self, spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
         """Return (generator, discriminator); raises RecipeError for an unknown kind."""

@@ -1,4 +1,4 @@
-"""Generator and discriminator of flat rows: residual layers without normalisation."""
+"""Generator and discriminator of rows: one draws cell by cell, the other looks at whole rows."""
 
 from __future__ import annotations
 
@@ -9,12 +9,153 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gandem.domains.tables.spec import Block, TableSpec
 from gandem.errors import RecipeError, nearest
 from gandem.recipe import NetworkOptions
-from gandem.spec import SampleSpec
+
+LEVELS = 16
+"""Thresholds of a number that the discriminator sees, at even parts of the training data."""
+_TINY = 1e-6
 
 
-class Block(nn.Module):
+class TableGenerator(nn.Module):
+    """A row, cell by cell: each is drawn from what the network expects, given the cells that are known by then.
+
+    The known cells' embeddings are added up, h = start + sum_i E_i(x_i), and column c has the logits V_c f(h) (Uria et
+    al. 2016, "NADE"; in any order, Uria et al. 2014). As the order is free, whatever is known in advance comes first:
+    the same network answers every condition, fills gaps, and says how probable a row is. Output biases are the log
+    frequencies and weights zero at first, so that a training starts from independent columns.
+
+    Every cell has a latent of its own, the quantile at which it is drawn, and a second one where it has a residual: the
+    row is a function of its latents. In training the gradient of a drawn token is that of a softmax relaxed by the
+    Gumbel noise under which this very token is drawn (Jang et al. 2017, straight-through; Maddison et al. 2014).
+    """
+
+    at_once = 2048
+
+    def __init__(self, spec: TableSpec, width: int) -> None:
+        super().__init__()
+        self.spec = spec
+        tokens = [block.tokens for block in spec.blocks]
+        self.register_buffer("token_starts", torch.tensor([0, *tokens[:-1]]).cumsum(0), persistent=False)
+        self.residuals = {at: place for place, at in enumerate(_with_residuals(spec))}
+        self.start = nn.Parameter(torch.zeros(width))
+        self.embedding = nn.Parameter(torch.randn(sum(tokens), width) / (2 * math.sqrt(len(tokens))))
+        self.slopes = nn.Parameter(torch.zeros(len(self.residuals), width))
+        self.heads = nn.ModuleList(nn.Linear(width, block.tokens) for block in spec.blocks)
+        self.residual_heads = nn.ModuleList(nn.Linear(width, 2) for _ in self.residuals)
+        for head in (*self.heads, *self.residual_heads):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+        with torch.no_grad():
+            for head, block in zip(self.heads, spec.blocks, strict=True):
+                head.bias.copy_(torch.tensor(block.log_probabilities).clamp_min(math.log(_TINY)))
+
+    @property
+    def columns(self) -> int:
+        """How many columns there are."""
+        return len(self.spec.blocks)
+
+    def forward(self, latent: Tensor, known: Tensor | None = None) -> Tensor:
+        """Map latents (n, columns + residuals) to rows (n, *shape); of `known` rows, blocks of zeros are to be drawn."""
+        uniform = torch.special.ndtr(latent).clamp(_TINY, 1 - _TINY)
+        h = self.start.expand(len(latent), -1)
+        cells = [None] * self.columns if known is None else [self._cell(known, at) for at in range(self.columns)]
+        for at, cell in enumerate(cells):
+            h = h if cell is None else h + self._embed(at, *cell)
+        rows = []
+        for at, block in enumerate(self.spec.blocks):
+            features = F.leaky_relu(h, 0.2)
+            token = self._token(self.heads[at](features), uniform[:, at])
+            residual = self._residual(at, features, uniform) if block.residual else None
+            if (cell := cells[at]) is not None:
+                drawn = (cell[0].sum(1, keepdim=True) == 0).to(token.dtype)
+                token = drawn * token
+                residual = None if residual is None else drawn * residual
+                h = h + self._embed(at, token, residual)
+                token = token + cell[0]
+                residual = None if residual is None or cell[1] is None else residual + cell[1]
+            else:
+                h = h + self._embed(at, token, residual)
+            rows += [token] if residual is None else [token, residual]
+        return torch.cat(rows, 1)
+
+    def log_likelihood(self, rows: Tensor) -> Tensor:
+        """Return log p(row) (n,) of rows (n, *shape), in nats; the density of a residual is that within its bin.
+
+        In training the second half of the rows is read in another order each time, for all that may be known.
+        """
+        if not self.training or len(rows) < 2:
+            return self._log_likelihood(rows, torch.arange(self.columns))
+        half = len(rows) // 2
+        orders = torch.arange(self.columns), torch.randperm(self.columns)
+        return torch.cat([self._log_likelihood(*each) for each in zip(rows.split(len(rows) - half), orders, strict=True)])
+
+    def _log_likelihood(self, rows: Tensor, order: Tensor) -> Tensor:
+        order = order.to(rows.device)
+        cells = [self._cell(rows, at) for at in range(self.columns)]
+        embedded = torch.stack([self._embed(at, *cell) for at, cell in enumerate(cells)], 1)
+        before = embedded[:, order].cumsum(1) - embedded[:, order]
+        features = F.leaky_relu(self.start + before, 0.2).unbind(1)
+        found = torch.zeros(len(rows), device=rows.device)
+        for here, at in zip(features, order.tolist(), strict=True):
+            token, residual = cells[at]
+            found = found - F.cross_entropy(self.heads[at](here), token, reduction="none")
+            if residual is not None:
+                found = found + self._log_density(at, here, residual)
+        return found
+
+    def probabilities(self, column: int, known: Tensor) -> Tensor:
+        """Return the probabilities of a column's tokens (n, tokens), given rows (n, *shape) of what is known."""
+        h = self.start.expand(len(known), -1)
+        for at in range(self.columns):
+            h = h + self._embed(at, *self._cell(known, at))
+        return self.heads[column](F.leaky_relu(h, 0.2)).softmax(1)
+
+    def _cell(self, rows: Tensor, at: int) -> tuple[Tensor, Tensor | None]:
+        """Return (one-hot token (n, tokens), residual (n, 1) or None) of a column."""
+        block, start = self.spec.blocks[at], self.spec.starts[at]
+        end = start + block.tokens
+        return rows[:, start:end], rows[:, end : end + 1] if block.residual else None
+
+    def _embed(self, at: int, token: Tensor, residual: Tensor | None) -> Tensor:
+        start = int(self.token_starts[at])
+        embedded = token @ self.embedding[start : start + token.shape[1]]
+        return embedded if residual is None else embedded + residual * self.slopes[self.residuals[at]]
+
+    def _token(self, logits: Tensor, uniform: Tensor) -> Tensor:
+        """Return one-hots (n, tokens) of the tokens at a quantile (n,)."""
+        reached = logits.detach().softmax(1).cumsum(1)
+        places = (reached < uniform[:, None] * reached[:, -1:]).sum(1)
+        drawn = F.one_hot(places, logits.shape[1]).to(logits.dtype)
+        if not (self.training and logits.requires_grad):
+            return drawn
+        relaxed = (logits + _noise(logits.detach(), places)).softmax(1)
+        return drawn + relaxed - relaxed.detach()
+
+    def _residual(self, at: int, features: Tensor, uniform: Tensor) -> Tensor:
+        """Return residuals (n, 1): logit((1 + r) / 2) is logistic, around what the head says."""
+        shift, scale = self.residual_heads[self.residuals[at]](features).chunk(2, 1)
+        quantile = torch.logit(uniform[:, self.columns + self.residuals[at], None])
+        return 2 * torch.sigmoid(shift + scale.exp() * quantile) - 1
+
+    def _log_density(self, at: int, features: Tensor, residual: Tensor) -> Tensor:
+        shift, scale = self.residual_heads[self.residuals[at]](features).chunk(2, 1)
+        part = ((1 + residual) / 2).clamp(1e-3, 1 - 1e-3)
+        z = (torch.logit(part) - shift) * torch.exp(-scale)
+        density = F.logsigmoid(z) + F.logsigmoid(-z) - scale - torch.log(2 * part * (1 - part))
+        return density.squeeze(1)
+
+
+def _noise(logits: Tensor, places: Tensor) -> Tensor:
+    """Return Gumbel noise (n, k) under which the largest of logits + noise is at `places` (n,)."""
+    exponential = torch.empty_like(logits).exponential_()
+    top = logits.logsumexp(1, keepdim=True) - exponential.gather(1, places[:, None]).clamp_min(1e-20).log()
+    others = -torch.log(exponential * torch.exp(-logits) + torch.exp(-top))
+    return others.scatter(1, places[:, None], top) - logits
+
+
+class Residual(nn.Module):
     """x + linear(activation(linear(activation(x)))), the last layer zero at first (Zhang et al. 2019, "Fixup")."""
 
     def __init__(self, width: int, depth: int) -> None:
@@ -29,52 +170,60 @@ class Block(nn.Module):
         return x + self.last(F.leaky_relu(self.first(F.leaky_relu(x, 0.2)), 0.2))
 
 
-class TableGenerator(nn.Module):
-    """Latent and class to a sample of any shape."""
-
-    def __init__(self, spec: SampleSpec, width: int, blocks: int, latent: int) -> None:
-        super().__init__()
-        self.shape, numbers = spec.shape, math.prod(spec.shape)
-        self.embedding = nn.Embedding(spec.num_labels, latent) if spec.num_labels else None
-        self.first = nn.Linear(2 * latent if spec.num_labels else latent, width)
-        self.blocks = nn.Sequential(*(Block(width, blocks) for _ in range(blocks)))
-        self.last = nn.Linear(width, numbers)
-
-    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
-        """Map (n, latent) and int64 (n,) to (n, *shape)."""
-        if self.embedding is not None:
-            latent = torch.cat([latent, self.embedding(label)], 1)
-        return self.last(F.leaky_relu(self.blocks(self.first(latent)), 0.2)).view(-1, *self.shape)
-
-
 class TableDiscriminator(nn.Module):
-    """Sample and class to a logit; the class by projection (Miyato and Koyama 2018)."""
+    """Rows, or packs of them, to logits; of numbers it sees the size too, and which of some thresholds they exceed."""
 
-    def __init__(self, spec: SampleSpec, width: int, blocks: int) -> None:
+    def __init__(self, spec: TableSpec, width: int, blocks: int) -> None:
         super().__init__()
-        self.first = nn.Linear(math.prod(spec.shape), width)
-        self.blocks = nn.Sequential(*(Block(width, blocks) for _ in range(blocks)))
-        self.embedding = nn.Embedding(spec.num_labels, width) if spec.num_labels else None
-        if self.embedding is not None:
-            nn.init.normal_(self.embedding.weight, 0, 1 / math.sqrt(width))
+        sizes = _sizes(spec)
+        self.register_buffer("sizes", sizes, persistent=False)
+        packed = spec.shape[0] // len(sizes)
+        self.first = nn.Linear(packed * sum(sizes.shape), width)
+        self.blocks = nn.Sequential(*(Residual(width, blocks) for _ in range(blocks)))
         self.last = nn.Linear(width, 1)
 
-    def forward(self, samples: Tensor, label: Tensor | None = None) -> Tensor:
-        """Map (n, *shape) and int64 (n,) to logits (n,)."""
-        features = F.leaky_relu(self.blocks(self.first(samples.flatten(1))), 0.2)
-        logits = self.last(features).squeeze(1)
-        return logits if self.embedding is None else logits + (features * self.embedding(label)).sum(1)
+    def forward(self, rows: Tensor) -> Tensor:
+        """Map (n, *shape) to logits (n,)."""
+        each = rows.view(-1, len(self.sizes))
+        seen = torch.cat([each, each @ self.sizes.to(each.dtype)], 1).view(len(rows), -1)
+        return self.last(F.leaky_relu(self.blocks(self.first(seen)), 0.2)).squeeze(1)
+
+
+def _sizes(spec: TableSpec) -> Tensor:
+    """Return the linear map (row, features) from one-hots of ordered tokens to sizes and thresholds."""
+    features = []
+    for start, block in zip(spec.starts, spec.blocks, strict=True):
+        if block.ordered:
+            seen = torch.zeros(sum(each.width for each in spec.blocks), 1 + LEVELS)
+            values = torch.tensor(block.values)
+            thresholds = torch.linspace(-1, 1, LEVELS + 2)[1:-1]
+            seen[start : start + block.tokens] = torch.cat(
+                [values[:, None], (values[:, None] > thresholds).float()], 1
+            )
+            if block.missing:
+                seen[start + block.tokens - 1] = 0
+            features.append(seen)
+    return torch.cat(features, 1) if features else torch.zeros(sum(each.width for each in spec.blocks), 0)
+
+
+def _with_residuals(spec: TableSpec) -> list[int]:
+    return [at for at, block in enumerate(spec.blocks) if block.residual]
+
+
+def latents(spec: TableSpec) -> int:
+    """Return how many numbers a row is made from: one for each cell, and one for each residual."""
+    return len(spec.blocks) + len(_with_residuals(spec))
 
 
 NETWORKS: dict[str, Any] = {
     "residual": lambda spec, options: (
-        TableGenerator(spec, options.width, options.blocks, options.latent),
+        TableGenerator(spec, options.width),
         TableDiscriminator(spec, options.width, options.blocks),
     )
 }
 
 
-def build_networks(spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
+def build_networks(spec: TableSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
     """Return (generator, discriminator) by `options.kind`; raises RecipeError for one that tables do not have."""
     if options.kind not in NETWORKS:
         raise RecipeError(f"network.kind = {options.kind!r} is not known for tables.{nearest(options.kind, NETWORKS)}")

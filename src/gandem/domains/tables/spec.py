@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from typing import Any
 
 from gandem.spec import SampleSpec
@@ -42,6 +43,11 @@ class TableSpec(SampleSpec):
     def of(cls, blocks: Sequence[Block]) -> TableSpec:
         """Lay blocks side by side."""
         return cls((sum(block.width for block in blocks),), (), tuple(blocks))
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Where each block begins in the row."""
+        return tuple(accumulate((block.width for block in self.blocks[:-1]), initial=0))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
