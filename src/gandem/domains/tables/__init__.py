@@ -11,11 +11,12 @@ from PIL.Image import Image
 from torch import nn
 
 from gandem.domains.domain import Progress
-from gandem.domains.given import Arrays
+from gandem.domains.given import Arrays, Frame, Opened
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.features import TableFeatures
 from gandem.domains.tables.networks import build_networks, latents
 from gandem.domains.tables.preview import drawn
+from gandem.domains.tables.suffixes import known
 from gandem.errors import RecipeError, optional
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
@@ -29,7 +30,6 @@ GAMMA = 0.1, 0.01
 """Weight of the penalty at the start and at the end."""
 RATE = 1e-3
 LIKELIHOOD = 1.0
-SUFFIXES = (".csv", ".tsv")
 
 
 class TableDomain:
@@ -39,13 +39,13 @@ class TableDomain:
     noun = "rows"
     sample_file = "rows.csv"
 
-    def reads(self, source: str | Path | Arrays) -> bool:
+    def reads(self, source: Opened) -> bool:
         """Whether a source is a table."""
-        return not isinstance(source, Arrays) and str(source).lower().endswith(SUFFIXES)
+        return isinstance(source, Frame) or (not isinstance(source, Arrays) and known(source))
 
     def read(
         self,
-        source: str | Path | Arrays,
+        source: Opened,
         options: DataOptions,
         cache: Path | None = None,
         progress: Progress | None = None,
@@ -54,6 +54,7 @@ class TableDomain:
         optional("polars", "tables")
         from gandem.domains.tables.data import read_table
 
+        assert not isinstance(source, Arrays)
         return read_table(source, options, cache, progress)
 
     def codec(self, state: dict[str, Any]) -> TableCodec:

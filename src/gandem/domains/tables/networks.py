@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gandem.domains.tables.spec import Block, TableSpec
+from gandem.domains.tables.spec import TableSpec
 from gandem.errors import RecipeError, nearest
 from gandem.recipe import NetworkOptions
 
@@ -37,7 +38,7 @@ class TableGenerator(nn.Module):
         super().__init__()
         self.spec = spec
         tokens = [block.tokens for block in spec.blocks]
-        self.register_buffer("token_starts", torch.tensor([0, *tokens[:-1]]).cumsum(0), persistent=False)
+        self._token_starts = list(accumulate(tokens[:-1], initial=0))
         self.residuals = {at: place for place, at in enumerate(_with_residuals(spec))}
         self.start = nn.Parameter(torch.zeros(width))
         self.embedding = nn.Parameter(torch.randn(sum(tokens), width) / (2 * math.sqrt(len(tokens))))
@@ -58,26 +59,20 @@ class TableGenerator(nn.Module):
 
     def forward(self, latent: Tensor, known: Tensor | None = None) -> Tensor:
         """Map latents (n, columns + residuals) to rows (n, *shape); of `known` rows, blocks of zeros are to be drawn."""
-        uniform = torch.special.ndtr(latent).clamp(_TINY, 1 - _TINY)
-        h = self.start.expand(len(latent), -1)
-        cells = [None] * self.columns if known is None else [self._cell(known, at) for at in range(self.columns)]
-        for at, cell in enumerate(cells):
-            h = h if cell is None else h + self._embed(at, *cell)
+        quantiles = torch.special.ndtr(latent).clamp(_TINY, 1 - _TINY)
+        h = self._know(known) if known is not None else self.start.expand(len(latent), -1)
         rows = []
-        for at, block in enumerate(self.spec.blocks):
-            features = F.leaky_relu(h, 0.2)
-            token = self._token(self.heads[at](features), uniform[:, at])
-            residual = self._residual(at, features, uniform) if block.residual else None
-            if (cell := cells[at]) is not None:
-                drawn = (cell[0].sum(1, keepdim=True) == 0).to(token.dtype)
-                token = drawn * token
-                residual = None if residual is None else drawn * residual
-                h = h + self._embed(at, token, residual)
-                token = token + cell[0]
-                residual = None if residual is None or cell[1] is None else residual + cell[1]
-            else:
-                h = h + self._embed(at, token, residual)
-            rows += [token] if residual is None else [token, residual]
+        for at in range(self.columns):
+            token = self._draw(self._logits(at, h).log_softmax(1), quantiles[:, at])
+            drawn = h + self._embed(at, token)
+            residual = self._residual(at, drawn, quantiles) if at in self.residuals else None
+            drawn = drawn if residual is None else drawn + self._slope(at, residual)
+            cell = token if residual is None else torch.cat([token, residual], 1)
+            if known is not None:  # what is known stays, and is in h already
+                given, open_ = self._cell(known, at), self._open(known, at)
+                drawn, cell = torch.where(open_, drawn, h), torch.where(open_, cell, given)
+            h = drawn
+            rows.append(cell)
         return torch.cat(rows, 1)
 
     def log_likelihood(self, rows: Tensor) -> Tensor:
@@ -92,55 +87,85 @@ class TableGenerator(nn.Module):
         return torch.cat([self._log_likelihood(*each) for each in zip(rows.split(len(rows) - half), orders, strict=True)])
 
     def _log_likelihood(self, rows: Tensor, order: Tensor) -> Tensor:
-        order = order.to(rows.device)
-        cells = [self._cell(rows, at) for at in range(self.columns)]
-        embedded = torch.stack([self._embed(at, *cell) for at, cell in enumerate(cells)], 1)
-        before = embedded[:, order].cumsum(1) - embedded[:, order]
-        features = F.leaky_relu(self.start + before, 0.2).unbind(1)
+        cells = [self._parts(rows, at) for at in order.tolist()]
+        embedded = torch.stack([self._embed(at, *cell) for at, cell in zip(order.tolist(), cells, strict=True)], 1)
+        before = (self.start + embedded.cumsum(1) - embedded).unbind(1)
         found = torch.zeros(len(rows), device=rows.device)
-        for here, at in zip(features, order.tolist(), strict=True):
-            token, residual = cells[at]
-            found = found - F.cross_entropy(self.heads[at](here), token, reduction="none")
+        for h, at, (token, residual) in zip(before, order.tolist(), cells, strict=True):
+            found = found - F.cross_entropy(self._logits(at, h), token, reduction="none")
             if residual is not None:
-                found = found + self._log_density(at, here, residual)
+                found = found + self._log_density(at, h + self._embed(at, token), residual)
         return found
 
-    def probabilities(self, column: int, known: Tensor) -> Tensor:
-        """Return the probabilities of a column's tokens (n, tokens), given rows (n, *shape) of what is known."""
+    def draw(self, column: int, known: Tensor, quantiles: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw one column's cells (n, width), given rows (n, *shape) of what is known; blocks of zeros are not.
+
+        quantiles: (n, 2), for token and residual. allowed: tokens that may be drawn, bool (tokens,).
+        Returns the cells and how probable it was that an allowed token comes, (n,).
+        """
+        h = self._know(known)
+        probabilities = self._logits(column, h).softmax(1) * allowed
+        chance = probabilities.sum(1)
+        token = self._draw(probabilities.log(), quantiles[:, 0])
+        if column not in self.residuals:
+            return token, chance
+        residual = self._residual_at(column, h + self._embed(column, token), quantiles[:, 1:])
+        return torch.cat([token, residual], 1), chance
+
+    def _know(self, known: Tensor) -> Tensor:
+        """Return h (n, width) of what is known."""
         h = self.start.expand(len(known), -1)
         for at in range(self.columns):
-            h = h + self._embed(at, *self._cell(known, at))
-        return self.heads[column](F.leaky_relu(h, 0.2)).softmax(1)
+            h = h + self._embed(at, *self._parts(known, at))
+        return h
 
-    def _cell(self, rows: Tensor, at: int) -> tuple[Tensor, Tensor | None]:
+    def _logits(self, at: int, h: Tensor) -> Tensor:
+        logits: Tensor = self.heads[at](F.leaky_relu(h, 0.2))
+        return logits
+
+    def _cell(self, rows: Tensor, at: int) -> Tensor:
+        """Return the block (n, width) of a column."""
+        start = self.spec.starts[at]
+        return rows[:, start : start + self.spec.blocks[at].width]
+
+    def _open(self, rows: Tensor, at: int) -> Tensor:
+        """Return which rows do not know a column, bool (n, 1)."""
+        return self._parts(rows, at)[0].sum(1, keepdim=True) == 0
+
+    def _parts(self, rows: Tensor, at: int) -> tuple[Tensor, Tensor | None]:
         """Return (one-hot token (n, tokens), residual (n, 1) or None) of a column."""
-        block, start = self.spec.blocks[at], self.spec.starts[at]
-        end = start + block.tokens
-        return rows[:, start:end], rows[:, end : end + 1] if block.residual else None
+        cell, tokens = self._cell(rows, at), self.spec.blocks[at].tokens
+        return cell[:, :tokens], cell[:, tokens:] if at in self.residuals else None
 
-    def _embed(self, at: int, token: Tensor, residual: Tensor | None) -> Tensor:
-        start = int(self.token_starts[at])
+    def _embed(self, at: int, token: Tensor, residual: Tensor | None = None) -> Tensor:
+        start = self._token_starts[at]
         embedded = token @ self.embedding[start : start + token.shape[1]]
-        return embedded if residual is None else embedded + residual * self.slopes[self.residuals[at]]
+        return embedded if residual is None else embedded + self._slope(at, residual)
 
-    def _token(self, logits: Tensor, uniform: Tensor) -> Tensor:
-        """Return one-hots (n, tokens) of the tokens at a quantile (n,)."""
-        reached = logits.detach().softmax(1).cumsum(1)
-        places = (reached < uniform[:, None] * reached[:, -1:]).sum(1)
+    def _slope(self, at: int, residual: Tensor) -> Tensor:
+        return residual * self.slopes[self.residuals[at]]
+
+    def _draw(self, logits: Tensor, quantiles: Tensor) -> Tensor:
+        """Return one-hots (n, tokens) of the tokens at quantiles (n,)."""
+        reached = logits.detach().exp().cumsum(1)
+        places = (reached < quantiles[:, None] * reached[:, -1:]).sum(1)
         drawn = F.one_hot(places, logits.shape[1]).to(logits.dtype)
         if not (self.training and logits.requires_grad):
             return drawn
         relaxed = (logits + _noise(logits.detach(), places)).softmax(1)
         return drawn + relaxed - relaxed.detach()
 
-    def _residual(self, at: int, features: Tensor, uniform: Tensor) -> Tensor:
-        """Return residuals (n, 1): logit((1 + r) / 2) is logistic, around what the head says."""
-        shift, scale = self.residual_heads[self.residuals[at]](features).chunk(2, 1)
-        quantile = torch.logit(uniform[:, self.columns + self.residuals[at], None])
-        return 2 * torch.sigmoid(shift + scale.exp() * quantile) - 1
+    def _residual(self, at: int, h: Tensor, quantiles: Tensor) -> Tensor:
+        place = self.columns + self.residuals[at]
+        return self._residual_at(at, h, quantiles[:, place : place + 1])
 
-    def _log_density(self, at: int, features: Tensor, residual: Tensor) -> Tensor:
-        shift, scale = self.residual_heads[self.residuals[at]](features).chunk(2, 1)
+    def _residual_at(self, at: int, h: Tensor, quantiles: Tensor) -> Tensor:
+        """Return residuals (n, 1): logit((1 + r) / 2) is logistic, around what the head says."""
+        shift, scale = self.residual_heads[self.residuals[at]](F.leaky_relu(h, 0.2)).chunk(2, 1)
+        return 2 * torch.sigmoid(shift + scale.exp() * torch.logit(quantiles)) - 1
+
+    def _log_density(self, at: int, h: Tensor, residual: Tensor) -> Tensor:
+        shift, scale = self.residual_heads[self.residuals[at]](F.leaky_relu(h, 0.2)).chunk(2, 1)
         part = ((1 + residual) / 2).clamp(1e-3, 1 - 1e-3)
         z = (torch.logit(part) - shift) * torch.exp(-scale)
         density = F.logsigmoid(z) + F.logsigmoid(-z) - scale - torch.log(2 * part * (1 - part))
