@@ -55,7 +55,7 @@ def train(task: Task, source: Path, out: Path, minutes: float, seed: int, *, sto
 
 def distance(run: gandem.Run, generator: nn.Module, count: int, judging: Judge) -> dict[str, Any]:
     """Return the kernel distance of `count` samples of a generator of this run."""
-    labels = run.labels(count, None)
+    labels = run.told(count).inputs
     made = latents.generate(generator, latents.draw(count, run.recipe.network.latent, 0), labels)
     return judging.kernel_distance(run.codec.decode(made))
 

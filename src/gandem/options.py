@@ -28,16 +28,6 @@ def _size(text: str | None) -> int | tuple[int, int] | None:
     return int(height) if width is None else (int(height), int(width))
 
 
-def read_condition(text: str | None) -> dict[str, int | str] | None:
-    """Read label=3 or label=Bag."""
-    if text is None:
-        return None
-    key, equals, value = text.partition("=")
-    if not equals or not key or not value:
-        raise RecipeError(f"--where {text!r} is not key=value, as in --where label=3")
-    return {key: int(value) if value.isdecimal() else value}
-
-
 def must_be_free(out: Path, force: bool) -> None:
     """Refuse to write over a file unless told to, and into a folder that holds something: two lots would be mixed."""
     if out.is_dir() and any(out.iterdir()):

@@ -31,8 +31,9 @@ import yaml
 from torch import Tensor, nn
 
 from gandem import latents, strict_json
+from gandem.conditions import Told, Where, conditions
 from gandem.domains import DOMAINS
-from gandem.errors import RecipeError, RunError, nearest
+from gandem.errors import RecipeError, RunError
 from gandem.game.regularisation import fold, normalise
 from gandem.judge.figure import shown
 from gandem.recipe import OWN, Recipe, load_recipe
@@ -98,43 +99,39 @@ class Run:
             normalise(generator)
         return generator
 
-    def sample(self, count: int, where: dict[str, Any] | None = None, seed: int = 0, truncation: float = 1.0) -> Any:
+    def sample(self, count: int, where: Where | None = None, seed: int = 0, truncation: float = 1.0) -> Any:
         """Return `count` new samples: pictures, an array of the form that the training was given, or a table.
 
-        where: {"label": 3} or {"label": "Bag"} for one class only; classes in turn when None.
+        where: {"label": 3} or {"label": "Bag"} for one class only; classes in turn when None. Of tables any columns:
+        {"sex": "F", "age": (60, None)}, or as on the command line, ["sex=F", "age>=60"].
         truncation: factor on the latents; below 1 more typical and less varied.
         """
         samples, _ = self.sample_array(count, where, seed, truncation)
         return self.codec.given(samples)
 
     def sample_array(
-        self, count: int, where: dict[str, Any] | None = None, seed: int = 0, truncation: float = 1.0
+        self, count: int, where: Where | None = None, seed: int = 0, truncation: float = 1.0
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return (decoded samples, labels (count,) int64 or None); as `sample`, for images uint8 (count, H, W, C)."""
+        return self.made(self.told(count, where, seed), count, seed, truncation)
+
+    def told(self, count: int, where: Where | None = None, seed: int = 0) -> Told:
+        """Return what the generator is told so that `count` samples meet `where`."""
         if count < 1:
             raise RecipeError(f"count = {count}: ask for at least one sample")
         if not 0 <= seed < 2**63:
             raise RecipeError(f"seed = {seed}: must lie between 0 and 2^63")
+        return self.domain.told(self.codec, self.generator, conditions(where), count, seed)
+
+    def made(
+        self, told: Told, count: int, seed: int = 0, truncation: float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return what the generator makes of what it is told, as `sample_array` does."""
         if not 0 <= truncation <= 4:
             raise RecipeError(f"truncation = {truncation}: must lie between 0 and 4")
-        labels = self.labels(count, where)
         noise = latents.draw(count, self.recipe.network.latent, seed, truncation)
-        samples = self.codec.decode(latents.generate(self.generator(), noise, labels))
-        return samples, None if labels is None else labels.numpy()
-
-    def labels(self, count: int, where: dict[str, Any] | None) -> Tensor | None:
-        """Return the labels (count,) of samples that meet `where`, None for a run without classes."""
-        where = dict(where or {})
-        label = where.pop("label", None)
-        if where:
-            raise RecipeError(f"--where {next(iter(where))}=...: only label=... can be asked for")
-        if not self.spec.num_labels:
-            if label is not None:
-                raise RecipeError(f"--where label={label}: this run was trained without classes")
-            return None
-        if label is None:
-            return torch.arange(count) % self.spec.num_labels
-        return torch.full((count,), self._label(label), dtype=torch.int64)
+        samples = self.codec.decode(latents.generate(self.generator(), noise, told.inputs))
+        return samples, told.inputs.numpy() if told.inputs is not None and self.spec.num_labels else None
 
     def summary(self) -> dict[str, Any]:
         """Return what matters about the run, in plain JSON types."""
@@ -162,14 +159,6 @@ class Run:
         for problem in saved.damaged:
             warnings.warn(f"{problem}; using {saved.path} instead", stacklevel=3)
         return saved.tensors["generator_ema"]
-
-    def _label(self, label: Any) -> int:
-        names = self.spec.labels
-        if str(label) in names:
-            return names.index(str(label))
-        if str(label).isdecimal() and int(label) < len(names):
-            return int(label)
-        raise RecipeError(f"--where label={label}: no such class.{nearest(str(label), names)}")
 
 
 def open_run(path: str | Path, generator: nn.Module | None = None, ema: float | None = None) -> Run:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from gandem.cli.app import Budget, Fit, Force, Json, Settings, Size, app, report
 from gandem.console import Console, describe
-from gandem.options import must_be_free, read_condition, read_settings
+from gandem.options import must_be_free, read_settings
 
 
 @app.command
@@ -17,7 +17,7 @@ def sample(
     *,
     out: Path,
     count: int = 16,
-    where: str | None = None,
+    where: list[str] | None = None,
     seed: int = 0,
     truncation: float = 1.0,
     interpolate: int | None = None,
@@ -33,7 +33,7 @@ def sample(
         out: A folder for single PNGs, x.png for one grid, x.npz or x.npy for an array, x.gif for a walk (with
             --interpolate).
         count: How many.
-        where: One class only, as label=3 or label=Bag.
+        where: One class only, as label=3 or label=Bag; of a table any column, as sex=F or 'age>=60'. May be repeated.
         seed: Equal seeds give equal pictures.
         truncation: Below 1 more typical and less varied, above 1 the reverse.
         interpolate: Walk through so many random points instead, into x.gif.
@@ -43,7 +43,6 @@ def sample(
         json: Print one JSON object.
     """
     must_be_free(out, force)
-    condition = read_condition(where)
     import gandem
     from gandem.uses.sample import write_samples
 
@@ -51,7 +50,7 @@ def sample(
         gandem.open_run(run, ema=ema),
         out,
         count=count,
-        where=condition,
+        where=where,
         seed=seed,
         truncation=truncation,
         interpolate=interpolate,
@@ -60,7 +59,8 @@ def sample(
     if json:
         report(written, json)
     else:
-        print(f"wrote {out}")
+        of_all = f"; {written['chance']:.2%} of all rows meet the conditions" if "chance" in written else ""
+        print(f"wrote {out}{of_all}")
 
 
 @app.command

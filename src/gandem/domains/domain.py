@@ -14,6 +14,7 @@ import torch
 from PIL.Image import Image
 from torch import nn
 
+from gandem.conditions import Condition, Told
 from gandem.domains.given import Opened
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
@@ -144,6 +145,15 @@ class Domain(Protocol):
 
     def networks(self, spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
         """Return (generator, discriminator) for samples of this shape."""
+        ...
+
+    def told(
+        self, codec: Any, generator: Callable[[], nn.Module], where: Sequence[Condition], count: int, seed: int
+    ) -> Told:
+        """Return what the generator is told, so that `count` samples meet all conditions; raises RecipeError.
+
+        generator: returns it, for domains whose generators are to be asked.
+        """
         ...
 
     def preview(self, samples: np.ndarray, codec: Any, columns: int | None = None) -> Image:

@@ -107,8 +107,8 @@ class NoiseGame:
         self.lecam = lecam
         if likelihood and not hasattr(generator, "log_likelihood"):
             raise RecipeError(
-                f"game.likelihood = {likelihood:g}: this generator does not know how probable a sample is, as only those of "
-                "tables do; leave it out"
+                f"game.likelihood = {likelihood:g}: this generator cannot say how probable a sample is, only those "
+                "of tables do; leave it out"
             )
         self.likelihood = likelihood
         self.usual = LeCam()

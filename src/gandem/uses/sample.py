@@ -10,6 +10,7 @@ import numpy as np
 from PIL.Image import Image
 
 from gandem import latents
+from gandem.conditions import Where
 from gandem.errors import RecipeError
 from gandem.run import Run
 from gandem.training.checkpoint import storing, write_atomic
@@ -22,7 +23,7 @@ def write_samples(
     out: Path,
     *,
     count: int = 16,
-    where: dict[str, Any] | None = None,
+    where: Where | None = None,
     seed: int = 0,
     truncation: float = 1.0,
     interpolate: int | None = None,
@@ -49,7 +50,9 @@ def write_samples(
         pictures[0].save(data, "GIF", save_all=True, append_images=pictures[1:], duration=FRAME_MILLISECONDS, loop=0)
         write_atomic(out, data.getvalue())
         return {**facts, "frames": len(pictures)}
-    images, labels = run.sample_array(count, where, seed, truncation)
+    told = run.told(count, where, seed)
+    facts |= {} if told.chance is None else {"chance": told.chance}
+    images, labels = run.made(told, count, seed, truncation)
     if suffix == ".npz":
         write_atomic(out, _npz(**{run.domain.noun: images}, **({} if labels is None else {"labels": labels})))
     elif suffix == ".npy":
@@ -64,12 +67,12 @@ def write_samples(
 
 
 def walk(
-    run: Run, keys: int, frames: int, where: dict[str, Any] | None = None, seed: int = 0, truncation: float = 1.0
+    run: Run, keys: int, frames: int, where: Where | None = None, seed: int = 0, truncation: float = 1.0
 ) -> list[Image]:
     """Return the frames of a closed walk through `keys` random latents, of one class (the first unless `where`)."""
     if keys < 2 or frames < keys:
         raise RecipeError(f"--interpolate {keys} --frames {frames}: needs 2 points or more and as many frames")
-    labels = run.labels(1, where)
+    labels = run.told(1, where).inputs
     path = latents.walk(latents.draw(keys, run.recipe.network.latent, seed, truncation), frames)
     samples = latents.generate(run.generator(), path, None if labels is None else labels.expand(frames))
     images = run.codec.decode(samples)

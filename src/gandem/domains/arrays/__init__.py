@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 from PIL.Image import Image
 from torch import nn
 
+from gandem.conditions import Condition, Told
 from gandem.domains.arrays.codec import ArrayCodec
 from gandem.domains.arrays.data import ArrayData, lines, read_arrays
 from gandem.domains.arrays.features import ArrayFeatures
 from gandem.domains.arrays.networks import build_networks
 from gandem.domains.arrays.preview import drawn
+from gandem.domains.classes import told
 from gandem.domains.domain import Progress
 from gandem.domains.given import Arrays, Opened
 from gandem.errors import RecipeError
@@ -83,6 +86,12 @@ class ArrayDomain:
     def networks(self, spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
         """Return (generator, discriminator); raises RecipeError for an unknown kind."""
         return build_networks(spec, options)
+
+    def told(
+        self, codec: Any, generator: Callable[[], nn.Module], where: Sequence[Condition], count: int, seed: int
+    ) -> Told:
+        """Return labels: of the class that is asked for, else of all in turn."""
+        return told(codec.spec, count, where)
 
     def preview(self, samples: np.ndarray, codec: ArrayCodec, columns: int | None = None) -> Image:
         """Draw points (n, 2) in a plane, anything longer as lines side by side."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 from PIL.Image import Image
 from torch import nn
 
+from gandem.conditions import Condition, Told
+from gandem.domains.classes import told
 from gandem.domains.given import Frame, Opened
 from gandem.domains.images import preview, report
 from gandem.domains.images.codec import ImageCodec, to_pictures
@@ -63,6 +66,12 @@ class ImageDomain:
     def networks(self, spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
         """Return (generator, discriminator), channels last in memory; raises RecipeError for an unknown kind."""
         return build_networks(spec, options)
+
+    def told(
+        self, codec: Any, generator: Callable[[], nn.Module], where: Sequence[Condition], count: int, seed: int
+    ) -> Told:
+        """Return labels: of the class that is asked for, else of all in turn."""
+        return told(codec.spec, count, where)
 
     def preview(self, samples: np.ndarray, codec: ImageCodec, columns: int | None = None) -> Image:
         """Lay uint8 (n, H, W, C) images out as one picture."""

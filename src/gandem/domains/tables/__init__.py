@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from PIL.Image import Image
 from torch import nn
 
+from gandem.conditions import Condition, Told
 from gandem.domains.domain import Progress
 from gandem.domains.given import Arrays, Frame, Opened
+from gandem.domains.tables.asking import told
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.features import TableFeatures
-from gandem.domains.tables.networks import build_networks, latents
+from gandem.domains.tables.networks import TableGenerator, build_networks, latents
 from gandem.domains.tables.preview import drawn
+from gandem.domains.tables.spec import TableSpec
 from gandem.domains.tables.suffixes import known
 from gandem.errors import RecipeError, optional
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
@@ -89,12 +92,18 @@ class TableDomain:
         }
         latent = latents(data.spec)
         if recipe.network.latent not in (latent, NetworkOptions().latent):
-            raise RecipeError(f"network.latent = {recipe.network.latent}: a row of this table has {latent}; leave it out")
+            raise RecipeError(f"network.latent = {recipe.network.latent}: a row here has {latent}; leave it out")
         return recipe.replace({"network.latent": latent}).fill(found).with_gamma(*GAMMA)
 
     def networks(self, spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
         """Return (generator, discriminator); raises RecipeError for an unknown kind."""
-        return build_networks(spec, options)
+        return build_networks(cast(TableSpec, spec), options)
+
+    def told(
+        self, codec: TableCodec, generator: Callable[[], nn.Module], where: Sequence[Condition], count: int, seed: int
+    ) -> Told:
+        """Return rows of known cells; see `gandem.domains.tables.asking`."""
+        return told(codec, cast(TableGenerator, generator()), where, count, seed) if where else Told(None)
 
     def preview(self, samples: np.ndarray, codec: TableCodec, columns: int | None = None) -> Image:
         """Draw a few rows as a table."""

@@ -43,13 +43,14 @@ class TableGenerator(nn.Module):
         self.start = nn.Parameter(torch.zeros(width))
         self.embedding = nn.Parameter(torch.randn(sum(tokens), width) / (2 * math.sqrt(len(tokens))))
         self.slopes = nn.Parameter(torch.zeros(len(self.residuals), width))
-        self.heads = nn.ModuleList(nn.Linear(width, block.tokens) for block in spec.blocks)
+        heads = [nn.Linear(width, block.tokens) for block in spec.blocks]
+        self.heads = nn.ModuleList(heads)
         self.residual_heads = nn.ModuleList(nn.Linear(width, 2) for _ in self.residuals)
         for head in (*self.heads, *self.residual_heads):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
         with torch.no_grad():
-            for head, block in zip(self.heads, spec.blocks, strict=True):
+            for head, block in zip(heads, spec.blocks, strict=True):
                 head.bias.copy_(torch.tensor(block.log_probabilities).clamp_min(math.log(_TINY)))
 
     @property
@@ -58,7 +59,7 @@ class TableGenerator(nn.Module):
         return len(self.spec.blocks)
 
     def forward(self, latent: Tensor, known: Tensor | None = None) -> Tensor:
-        """Map latents (n, columns + residuals) to rows (n, *shape); of `known` rows, blocks of zeros are to be drawn."""
+        """Map latents (n, columns + residuals) to rows (n, *shape), with what `known` rows hold that is not zero."""
         quantiles = torch.special.ndtr(latent).clamp(_TINY, 1 - _TINY)
         h = self._know(known) if known is not None else self.start.expand(len(latent), -1)
         rows = []
@@ -84,7 +85,8 @@ class TableGenerator(nn.Module):
             return self._log_likelihood(rows, torch.arange(self.columns))
         half = len(rows) // 2
         orders = torch.arange(self.columns), torch.randperm(self.columns)
-        return torch.cat([self._log_likelihood(*each) for each in zip(rows.split(len(rows) - half), orders, strict=True)])
+        first, second = rows.split([len(rows) - half, half])
+        return torch.cat([self._log_likelihood(first, orders[0]), self._log_likelihood(second, orders[1])])
 
     def _log_likelihood(self, rows: Tensor, order: Tensor) -> Tensor:
         cells = [self._parts(rows, at) for at in order.tolist()]
@@ -201,6 +203,7 @@ class TableDiscriminator(nn.Module):
     def __init__(self, spec: TableSpec, width: int, blocks: int) -> None:
         super().__init__()
         sizes = _sizes(spec)
+        self.sizes: Tensor
         self.register_buffer("sizes", sizes, persistent=False)
         packed = spec.shape[0] // len(sizes)
         self.first = nn.Linear(packed * sum(sizes.shape), width)
@@ -222,9 +225,7 @@ def _sizes(spec: TableSpec) -> Tensor:
             seen = torch.zeros(sum(each.width for each in spec.blocks), 1 + LEVELS)
             values = torch.tensor(block.values)
             thresholds = torch.linspace(-1, 1, LEVELS + 2)[1:-1]
-            seen[start : start + block.tokens] = torch.cat(
-                [values[:, None], (values[:, None] > thresholds).float()], 1
-            )
+            seen[start : start + block.tokens] = torch.cat([values[:, None], (values[:, None] > thresholds).float()], 1)
             if block.missing:
                 seen[start + block.tokens - 1] = 0
             features.append(seen)
