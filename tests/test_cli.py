@@ -71,7 +71,7 @@ def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
         ("sample run --out x.png --where Bag", "label=3"),
         ("sample run --out x.png --count few", "--count"),
         ("sample run --out x.png --truncation high", "--truncation"),
-        ("export run --out x.onnx --format keras", "onnx"),
+        ("export run --out x.keras", ".onnx"),
         ("export run", "--out"),
     ],
 )

@@ -13,7 +13,7 @@ from gandem.errors import GandemError, RecipeError, RunError
 from gandem.preparation import Prepared, prepare, read
 from gandem.recipe import OWN, load_recipe
 from gandem.recording import Watch, free_path
-from gandem.run import Run, create_run, must_be_new, open_run
+from gandem.run import Run, create_run, is_run, must_be_new, open_run
 from gandem.session import keep, play, teller
 from gandem.training.budget import Budget, parse_budget
 from gandem.training.build import build_game
@@ -162,12 +162,12 @@ def evaluate(
         raise RunError(f"{out} is a folder; name the page itself, as in {Path(out) / 'page.html'}")
     tell = teller(watch)
     path = made.path if isinstance(made, Run) else path_of(made)
-    is_run = path is not None and (path / "recipe.yaml").is_file()
-    run = made if isinstance(made, Run) else open_run(str(path)) if is_run else None
+    run = made if isinstance(made, Run) else open_run(path) if path is not None and is_run(path) else None
     found = judged(
         run or made, real, count=count, features=features, seed=seed, tell=lambda doing: tell("judging", doing=doing)
     )
-    return keep(found, run, None if out is None else Path(out), str(path or "samples"), tell)
+    kept = run if run is not None and run.path.is_dir() else None  # a model file stays as it is
+    return keep(found, kept, None if out is None else Path(out), str(path or "samples"), tell)
 
 
 def _prepare(

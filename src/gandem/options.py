@@ -28,6 +28,12 @@ def _size(text: str | None) -> int | tuple[int, int] | None:
     return int(height) if width is None else (int(height), int(width))
 
 
+def must_end(out: Path, suffixes: tuple[str, ...]) -> None:
+    """Refuse a name that does not say in which of these forms to write."""
+    if out.suffix.lower() not in suffixes:
+        raise RecipeError(f"--out {out}: give it a name that ends in {' or '.join(suffixes)}")
+
+
 def must_be_free(out: Path, force: bool) -> None:
     """Refuse to write over a file unless told to, and into a folder that holds something: two lots would be mixed."""
     if out.is_dir() and any(out.iterdir()):

@@ -162,13 +162,17 @@ class Run:
 
 
 def open_run(path: str | Path, generator: nn.Module | None = None, ema: float | None = None) -> Run:
-    """Open a run folder; raises RunError when it is not one or is damaged.
+    """Open a run folder, or a model file that was exported from one; raises RunError when it is none or is damaged.
 
     generator: a module like the one that was trained, for runs of `gandem.Trainer`; its weights come from the run.
     ema: width of the generator's average, as a part of the training, 0.02 to 0.25, where snapshots were kept
     (training.ema_snapshots); None for the average that the training made.
     """
     path = Path(path)
+    if path.is_file():
+        from gandem.model import Model
+
+        return Model(path)
     if not path.is_dir():
         raise RunError(f"there is no run folder {path}")
     if not (path / "recipe.yaml").is_file():
@@ -177,6 +181,11 @@ def open_run(path: str | Path, generator: nn.Module | None = None, ema: float | 
     if generator is not None and run.recipe.network.kind != OWN:
         raise RunError(f"{path} was trained with gandem's own networks: open it without generator=")
     return run
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is a run folder, or looks like a model file."""
+    return (path / "recipe.yaml").is_file() or (path.suffix.lower() == ".safetensors" and path.is_file())
 
 
 def create_run(path: Path, recipe: Recipe, codec: dict[str, Any], data: dict[str, Any], report: dict[str, Any]) -> Run:

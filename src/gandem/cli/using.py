@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from gandem.cli.app import Budget, Fit, Force, Json, Settings, Size, app, report
+from gandem.conditions import conditions
 from gandem.console import Console, describe
-from gandem.options import must_be_free, read_settings
+from gandem.options import must_be_free, must_end, read_settings
 
 
 @app.command
@@ -42,6 +42,7 @@ def sample(
         force: Replace what lies at --out.
         json: Print one JSON object.
     """
+    conditions(where)  # refused before anything is loaded
     must_be_free(out, force)
     import gandem
     from gandem.uses.sample import write_samples
@@ -84,8 +85,9 @@ def inspect(
     """
     settings = read_settings(set_, size, fit, None)
     import gandem
+    from gandem.run import is_run
 
-    if (path / "recipe.yaml").is_file():
+    if is_run(path):
         found = gandem.open_run(path).summary()
         lines = describe(found)
     else:
@@ -215,27 +217,28 @@ def export(
     /,
     *,
     out: Path,
-    format: Literal["onnx"] = "onnx",
     ema: float | None = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Write the generator of RUN in a form that other programs run.
+    """Write the generator of RUN as one file: for other programs, or for gandem without the run.
 
     Args:
         run: The run folder.
-        out: The file to write.
-        format: ONNX, checked against the live generator before it is called done.
+        out: x.onnx for other programs, checked against the live generator before it is called done; x.safetensors
+            for gandem itself, which samples from it as from a run.
         ema: Another average of the weights, 0.02 to 0.25 of the training wide, if training.ema_snapshots kept any.
         force: Replace what lies at --out.
         json: Print one JSON object.
     """
+    must_end(out, (".onnx", ".safetensors"))
     must_be_free(out, force)
     import gandem
-    from gandem.uses.export import export_onnx
+    from gandem.uses.export import export as write
 
-    result = export_onnx(gandem.open_run(run, ema=ema), out)
+    result = write(gandem.open_run(run, ema=ema), out)
+    checked = f"; it agrees with the run to {result['max_difference']:.1e}" if "max_difference" in result else ""
     if json:
         report(result, json)
     else:
-        print(f"wrote {out} ({result['bytes'] / 1e6:.1f} MB); it agrees with the run to {result['max_difference']:.1e}")
+        print(f"wrote {out} ({result['bytes'] / 1e6:.1f} MB){checked}")
