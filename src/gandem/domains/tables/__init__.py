@@ -25,7 +25,7 @@ from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
 
 if TYPE_CHECKING:
-    from gandem.domains.tables.data import TableData
+    from gandem.domains.tables.data import OtherRows, TableData
 
 WIDTH, BLOCKS, BATCH = 256, 2, 256
 """Of the networks, and rows of a step."""
@@ -40,6 +40,7 @@ class TableDomain:
 
     name = "tables"
     noun = "rows"
+    suffixes = (".csv", ".tsv", ".parquet", ".arrow")
     sample_file = "rows.csv"
 
     def reads(self, source: Opened) -> bool:
@@ -53,12 +54,20 @@ class TableDomain:
         cache: Path | None = None,
         progress: Progress | None = None,
     ) -> TableData:
-        """Read a table whole; see `gandem.domains.tables.data.read_table`."""
+        """Read a table whole; see `gandem.domains.tables.reading.read_table`."""
         optional("polars", "tables")
-        from gandem.domains.tables.data import read_table
+        from gandem.domains.tables.reading import read_table
 
         assert not isinstance(source, Arrays)
         return read_table(source, options, cache, progress)
+
+    def matching(self, source: Opened, codec: TableCodec, options: DataOptions) -> OtherRows:
+        """Read rows as the numbers of a codec's columns, to be judged beside those of its table."""
+        optional("polars", "tables")
+        from gandem.domains.tables.reading import read_like
+
+        assert not isinstance(source, Arrays)
+        return read_like(source, codec)
 
     def codec(self, state: dict[str, Any]) -> TableCodec:
         """Rebuild a codec from its `to_dict`."""
@@ -113,6 +122,12 @@ class TableDomain:
         """Raise RecipeError: rows are no pictures."""
         raise RecipeError("samples of this run are rows: write them to .csv or .parquet, or a look at them to .png")
 
+    def written(self, samples: np.ndarray, codec: TableCodec, suffix: str) -> bytes:
+        """Return rows with all columns of the source as a file."""
+        from gandem.domains.tables.writing import written
+
+        return written(codec.given(samples), codec, suffix)
+
     def features(self, codec: TableCodec, path: Path | None = None) -> TableFeatures:
         """Return what the judge sees of rows; there are no other features, so `path` raises RecipeError."""
         if path is not None:
@@ -141,7 +156,7 @@ class TableDomain:
 
     def lines(self, report: dict[str, Any]) -> list[str]:
         """Say a data report in a few lines."""
-        from gandem.domains.tables.data import lines
+        from gandem.domains.tables.report import lines
 
         return lines(report)
 
