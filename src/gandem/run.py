@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from PIL.Image import Image
 from torch import Tensor, nn
 
 from gandem import latents, strict_json
@@ -99,10 +98,8 @@ class Run:
             normalise(generator)
         return generator
 
-    def sample(
-        self, count: int, where: dict[str, Any] | None = None, seed: int = 0, truncation: float = 1.0
-    ) -> list[Image] | np.ndarray:
-        """Return `count` new samples: pictures, or an array of the form that the training was given.
+    def sample(self, count: int, where: dict[str, Any] | None = None, seed: int = 0, truncation: float = 1.0) -> Any:
+        """Return `count` new samples: pictures, an array of the form that the training was given, or a table.
 
         where: {"label": 3} or {"label": "Bag"} for one class only; classes in turn when None.
         truncation: factor on the latents; below 1 more typical and less varied.

@@ -151,7 +151,7 @@ def _picture(found: Sequence[dict[str, Any]], arms: Sequence[Arm], folder: Path)
     for arm in arms:
         try:
             run = open_run(_place(folder, arm, 0))
-            strips[arm.name] = run.domain.preview(run.sample_array(STRIP)[0], STRIP)
+            strips[arm.name] = run.domain.preview(run.sample_array(STRIP)[0], run.codec, STRIP)
         except GandemError:
             continue  # it failed, which its row says
     metric, title = next(iter(METRICS.items()))

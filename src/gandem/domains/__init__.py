@@ -8,8 +8,9 @@ from gandem.domains.arrays import ARRAYS
 from gandem.domains.domain import Domain
 from gandem.domains.given import Arrays
 from gandem.domains.images import IMAGES
+from gandem.domains.tables import TABLES
 
-DOMAINS: dict[str, Domain] = {"arrays": ARRAYS, "images": IMAGES}
+DOMAINS: dict[str, Domain] = {"arrays": ARRAYS, "tables": TABLES, "images": IMAGES}
 """By the name that a run folder has for them; images come last, as they take whatever nobody else does."""
 
 

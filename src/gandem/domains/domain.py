@@ -85,8 +85,8 @@ class Codec(Protocol):
         """Return plain JSON types."""
         ...
 
-    def given(self, samples: np.ndarray) -> np.ndarray | list[Image]:
-        """Turn decoded samples into what the data came as: an array, or pictures."""
+    def given(self, samples: np.ndarray) -> Any:
+        """Turn decoded samples into what the data came as: an array, pictures, or a table."""
         ...
 
 
@@ -146,8 +146,8 @@ class Domain(Protocol):
         """Return (generator, discriminator) for samples of this shape."""
         ...
 
-    def preview(self, samples: np.ndarray, columns: int | None = None) -> Image:
-        """Lay decoded samples out as one picture."""
+    def preview(self, samples: np.ndarray, codec: Any, columns: int | None = None) -> Image:
+        """Lay samples that a codec decoded out as one picture, `columns` of them in a row."""
         ...
 
     def pictures(self, samples: np.ndarray) -> list[Image]:

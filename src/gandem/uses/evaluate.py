@@ -136,17 +136,18 @@ def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, t
         facts["usefulness"] = usefulness(*labelled, seed=seed).to_dict()
     facts["seconds"] = round(time.monotonic() - began, 1)
     copied = sets.real.samples(rows[copying.pairs.training[:PAIRS]])[0]
-    return Evaluation(verdict, facts, _pictures(sets.domain, generated, held_out, copied, copying))
+    return Evaluation(verdict, facts, _pictures(sets, generated, held_out, copied, copying))
 
 
 def _pictures(
-    domain: Domain, generated: np.ndarray, held_out: np.ndarray, copied: np.ndarray, copying: Copying
+    sets: _Sets, generated: np.ndarray, held_out: np.ndarray, copied: np.ndarray, copying: Copying
 ) -> dict[str, Image]:
+    domain, codec = sets.domain, sets.codec
     pairs = np.concatenate([generated[copying.pairs.generated[:PAIRS]], copied])
     return {
-        "generated": domain.preview(generated[:SHOWN]),
-        "real": domain.preview(held_out[:SHOWN]),
-        "closest": domain.preview(pairs, len(copied)),
+        "generated": domain.preview(generated[:SHOWN], codec),
+        "real": domain.preview(held_out[:SHOWN], codec),
+        "closest": domain.preview(pairs, codec, len(copied)),
     }
 
 

@@ -57,7 +57,7 @@ def write_samples(
         write_atomic(out, _npy(given if isinstance(given, np.ndarray) else images))
     elif suffix == ".png":
         in_turn = labels is not None and not where and run.spec.num_labels <= 16  # then a column is a class
-        write_atomic(out, _png(run.domain.preview(images, run.spec.num_labels if in_turn else None)))
+        write_atomic(out, _png(run.domain.preview(images, run.codec, run.spec.num_labels if in_turn else None)))
     else:
         _write_folder(run, out, images, labels)
     return {**facts, "count": count}
@@ -73,7 +73,7 @@ def walk(
     path = latents.walk(latents.draw(keys, run.recipe.network.latent, seed, truncation), frames)
     samples = latents.generate(run.generator(), path, None if labels is None else labels.expand(frames))
     images = run.codec.decode(samples)
-    return [run.domain.preview(image[None]) for image in images]
+    return [run.domain.preview(image[None], run.codec) for image in images]
 
 
 def _write_folder(run: Run, folder: Path, images: np.ndarray, labels: np.ndarray | None) -> None:

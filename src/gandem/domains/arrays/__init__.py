@@ -84,7 +84,7 @@ class ArrayDomain:
         """Return (generator, discriminator); raises RecipeError for an unknown kind."""
         return build_networks(spec, options)
 
-    def preview(self, samples: np.ndarray, columns: int | None = None) -> Image:
+    def preview(self, samples: np.ndarray, codec: ArrayCodec, columns: int | None = None) -> Image:
         """Draw points (n, 2) in a plane, anything longer as lines side by side."""
         return drawn(samples, columns)
 

@@ -63,7 +63,7 @@ class ImageDomain:
         """Return (generator, discriminator), channels last in memory; raises RecipeError for an unknown kind."""
         return build_networks(spec, options)
 
-    def preview(self, samples: np.ndarray, columns: int | None = None) -> Image:
+    def preview(self, samples: np.ndarray, codec: ImageCodec, columns: int | None = None) -> Image:
         """Lay uint8 (n, H, W, C) images out as one picture."""
         return preview.grid(samples, columns)
 

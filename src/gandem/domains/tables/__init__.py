@@ -1,0 +1,129 @@
+"""The domain of tables: rows of categories, numbers, dates, with what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL.Image import Image
+from torch import nn
+
+from gandem.domains.domain import Progress
+from gandem.domains.given import Arrays
+from gandem.domains.tables.codec import TableCodec
+from gandem.domains.tables.features import TableFeatures
+from gandem.domains.tables.networks import build_networks
+from gandem.domains.tables.preview import drawn
+from gandem.errors import RecipeError, optional
+from gandem.recipe import DataOptions, NetworkOptions, Recipe
+from gandem.spec import SampleSpec
+
+if TYPE_CHECKING:
+    from gandem.domains.tables.data import TableData
+
+WIDTH, BLOCKS, BATCH = 256, 2, 256
+GAMMA = 0.02, 0.002
+SUFFIXES = (".csv", ".tsv")
+
+
+class TableDomain:
+    """Rows of a table."""
+
+    name = "tables"
+    noun = "rows"
+    sample_file = "rows.csv"
+
+    def reads(self, source: str | Path | Arrays) -> bool:
+        """Whether a source is a table."""
+        return not isinstance(source, Arrays) and str(source).lower().endswith(SUFFIXES)
+
+    def read(
+        self,
+        source: str | Path | Arrays,
+        options: DataOptions,
+        cache: Path | None = None,
+        progress: Progress | None = None,
+    ) -> TableData:
+        """Read a table whole; see `gandem.domains.tables.data.read_table`."""
+        optional("polars", "tables")
+        from gandem.domains.tables.data import read_table
+
+        return read_table(source, options, cache, progress)
+
+    def codec(self, state: dict[str, Any]) -> TableCodec:
+        """Rebuild a codec from its `to_dict`."""
+        return TableCodec.from_dict(state)
+
+    def like(self, spec: SampleSpec) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def decided(self, data: TableData, recipe: Recipe) -> Recipe:
+        """Return the recipe with every "auto" replaced that follows from the data; raises RecipeError."""
+        for key, wrong in {
+            "data.size": recipe.data.size != "auto",
+            "data.channels": recipe.data.channels != "auto",
+            "data.mirror": recipe.data.mirror,
+            "game.augment": recipe.game.augment not in ("auto", 0.0),
+            "game.penalty": recipe.game.penalty == "consistency",
+        }.items():
+            if wrong:
+                section, _, name = key.partition(".")
+                value = getattr(getattr(recipe, section), name)
+                raise RecipeError(f"{key} = {value!r} is for pictures, and this is a table: leave it out")
+        found = {
+            "network.width": WIDTH,
+            "network.blocks": BLOCKS,
+            "training.batch": min(BATCH, data.count // 2 * 2),
+            "game.augment": 0.0,
+        }
+        return recipe.fill(found).with_gamma(*GAMMA)
+
+    def networks(self, spec: SampleSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
+        """Return (generator, discriminator); raises RecipeError for an unknown kind."""
+        return build_networks(spec, options)
+
+    def preview(self, samples: np.ndarray, codec: TableCodec, columns: int | None = None) -> Image:
+        """Draw a few rows as a table."""
+        return drawn(codec.given(samples[:16]))
+
+    def pictures(self, samples: np.ndarray) -> list[Image]:
+        """Raise RecipeError: rows are no pictures."""
+        raise RecipeError("samples of this run are rows: write them to .csv or .parquet, or a look at them to .png")
+
+    def features(self, codec: TableCodec, path: Path | None = None) -> TableFeatures:
+        """Return what the judge sees of rows; there are no other features, so `path` raises RecipeError."""
+        if path is not None:
+            raise RecipeError(f"--features {path}: is for pictures; rows are judged by their columns")
+        return TableFeatures(codec)
+
+    def learn_features(self, data: Any, steps: int, seed: int, progress: Progress | None = None) -> bytes:
+        """Raise RecipeError: the columns of a table are its features."""
+        raise RecipeError("features are learnt of pictures; rows are judged by their columns")
+
+    def variants(self, samples: np.ndarray) -> list[np.ndarray]:
+        """Return the rows as they are."""
+        return [samples]
+
+    def floors(self, samples: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+        """Return columns that know nothing of each other, one row repeated, and values evenly from all that occur."""
+        rng = np.random.default_rng(seed)
+        each: Callable[[Callable[[np.ndarray], np.ndarray]], np.ndarray] = lambda draw: np.stack(  # noqa: E731
+            [draw(column) for column in samples.T], 1
+        )
+        return {
+            "independent columns": each(rng.permutation),
+            "one row repeated": samples[rng.integers(len(samples))][None].repeat(len(samples), 0),
+            "noise": each(lambda column: rng.choice(np.unique(column), len(column))),
+        }
+
+    def lines(self, report: dict[str, Any]) -> list[str]:
+        """Say a data report in a few lines."""
+        from gandem.domains.tables.data import lines
+
+        return lines(report)
+
+
+TABLES = TableDomain()
