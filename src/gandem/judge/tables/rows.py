@@ -10,8 +10,9 @@ from torch import Tensor
 
 from gandem.errors import JudgeError
 
-BINS, FREQUENT = 10, 20
-"""Quantile bins of a number, and categories of a column that are counted each by itself."""
+BINS, FREQUENT, IN_CELL = 10, 20, 25
+"""Most quantile bins of a number, and categories of a column that are counted each by itself; fewer when there are less
+than so many rows for every cell of two columns."""
 CODES = 255
 """Most categories of a column that a boosted tree of scikit-learn takes."""
 SIGNS = 32
@@ -72,19 +73,21 @@ def independent(rows: np.ndarray, seed: int) -> np.ndarray:
 def cells(reference: np.ndarray, columns: Columns, *sets: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """Return every value's cell, int64 (n, c) of each set, and the count of cells of each column, (c,).
 
-    Numbers: BINS quantile bins of the reference rows. A value that is exactly a border has a cell of its own, so atoms
-    such as a capital gain of 0 are not mixed with what lies beside them. Categories: the FREQUENT ones of the reference,
-    and the others together. Missing values are a cell, the last.
+    Numbers: quantile bins of the reference rows. A value that is exactly a border has a cell of its own, so atoms such
+    as a capital gain of 0 are not mixed with what lies beside them. Categories: the frequent ones of the reference, and
+    the others together. Missing values are a cell, the last. How many depends on the smallest set.
     """
+    bins = int(np.clip(np.sqrt(min(len(rows) for rows in sets) / IN_CELL), 2, BINS))
+    frequent = bins * FREQUENT // BINS
     found = [np.empty(rows.shape, np.int64) for rows in sets]
     counts = np.empty(len(columns), np.int64)
     for column, categorical in enumerate(columns.categorical):
         values = reference[~np.isnan(reference[:, column]), column]
         if categorical:
             codes, frequency = np.unique(values, return_counts=True)
-            borders = np.sort(codes[np.argsort(-frequency, kind="stable")[:FREQUENT]])
+            borders = np.sort(codes[np.argsort(-frequency, kind="stable")[:frequent]])
         else:
-            borders = np.unique(np.quantile(values, np.arange(1, BINS) / BINS)) if len(values) else values
+            borders = np.unique(np.quantile(values, np.arange(1, bins) / bins)) if len(values) else values
         counts[column] = 2 * len(borders) + 2
         for cell, rows in zip(found, sets, strict=True):
             value = rows[:, column]

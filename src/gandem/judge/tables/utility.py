@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from gandem.errors import JudgeError
-from gandem.judge.figure import Figure
+from gandem.judge.figure import Figure, Z
 from gandem.judge.tables.boosted import classifier, regressor
 from gandem.judge.tables.rows import Columns, checked, codes, some
 from gandem.judge.two_sample import auc
@@ -83,7 +83,7 @@ def global_utility(
     """Learn every column from the others in each set of rows (n, c), on at most LEARNT of them.
 
     real: the name of the set that the others are measured by. Intervals are of the tested held-out rows. None when
-    nothing can be learnt of any column.
+    real rows teach nothing of any column that could not be chance.
     """
     *rows, tested = codes(columns, *checked(columns, 2, **sets, held_out=held_out))
     learnt = {name: some(those, LEARNT, seed) for name, those in zip(sets, rows, strict=True)}
@@ -104,7 +104,7 @@ def global_utility(
         return None
     skill = {name: np.array(parts) for name, parts in rounds.items()}  # (columns, 1 + FEW), the first of all rows
     whole = skill[real].sum(0)
-    if whole[0] <= 0:
+    if whole[0] <= Z * whole[1:].std():
         return None
     ratio = {}
     for name, parts in skill.items():
