@@ -8,7 +8,7 @@ from typing import Any
 
 from gandem.domains import domain_of
 from gandem.domains.domain import Dataset
-from gandem.domains.given import Arrays, Given, opened, path_of
+from gandem.domains.given import Given, Opened, opened, path_of
 from gandem.errors import GandemError, RecipeError, RunError
 from gandem.preparation import Prepared, prepare, read
 from gandem.recipe import OWN, load_recipe
@@ -179,7 +179,7 @@ def evaluate(
 
 
 def _prepare(
-    source: Arrays | str | Path,
+    source: Opened,
     recipe: str | Path,
     settings: dict[str, Any] | None,
     budget: str,

@@ -7,12 +7,11 @@ import platform
 import sys
 from collections.abc import Callable
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from gandem.domains import domain_of
 from gandem.domains.domain import Dataset, Domain
-from gandem.domains.given import Arrays, path_of
+from gandem.domains.given import Opened, path_of
 from gandem.errors import RecipeError
 from gandem.game.noise_game import NoiseGame
 from gandem.holdout import automatic_share
@@ -38,7 +37,7 @@ class Prepared:
     def __init__(self, dataset: Dataset, held_out: Dataset, recipe: Recipe, plan: Plan, budget: Budget) -> None:
         self.dataset, self.held_out, self.recipe, self.plan, self.budget = dataset, held_out, recipe, plan, budget
 
-    def data(self, source: Arrays | str | Path) -> dict[str, Any]:
+    def data(self, source: Opened) -> dict[str, Any]:
         """Return what data.json holds; "path" is None for data that are in memory only."""
         path = path_of(source)
         return {
@@ -65,7 +64,7 @@ class Prepared:
 
 
 def prepare(
-    source: Arrays | str | Path,
+    source: Opened,
     wanted: Recipe,
     allowed: Budget,
     device: str,
@@ -132,7 +131,7 @@ def _held_out_line(held_out: int, count: int) -> str:
     return f"{line}, too few for a verdict{more}"
 
 
-def read(domain: Domain, source: Arrays | str | Path, recipe: Recipe, watch: Watch | None) -> Dataset:
+def read(domain: Domain, source: Opened, recipe: Recipe, watch: Watch | None) -> Dataset:
     """Read a source whole, and tell how far it is."""
     tell = teller(watch)
     return domain.read(

@@ -15,7 +15,7 @@ import torch
 from PIL.Image import Image
 from torch import nn
 
-from gandem.domains.given import Arrays
+from gandem.domains.given import Opened
 from gandem.judge.figure import Figure
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
@@ -171,7 +171,7 @@ class Domain(Protocol):
         """A name under which samples would be written, for the model card."""
         ...
 
-    def reads(self, source: str | Path | Arrays) -> bool:
+    def reads(self, source: Opened) -> bool:
         """Whether a source holds this kind of data."""
         ...
 
@@ -221,7 +221,7 @@ class Domain(Protocol):
 
     def read(
         self,
-        source: str | Path | Arrays,
+        source: Opened,
         options: DataOptions,
         cache: Path | None = None,
         progress: Progress | None = None,

@@ -44,8 +44,10 @@ RULES = (
     ),
     Rule(
         "copies its data",
-        lambda of: of["copied share"].low > 2 * of["copied share of held-out data"].value
-        or _least(of, "membership attack", 0.0) > 0.7,
+        lambda of: (
+            of["copied share"].low > 2 * of["copied share of held-out data"].value
+            or _least(of, "membership attack", 0.0) > 0.7
+        ),
         ("copied share", "copied share of held-out data", "membership attack"),
         "Do not share these samples: too many are training data. Train on more data, for a shorter time, or with "
         "stronger augmentation (--set game.augment=1).",
@@ -59,17 +61,17 @@ RULES = (
     ),
     Rule(
         "excellent",
-        lambda of: of["two-sample AUC"].high <= 0.6
-        and of["coverage"].value >= 0.9
-        and _least(of, "global utility", 1.0) > 0.8,
+        lambda of: (
+            of["two-sample AUC"].high <= 0.6 and of["coverage"].value >= 0.9 and _least(of, "global utility", 1.0) > 0.8
+        ),
         ("two-sample AUC", "coverage", "global utility"),
         "Use it. Training further would hardly show.",
     ),
     Rule(
         "usable",
-        lambda of: of["Frechet share"].high <= 0.05
-        and of["coverage"].value >= 0.6
-        and _least(of, "global utility", 1.0) > 0.5,
+        lambda of: (
+            of["Frechet share"].high <= 0.05 and of["coverage"].value >= 0.6 and _least(of, "global utility", 1.0) > 0.5
+        ),
         ("Frechet share", "coverage", "two-sample AUC", "global utility"),
         "Use it where a trained eye may tell it from the data; more time would still help (gandem resume).",
     ),

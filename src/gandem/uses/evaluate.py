@@ -39,7 +39,7 @@ Samples = tuple[np.ndarray, np.ndarray | None]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was found: the verdict, all facts in plain JSON types, pictures by name, and the domain's part of the page."""
+    """The verdict, all facts in plain JSON types, pictures by name, and the domain's part of the page."""
 
     verdict: Verdict
     facts: dict[str, Any]

@@ -15,7 +15,7 @@ from gandem.domains.arrays.features import ArrayFeatures
 from gandem.domains.arrays.networks import build_networks
 from gandem.domains.arrays.preview import drawn
 from gandem.domains.domain import Examination, Judged, Progress
-from gandem.domains.given import Arrays
+from gandem.domains.given import Arrays, Opened
 from gandem.errors import RecipeError
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
@@ -35,13 +35,13 @@ class ArrayDomain:
     noun = "samples"
     sample_file = "samples.npy"
 
-    def reads(self, source: str | Path | Arrays) -> bool:
+    def reads(self, source: Opened) -> bool:
         """Whether a source holds arrays that are no pictures."""
         return isinstance(source, Arrays) and not source.holds_pictures()
 
     def read(
         self,
-        source: str | Path | Arrays,
+        source: Opened,
         options: DataOptions,
         cache: Path | None = None,
         progress: Progress | None = None,

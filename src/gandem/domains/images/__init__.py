@@ -10,7 +10,7 @@ from PIL.Image import Image
 from torch import nn
 
 from gandem.domains.domain import Examination, Judged
-from gandem.domains.given import Arrays
+from gandem.domains.given import Frame, Opened
 from gandem.domains.images import preview, report
 from gandem.domains.images.codec import ImageCodec, to_pictures
 from gandem.domains.images.features import ImageFeatures, load_features
@@ -34,18 +34,19 @@ class ImageDomain:
     noun = "images"
     sample_file = "samples.png"
 
-    def reads(self, source: str | Path | Arrays) -> bool:
+    def reads(self, source: Opened) -> bool:
         """Take whatever no other domain does."""
         return True
 
     def read(
         self,
-        source: str | Path | Arrays,
+        source: Opened,
         options: DataOptions,
         cache: Path | None = None,
         progress: Progress | None = None,
     ) -> ImageData:
         """Read a source whole; see `gandem.domains.images.store.read_images`."""
+        assert not isinstance(source, Frame)
         return read_images(source, options, cache, progress)
 
     def codec(self, state: dict[str, Any]) -> ImageCodec:

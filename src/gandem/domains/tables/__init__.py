@@ -11,11 +11,12 @@ from PIL.Image import Image
 from torch import nn
 
 from gandem.domains.domain import Examination, Judged, Progress
-from gandem.domains.given import Arrays
+from gandem.domains.given import Arrays, Frame, Opened
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.features import TableFeatures
 from gandem.domains.tables.networks import build_networks
 from gandem.domains.tables.preview import drawn
+from gandem.domains.tables.suffixes import known
 from gandem.errors import RecipeError, optional
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 WIDTH, BLOCKS, BATCH = 256, 2, 256
 GAMMA = 0.02, 0.002
-SUFFIXES = (".csv", ".tsv")
 
 
 class TableDomain:
@@ -35,13 +35,13 @@ class TableDomain:
     noun = "rows"
     sample_file = "rows.csv"
 
-    def reads(self, source: str | Path | Arrays) -> bool:
+    def reads(self, source: Opened) -> bool:
         """Whether a source is a table."""
-        return not isinstance(source, Arrays) and str(source).lower().endswith(SUFFIXES)
+        return isinstance(source, Frame) or (not isinstance(source, Arrays) and known(source))
 
     def read(
         self,
-        source: str | Path | Arrays,
+        source: Opened,
         options: DataOptions,
         cache: Path | None = None,
         progress: Progress | None = None,
@@ -50,6 +50,7 @@ class TableDomain:
         optional("polars", "tables")
         from gandem.domains.tables.data import read_table
 
+        assert not isinstance(source, Arrays)
         return read_table(source, options, cache, progress)
 
     def codec(self, state: dict[str, Any]) -> TableCodec:

@@ -74,7 +74,7 @@ def read_table(
     source: Any, options: DataOptions, cache: Path | None = None, progress: Progress | None = None
 ) -> TableData:
     """Read a table, find kinds, fit the codec, and report; raises SourceError."""
-    table = open_table(source)
+    table = open_table(source, cache)
     found = [look(table.column(name)) for name in table.names]
     modelled = [each for each in found if each.column is not None]
     if len(table) < 2:

@@ -17,7 +17,7 @@ CELL, MARGIN, LETTERS = 22, 130, 18
 
 
 def histogram(made: np.ndarray, real: np.ndarray, categorical: bool) -> str:
-    """Draw how often values (n,) and (m,) occur: real ones filled, generated ones as a line; missing ones at the end."""
+    """Draw how often values (n,) and (m,) occur: real ones filled, generated ones as a line; missing at the end."""
     ours, theirs = _shares(made, real, categorical)
     top = max(float(np.max([ours, theirs])), 1e-12)
     step = WIDTH / len(ours)
@@ -26,7 +26,9 @@ def histogram(made: np.ndarray, real: np.ndarray, categorical: bool) -> str:
         f'<rect x="{index * step:.1f}" y="{y:.1f}" width="{step * 0.92:.1f}" height="{HEIGHT - y:.1f}"/>'
         for index, y in enumerate(heights[1])
     )
-    line = " ".join(f"{index * step:.1f},{y:.1f} {(index + 1) * step:.1f},{y:.1f}" for index, y in enumerate(heights[0]))
+    line = " ".join(
+        f"{index * step:.1f},{y:.1f} {(index + 1) * step:.1f},{y:.1f}" for index, y in enumerate(heights[0])
+    )
     return (
         f'<svg class="histogram" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" aria-hidden="true">'
         f'<g class="two">{bars}</g><polyline class="one" points="{line}"/></svg>'
@@ -56,7 +58,8 @@ def heat(values: Mapping[tuple[int, int], float], best: Mapping[tuple[int, int],
         )
     labels = "".join(
         f'<text x="{MARGIN - 6}" y="{8 + index * CELL + 14}" text-anchor="end">{_short(name)}</text>'
-        f'<text transform="translate({MARGIN + index * CELL + 8} {14 + index * CELL}) rotate(-35)">{_short(name)}</text>'
+        f'<text transform="translate({MARGIN + index * CELL + 8} {14 + index * CELL}) rotate(-35)">'
+        f"{_short(name)}</text>"
         for index, name in enumerate(names)
     )
     return (
@@ -105,7 +108,9 @@ def _shares(made: np.ndarray, real: np.ndarray, categorical: bool) -> tuple[np.n
         kept = order[:CATEGORIES]
         parts = [np.array([(values == code).mean() for code in kept]) for values in (made, real)]
         if len(order) > len(kept) or not np.isin(made[~np.isnan(made)], kept).all():
-            others = [1 - part.sum() - np.isnan(values).mean() for part, values in zip(parts, (made, real), strict=True)]
+            others = [
+                1 - part.sum() - np.isnan(values).mean() for part, values in zip(parts, (made, real), strict=True)
+            ]
             parts = [np.append(part, max(rest, 0.0)) for part, rest in zip(parts, others, strict=True)]
     else:
         low, high = np.quantile(there, (0.005, 0.995)) if len(there) else (0.0, 1.0)

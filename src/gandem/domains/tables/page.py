@@ -1,4 +1,4 @@
-"""The judge for tables as parts of the page: every number beside what real rows reach and what independent columns reach."""
+"""The judge for tables as parts of the page: every number beside what real rows and independent columns reach."""
 
 from __future__ import annotations
 
@@ -41,15 +41,22 @@ def sections(judged: Judged, judgement: TableJudgement) -> tuple[Section, ...]:
 
 def _two_sample(judgement: TableJudgement) -> Section:
     rows = {name: judgement.rows[name].two_sample for name in SETS}
-    body = page.table("Two-sample AUC", page.head("rows", "AUC of boosted trees", "") + "".join(
-        page.row(_name(name), [_said(found.auc), bar(2 * found.auc.value - 1, _colour(name))]) for name, found in rows.items()
-    ))
+    body = page.table(
+        "Two-sample AUC",
+        page.head("rows", "AUC of boosted trees", "")
+        + "".join(
+            page.row(_name(name), [_said(found.auc), bar(2 * found.auc.value - 1, _colour(name))])
+            for name, found in rows.items()
+        ),
+    )
     drops = rows[GENERATED].drops
     order = np.argsort(drops)[::-1][:TELLTALE]
     told = [index for index in order if drops[index] > 0.005]
     if told:
         cells = "".join(
-            page.row(judgement.columns.names[index], [f"{drops[index]:.3f}", bar(drops[index] / max(drops[told[0]], 1e-9))])
+            page.row(
+                judgement.columns.names[index], [f"{drops[index]:.3f}", bar(drops[index] / max(drops[told[0]], 1e-9))]
+            )
             for index in told
         )
         head = page.head("column", "AUC that is lost when it is shuffled", "")
@@ -57,8 +64,8 @@ def _two_sample(judgement: TableJudgement) -> Section:
     return Section(
         "Can it be told from real rows?",
         "Boosted trees learn to tell the rows from held-out real ones and are tested on others: 0.5 is a guess, 1 is "
-        "always right. This is the number that is hardest to fool. Real rows are the best there is, independent columns "
-        "(every column right by itself, nothing between them) are what must be beaten.",
+        "always right. This is the number that is hardest to fool. Real rows are the best there is, independent "
+        "columns (every column right by itself, nothing between them) are what must be beaten.",
         body,
     )
 
@@ -93,15 +100,15 @@ def _pairs(judgement: TableJudgement) -> Section | None:
     lines = "".join(page.row(_name(name), [_said(figure)]) for name, figure in means.items())
     table = page.table("Pair trends", page.head("rows", "mean over all pairs, 1 if equal") + lines)
     names = judgement.columns.names[:HEAT]
-    shown_pairs = [
-        {pair: value for pair, value in judgement.rows[name].pairs.values.items() if max(pair) < len(names)}
+    shown_pairs = {
+        name: {pair: value for pair, value in judgement.rows[name].pairs.values.items() if max(pair) < len(names)}
         for name in (GENERATED, REAL)
-    ]
+    }
     return Section(
         "Pairs of columns",
         "One minus the total variation between two-way tables. In the picture every cell is a pair, and dark ones lack "
         "up to a quarter of what real rows reach. Other programs call other numbers by this name.",
-        f"{table}<figure><div class='scroll'>{heat(*shown_pairs, names)}</div></figure>",
+        f"{table}<figure><div class='scroll'>{heat(shown_pairs[GENERATED], shown_pairs[REAL], names)}</div></figure>",
     )
 
 
@@ -111,7 +118,8 @@ def _utility(judgement: TableJudgement) -> Section | None:
         figures = judgement.utility.figures
         measures = next((list(row) for row in (figures[REAL], figures[GENERATED]) if row), [])
         lines = "".join(
-            page.row(f"learnt from {_name(name)}", [_said((figures[name] or {}).get(key)) for key in measures]) for name in SETS
+            page.row(f"learnt from {_name(name)}", [_said((figures[name] or {}).get(key)) for key in measures])
+            for name in SETS
         )
         title = f"Predicting {judgement.utility.target}"
         body += f"<h3>{escape(title)}</h3>" + page.table(title, page.head("", *measures) + lines)
@@ -129,14 +137,16 @@ def _utility(judgement: TableJudgement) -> Section | None:
         body += (
             "<h3>Predicting every column from the others</h3>"
             + page.table("Global utility", page.head("", "beside what real rows teach") + ratios)
-            + f"<details><summary>Skill by column: 0 knows nothing, 1 knows all</summary>{page.table('Skills', head + lines)}</details>"
+            + "<details><summary>Skill by column: 0 knows nothing, 1 knows all</summary>"
+            + page.table("Skills", head + lines)
+            + "</details>"
         )
     if not body:
         return None
     return Section(
         "Is it useful?",
-        "Boosted trees learn from the rows and are tested on held-out real ones; beside them the same with as many real "
-        "rows instead, and with independent columns.",
+        "Boosted trees learn from the rows and are tested on held-out real ones; beside them the same with as many "
+        "real rows instead, and with independent columns.",
         body,
     )
 
@@ -161,12 +171,18 @@ def _regression(judgement: TableJudgement) -> Section | None:
         for key in SETS
         if (each := judgement.rows[key].regression) is not None
     )
-    head = page.head("rows", "overlap of intervals", "estimates within the real interval", "right sign, where it is clear")
-    kind = "linear" if found.event is None else f"logistic, of {columns.label(columns.index(found.target), found.event).strip()},"
+    head = page.head(
+        "rows", "overlap of intervals", "estimates within the real interval", "right sign, where it is clear"
+    )
+    kind = (
+        "linear"
+        if found.event is None
+        else f"logistic, of {columns.label(columns.index(found.target), found.event).strip()},"
+    )
     return Section(
         "Would a study find the same?",
-        f"A {kind} regression of {found.target} on all other columns, in these rows and in held-out real ones, with 95 % "
-        "intervals. The clearest coefficients are drawn; numbers are in standard deviations.",
+        f"A {kind} regression of {found.target} on all other columns, in these rows and in held-out real ones, with "
+        "95 % intervals. The clearest coefficients are drawn; numbers are in standard deviations.",
         f"{page.table('Regression', head + lines)}<figure>{KEY}{drawn}</figure>",
     )
 
@@ -176,8 +192,8 @@ def _coverage(judgement: TableJudgement) -> Section:
     measures: dict[str, Callable[[Row], Figure | None]] = {
         "categories kept": lambda row: row.categories.kept,
         "rare categories kept (below 1 %)": lambda row: row.categories.rare_kept,
-        "cells of the most dependent pairs reached": lambda row: row.cells and row.cells.reached,
-        "rows in a cell where no held-out row is": lambda row: row.cells and row.cells.unseen,
+        "cells of the most dependent pairs reached": lambda row: None if row.cells is None else row.cells.reached,
+        "rows in a cell where no held-out row is": lambda row: None if row.cells is None else row.cells.unseen,
         "which values are missing together: distance": lambda row: row.missing,
         "rows that are there twice": lambda row: row.duplicates.within,
         "exact copies of a held-out row": lambda row: row.duplicates.of_held_out,
@@ -188,7 +204,10 @@ def _coverage(judgement: TableJudgement) -> Section:
     body = page.table("Coverage", page.head("share", *map(_name, SETS)) + lines)
     lost = judgement.rows[GENERATED].categories.lost
     if lost:
-        names = [f"{judgement.columns.names[column]} = {judgement.columns.label(column, code).strip()}" for column, code in lost]
+        names = [
+            f"{judgement.columns.names[column]} = {judgement.columns.label(column, code).strip()}"
+            for column, code in lost
+        ]
         more = f" and {len(lost) - LOST:,} more" if len(lost) > LOST else ""
         body += f"<p>Never made, most frequent first: {escape('; '.join(names[:LOST]))}{more}.</p>"
     return Section(
@@ -206,7 +225,8 @@ def _privacy(judgement: TableJudgement) -> Section:
     sets = {"generated": found.generated, "planted copier": found.copier, "independent columns": found.independent}
     highest = page.row("highest of all attacks", [f"<b>{_said(attacked.highest)}</b>" for attacked in sets.values()])
     lines = "".join(
-        page.row(name, [_said(attacked.attacks[name]) for attacked in sets.values()]) for name in found.generated.attacks
+        page.row(name, [_said(attacked.attacks[name]) for attacked in sets.values()])
+        for name in found.generated.attacks
     )
     nearer = page.row(
         "generated rows nearer to a training row than to a held-out one",
@@ -215,9 +235,9 @@ def _privacy(judgement: TableJudgement) -> Section:
     table = page.table("Membership attacks", page.head("attack, AUC", *sets) + highest + lines + nearer)
     return Section(
         title,
-        f"Each attack is given the generated rows and guesses, for {found.asked[0]:,} training rows and {found.asked[1]:,} "
-        f"rows that were kept out, which were trained on; it may look at {found.reference:,} other rows, too. 0.5 is a "
-        "guess, 1 is always right. The first line is the maximum, its interval allows for the choice.",
+        f"Each attack is given the generated rows and guesses, for {found.asked[0]:,} training rows and "
+        f"{found.asked[1]:,} rows that were kept out, which were trained on; it may look at {found.reference:,} other "
+        "rows, too. 0.5 is a guess, 1 is always right. The first line is the maximum, its interval allows for the choice.",
         table + _controls(found, sets) + _exposed(found),
     )
 
@@ -231,23 +251,25 @@ def _controls(found: Privacy, sets: dict[str, Attacked]) -> str:
         )
     elif highest.low > 0.5:
         said = (
-            "The attacks find training rows better than by chance. Train on more rows or for a shorter time, and do not "
-            "pass these rows on where it must stay unknown who was trained on."
+            "The attacks find training rows better than by chance. Train on more rows or for a shorter time, and do "
+            "not pass these rows on where it must stay unknown who was trained on."
         )
     else:
-        said = "These attacks do no better than chance here. That is a measurement and no promise: others may find more."
+        said = (
+            "These attacks do no better than chance here. That is a measurement and no promise: others may find more."
+        )
     return (
-        f"<p>{said} The controls are attacked in the same way: a copier that repeats the training rows with small changes "
-        "must be caught, and columns that were shuffled each by itself must not.</p>"
+        f"<p>{said} The controls are attacked in the same way: a copier that repeats the training rows with small "
+        "changes must be caught, and columns that were shuffled each by itself must not.</p>"
     )
 
 
 def _exposed(found: Privacy) -> str:
     rows = ", ".join(f"{one.row:,} ({one.share:.1%})" for one in found.exposed)
     return (
-        "<details><summary>The most exposed training rows</summary><p>By their number among the rows asked about, with the "
-        "share of kept-out rows that look less trained on to the attack that singles the row out most. A few rows near "
-        f"100&nbsp;% are there by chance alone.</p><p>{rows}</p></details>"
+        "<details><summary>The most exposed training rows</summary><p>By their number among those that were drawn, "
+        "with the share of kept-out rows that look less trained on to the attack that singles the row out most. A "
+        f"few rows near 100&nbsp;% are there by chance alone.</p><p>{rows}</p></details>"
     )
 
 

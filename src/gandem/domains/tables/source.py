@@ -1,46 +1,189 @@
-"""Opens a table: text with delimiters for now."""
+"""Finds out what a table comes from and opens it: text, Parquet, Arrow, Excel, SQLite, or a data frame in memory."""
 
 from __future__ import annotations
 
+import sqlite3
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+import psutil
 
-from gandem.errors import SourceError
+from gandem.domains.given import Frame
+from gandem.domains.tables.delimited import read_text
+from gandem.domains.tables.suffixes import ARROW, EXCEL, PARQUET, PART, SQLITE, TEXT, parted
+from gandem.domains.tables.tidy import header, tidied
+from gandem.errors import SourceError, optional
 
-MISSING = ("", "?", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL")
+_READS = ".csv, .tsv (also .gz), .parquet, .arrow, .xlsx, .sqlite or a data frame"
+_CHUNK = 100_000
 
 
 @dataclass
 class Table:
-    """A table whose columns are read one by one."""
+    """A table whose columns are read one by one, so that a large one stays on the disk.
+
+    notes: what a person should know of how it was read.
+    """
 
     name: str
-    frame: pl.DataFrame
+    lazy: pl.LazyFrame
     notes: list[str] = field(default_factory=list)
+    folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def __post_init__(self) -> None:
+        schema = self.lazy.collect_schema()
+        self.names, self.dtypes = schema.names(), dict(schema)
+        self._rows = int(self.lazy.select(pl.len()).collect().item())
 
     def __len__(self) -> int:
-        return self.frame.height
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the columns."""
-        return self.frame.columns
+        return self._rows
 
     def column(self, name: str) -> pl.Series:
-        """Return one column."""
-        return self.frame.get_column(name)
+        """Return one column, tidied."""
+        return tidied(self.lazy.select(pl.col(name)).collect().get_column(name))
 
 
-def open_table(path: str | Path) -> Table:
-    """Read a table; raises SourceError."""
+def open_table(source: str | Path | Frame, cache: Path | None = None) -> Table:
+    """Open a table; raises SourceError with what is wrong.
+
+    cache: folder for what outgrows the memory; a temporary one when None.
+    """
+    notes: list[str] = []
+    if isinstance(source, Frame):
+        return Table(source.name, _from_frame(source, notes).lazy(), notes)
+    path, part = parted(source)
+    if not path.exists():
+        raise SourceError(f"{path}: no such file; check the path")
+    if path.is_dir():
+        raise SourceError(f"{path}: is a folder; give {_READS}")
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path}: the file is empty; give {_READS}")
+    kept = None if cache else tempfile.TemporaryDirectory(prefix="gandem-")
+    folder = cache or Path(str(kept and kept.name))
+    folder.mkdir(parents=True, exist_ok=True)
+    name = path.name.lower().removesuffix(".gz")
+    readers: dict[tuple[str, ...], Callable[[], pl.LazyFrame]] = {
+        PARQUET: lambda: pl.scan_parquet(path),
+        ARROW: lambda: pl.read_ipc(path).lazy(),
+        EXCEL: lambda: _excel(path, part, notes).lazy(),
+        SQLITE: lambda: _sqlite(path, part, notes).lazy(),
+        TEXT: lambda: read_text(path, big(), folder, notes),
+    }
+    reader = next((reader for suffixes, reader in readers.items() if name.endswith(suffixes)), None)
+    if reader is None:
+        raise SourceError(f"{path}: not a table; give {_READS}")
     try:
-        frame = pl.read_csv(path, infer_schema=False)
+        return Table(str(source), reader(), notes, kept)
+    except PermissionError as error:
+        raise SourceError(f"{path}: no permission to read it; change its rights with chmod") from error
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise SourceError(f"{path}: no readable table ({str(error).splitlines()[0]})") from error
-    stripped = pl.all().str.strip_chars()
-    frame = frame.with_columns(stripped).with_columns(
-        pl.when(pl.all().is_in(MISSING)).then(None).otherwise(pl.all()).name.keep()
-    )
-    return Table(str(path), frame)
+        reason = (str(error).splitlines() or ["?"])[0]
+        raise SourceError(f"{path}: cannot be read ({reason}); write it again") from error
+
+
+def big() -> int:
+    """Return the bytes of text from which it is read piece by piece: as a table it takes a few times as much."""
+    return int(psutil.virtual_memory().available) // 8
+
+
+def _from_frame(source: Frame, notes: list[str]) -> pl.DataFrame:
+    """Read a data frame of any library that speaks Arrow or the interchange protocol."""
+    value = source.value
+    try:
+        if isinstance(value, pl.LazyFrame):
+            value = value.collect()
+        frame = value if isinstance(value, pl.DataFrame) else pl.DataFrame(value)
+    except Exception as first:
+        try:
+            frame = pl.from_dataframe(value)
+        except Exception:
+            reason = str(first).splitlines()[0][:150]
+            raise SourceError(f"the data frame cannot be read ({reason}); give each column one type") from first
+    frame = frame.drop([name for name in frame.columns if name.startswith("__index_level_")])
+    if not frame.width:
+        raise SourceError("the data frame has no columns; give one with columns and rows")
+    frame.columns = header([str(name) for name in frame.columns], notes)
+    return frame
+
+
+def _excel(path: Path, sheet: str | None, notes: list[str]) -> pl.DataFrame:
+    """Read one sheet, the first if none is named."""
+    fastexcel = optional("fastexcel", "tables")
+    try:
+        book = fastexcel.read_excel(path)
+        names = list(book.sheet_names)
+    except Exception as error:
+        raise SourceError(
+            f"{path}: no readable Excel file; if it has a password, save it without, else export the sheet as .csv"
+        ) from error
+    if sheet is not None and sheet not in names:
+        raise SourceError(f"{path}: has no sheet {sheet!r}; it has {', '.join(names)}")
+    chosen = sheet or next(iter(names), None)
+    if chosen is None:
+        raise SourceError(f"{path}: has no sheets; export the table as .csv")
+    if len(names) > 1 and sheet is None:
+        notes.append(f"only the sheet {chosen!r} of {len(names)} is read; another: {path.name}{PART}{names[1]}")
+    try:
+        frame: pl.DataFrame = book.load_sheet(chosen).to_polars()
+    except Exception as error:
+        raise SourceError(f"{path}: the sheet {chosen!r} holds no table; give one with a header and rows") from error
+    if not frame.width:
+        raise SourceError(f"{path}: the sheet {chosen!r} is empty; give one with a header and rows")
+    frame.columns = header([name.strip() for name in frame.columns], notes)
+    return frame
+
+
+def _sqlite(path: Path, table: str | None, notes: list[str]) -> pl.DataFrame:
+    """Read a table of a database, the only one if none is named."""
+    try:
+        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    except sqlite3.Error as error:
+        raise SourceError(f"{path}: cannot be opened ({error}); check its rights") from error
+    try:
+        listed = database.execute("select name from sqlite_master where type in ('table', 'view') order by rowid")
+        names = [name for (name,) in listed if not name.startswith("sqlite_")]
+        if not names:
+            raise SourceError(f"{path}: the database has no tables; give one that has")
+        if table is None and len(names) > 1:
+            raise SourceError(f"{path}: holds {len(names)} tables, {', '.join(names)}; say {path}{PART}{names[0]}")
+        chosen = table or names[0]
+        if chosen not in names:
+            raise SourceError(f"{path}: has no table {chosen!r}; it has {', '.join(names)}")
+        quoted = chosen.replace('"', '""')
+        cursor = database.execute(f'select * from "{quoted}"')
+        columns = header([column[0] for column in cursor.description], notes)
+        parts = []
+        while rows := cursor.fetchmany(_CHUNK):
+            parts.append([_column(values) for values in zip(*rows, strict=True)])
+    except sqlite3.Error as error:
+        raise SourceError(f"{path}: no readable SQLite file ({error})") from error
+    finally:
+        database.close()
+    if not parts:
+        return pl.DataFrame({name: pl.Series(name, [], pl.Null) for name in columns})
+    series = [_joined(each).alias(name) for name, each in zip(columns, zip(*parts, strict=True), strict=True)]
+    return pl.DataFrame(series)
+
+
+def _column(values: tuple[Any, ...]) -> pl.Series:
+    """Return a column of a database, of which every cell has a type of its own."""
+    kinds = {type(value) for value in values} - {type(None)}
+    if kinds <= {int} or kinds <= {int, float}:
+        return pl.Series(values, dtype=pl.Float64 if float in kinds else pl.Int64 if kinds else pl.Null)
+    if kinds == {bytes}:
+        return pl.Series(values, dtype=pl.Binary)
+    return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
+
+
+def _joined(parts: tuple[pl.Series, ...]) -> pl.Series:
+    kinds = {part.dtype for part in parts} - {pl.Null()}
+    if len(kinds) > 1:
+        wider = pl.Float64 if all(kind.is_numeric() for kind in kinds) else pl.String
+        parts = tuple(part.cast(wider) for part in parts)
+    elif kinds:
+        parts = tuple(part.cast(next(iter(kinds))) for part in parts)
+    return pl.concat(list(parts))

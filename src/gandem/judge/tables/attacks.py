@@ -71,7 +71,9 @@ def neighbourhood_count(scene: Scene) -> np.ndarray:
         (torch.cdist(part, generated) <= far * (1 + 1e-9)).sum(1)
         for part, far in zip(asked.split(200), radius.split(200), strict=True)
     ]
-    return torch.cat(inside).numpy() / len(generated) + 1e-3 * _log_ratio(radius[:, 0].numpy(), scene.distances[0][:, 0])
+    return torch.cat(inside).numpy() / len(generated) + 1e-3 * _log_ratio(
+        radius[:, 0].numpy(), scene.distances[0][:, 0]
+    )
 
 
 def density_ratio(scene: Scene) -> np.ndarray:
@@ -128,9 +130,7 @@ def _log_ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 def _log_density(asked: Tensor, rows: Tensor) -> Tensor:
     """Log of the kernel density of rows (n, d) at the asked places, by Scott's rule."""
     width = len(rows) ** (-1 / (rows.shape[1] + 4)) * rows.std(0).clamp(min=1e-3)
-    parts = [
-        torch.logsumexp(-(torch.cdist(part / width, rows / width) ** 2) / 2, 1) for part in asked.split(500)
-    ]
+    parts = [torch.logsumexp(-(torch.cdist(part / width, rows / width) ** 2) / 2, 1) for part in asked.split(500)]
     return torch.cat(parts) - width.log().sum() - np.log(len(rows))
 
 

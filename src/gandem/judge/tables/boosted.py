@@ -5,7 +5,6 @@ Nothing popular is as hard to fool: independent columns pass for real with a log
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +23,10 @@ each kind in a part among which columns are shuffled."""
 
 @dataclass(frozen=True)
 class TwoSample:
-    """auc: of boosted trees on rows that they were not trained on, 0.5 if they cannot tell generated from real, at most 1.
+    """How well boosted trees tell generated rows from real ones.
 
-    drops: by how much the AUC falls when a column is shuffled among the scored rows, one for each column: what the
-    trees look at. A column that another one replaces has a small drop.
+    auc: on rows that they were not trained on; 0.5 if they cannot tell, at most 1. drops: by how much the AUC falls
+    when a column is shuffled among the scored rows, one for each column: what the trees look at. A column that another one replaces has a small drop.
     """
 
     auc: Figure
@@ -54,7 +53,7 @@ def two_sample(generated: np.ndarray, real: np.ndarray, columns: Columns, *, see
         area, variance = _area(trees, *scored)
         areas.append(area)
         variances.append(variance)
-        drops.append(_drops(trees, *(rows[:SHUFFLED] for rows in scored), rng))
+        drops.append(_drops(trees, scored[0][:SHUFFLED], scored[1][:SHUFFLED], rng))
     figure = area_figure(sum(areas) / FOLDS, 2 * sum(variances) / FOLDS**2, len(generated), len(real))
     return TwoSample(figure, tuple(np.mean(drops, axis=0).tolist()))
 

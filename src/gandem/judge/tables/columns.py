@@ -1,7 +1,7 @@
 """How far the columns, and the pairs of columns, of two tables are apart.
 
-Every distance is that of the rows as they are: also equal distributions are a little apart at a finite count, by as much
-as the row of real samples says. Intervals are of the rows, by the delta method.
+Every distance is that of the rows as they are: also equal distributions are a little apart at a finite count, by as
+much as the row of real samples says. Intervals are of the rows, by the delta method.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def pair_trends(
 ) -> Pairs:
     """Compare the two-way tables of all pairs of columns, of whatever kind; cells by the reference rows.
 
-    SDMetrics' "Column Pair Trends" is another number: there a pair of numbers is compared by its correlation alone, which
-    most tables of independent columns pass. Here numbers are counted in cells as categories are, so that every kind of
-    dependence shows, and values cannot be compared with theirs. Wrong single columns lower it too.
+    SDMetrics' "Column Pair Trends" is another number: there a pair of numbers is compared by its correlation alone,
+    which most tables of independent columns pass. Here numbers are counted in cells as categories are, so that every
+    kind of dependence shows, and values cannot be compared with theirs. Wrong single columns lower it too.
     """
     generated, real = checked(columns, 2, generated=generated, real=real)
     (ours, theirs), counts = cells(reference, columns, generated, real)
@@ -80,8 +80,8 @@ def pair_trends(
         pairs = [pairs[index] for index in np.sort(drawn)]
     values, of_one, of_other = {}, np.zeros(len(ours)), np.zeros(len(theirs))
     for i, j in pairs:
-        joint = (rows[:, i] * counts[j] + rows[:, j] for rows in (ours, theirs))
-        found = total_variation(*joint, int(counts[i] * counts[j]))
+        one, other = (rows[:, i] * counts[j] + rows[:, j] for rows in (ours, theirs))
+        found = total_variation(one, other, int(counts[i] * counts[j]))
         values[i, j] = 1 - found.value
         of_one += found.of_one / len(pairs)
         of_other += found.of_other / len(pairs)

@@ -66,7 +66,9 @@ def categories(generated: np.ndarray, real: np.ndarray, columns: Columns) -> Cat
         lost += [(count, int(column), int(code)) for code, count in zip(codes[~there], counts[~there], strict=True)]
         rare_rows += np.isin(made, codes[rare]).sum() / len(generated), counts[rare].sum() / len(real)
     names = tuple((column, code) for _, column, code in sorted(lost, key=lambda one: (-one[0], one[1:])))
-    return Categories(_share(kept), _share(rare_kept), float(rare_rows[0] / rare_rows[1]) if rare_rows[1] else None, names)
+    return Categories(
+        _share(kept), _share(rare_kept), float(rare_rows[0] / rare_rows[1]) if rare_rows[1] else None, names
+    )
 
 
 def joint_cells(

@@ -117,9 +117,7 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, dict):
-        return {
-            ",".join(map(str, key)) if isinstance(key, tuple) else key: _plain(each) for key, each in value.items()
-        }
+        return {",".join(map(str, key)) if isinstance(key, tuple) else key: _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     return value

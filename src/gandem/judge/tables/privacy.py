@@ -1,4 +1,4 @@
-"""What attacks find out about the training rows, measured; the same attacks on two controls say whether they work at all.
+"""What attacks find out about the training rows, measured; two controls say whether the attacks work at all.
 
 These are results of these attacks and no promise: another attack, or one who knows more, may find more.
 """
@@ -13,7 +13,7 @@ import torch
 from gandem.judge.figure import Figure
 from gandem.judge.neighbours import nearest
 from gandem.judge.tables.attacks import ATTACKS, Scene
-from gandem.judge.tables.rows import Columns, checked, independent, some, space
+from gandem.judge.tables.rows import Columns, checked, independent, some
 from gandem.judge.two_sample import area_figure, delong
 
 ASKED, MADE, LOOKED, FEWEST = 1_500, 20_000, 2_000, 50
@@ -42,7 +42,7 @@ class Attacked:
 
 @dataclass(frozen=True)
 class Exposed:
-    """A training row, by its place in the rows that were given, and the share of held-out rows that look less trained on.
+    """A training row, by its place in those that were given, and the share of held-out rows that look less trained on.
 
     The share is of the attack that singles it out most; chance alone gives a few rows with shares near 1.
     """

@@ -16,7 +16,7 @@ from gandem.judge.figure import Figure
 from gandem.judge.tables.rows import Columns, checked
 
 RARE, MOST_LEVELS, MOST_TERMS = 0.01, 20, 200
-"""A category below this share of the real rows has no coefficient; most categories of a column, and terms, that have."""
+"""A category below this share of the real rows has no coefficient; most categories of a column, and terms, that do."""
 RIDGE, STEPS = 1.0, 50
 """Weight of the squared coefficients, which keeps those finite that the rows leave open; steps of Newton's method."""
 
@@ -42,7 +42,7 @@ class Regression:
     """The same regression of two sets of rows. event: the category whose odds are modelled; None for a number.
 
     overlap: mean over coefficients of `Coefficient.overlap`. within: share of generated estimates within the real
-    interval. same_sign: share, among the coefficients that differ from 0 in the real rows, of generated ones with that sign.
+    interval. same_sign: share, among the coefficients that differ from 0 in the real rows, of generated ones with it.
     """
 
     target: str

@@ -99,7 +99,7 @@ def cells(reference: np.ndarray, columns: Columns, *sets: np.ndarray) -> tuple[t
 
 
 def codes(columns: Columns, *sets: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return tables as boosted trees take them: where a column has over 255 categories the rarest are thrown together."""
+    """Return tables as boosted trees take them: of over 255 categories in a column the rarest are thrown together."""
     coded = [rows.copy() for rows in sets]
     for column in np.flatnonzero(columns.categorical):
         values = np.concatenate([rows[:, column] for rows in sets])

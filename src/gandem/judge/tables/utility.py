@@ -1,4 +1,4 @@
-"""What is learnt from a table: train on generated rows, test on held-out real ones; one target, and every column in turn."""
+"""What is learnt from a table: train on generated rows, test on held-out real ones; one target, or every column."""
 
 from __future__ import annotations
 
@@ -93,13 +93,13 @@ def global_utility(
         chosen = np.sort(np.random.default_rng(seed).permutation(len(chosen))[:TARGETS])
     rounds: dict[str, list[np.ndarray]] = {name: [] for name in learnt}
     kept = []
-    for target in chosen:
-        rows = _with(tested, target)
-        if len(rows) < 2 or len(np.unique(rows[:, target])) < 2:
+    for target in chosen.tolist():
+        there = _with(tested, target)
+        if len(there) < 2 or len(np.unique(there[:, target])) < 2:
             continue
-        kept.append(int(target))
+        kept.append(target)
         for name, those in learnt.items():
-            rounds[name].append(_skills(those, rows, columns, int(target), seed))
+            rounds[name].append(_skills(those, there, columns, target, seed))
     if not kept:
         return None
     skill = {name: np.array(parts) for name, parts in rounds.items()}  # (columns, 1 + FEW), the first of all rows
@@ -154,13 +154,15 @@ def _learn(
     seed: int,
     trees: int = 100,
 ) -> np.ndarray | None:
-    """Return what trees that learnt from rows say of the tested ones: numbers (m,), or chances (m, classes + others)."""
+    """Return what trees that learnt from rows say of the tested: numbers (m,), or chances (m, classes + others)."""
     others = np.arange(len(columns)) != target
     inputs, truth = rows[:, others], rows[:, target]
     if classes is None:
         if len(truth) < 2 or (truth == truth[0]).all():
             return None
-        said: np.ndarray = regressor(columns.categorical[others], seed, trees).fit(inputs, truth).predict(tested[:, others])
+        said: np.ndarray = (
+            regressor(columns.categorical[others], seed, trees).fit(inputs, truth).predict(tested[:, others])
+        )
         return said
     truth = _grouped(truth, classes)
     if len(np.unique(truth)) < 2:
@@ -177,7 +179,9 @@ def _scores(truth: np.ndarray, chances: np.ndarray, seed: int) -> dict[str, Figu
     present = np.unique(truth)
     if set(present) <= {0, 1}:  # the second is the rarer one
         positive, score = truth == 1, chances[:, 1]
-        area = auc(torch.from_numpy(score[positive]), torch.from_numpy(score[~positive])) if positive.sum() > 1 else None
+        area = (
+            auc(torch.from_numpy(score[positive]), torch.from_numpy(score[~positive])) if positive.sum() > 1 else None
+        )
         return ({} if area is None else {"AUC": area}) | {
             "average precision": _resampled(average_precision, positive, score, seed),
             "Brier score": _mean(wrong / 2),
