@@ -84,7 +84,7 @@ RULES = (
     Rule(
         "too little training",
         lambda of: True,
-        ("Frechet share", "coverage", "global utility"),
+        ("Frechet share", "coverage", "two-sample AUC", "global utility"),
         "Give it more time (gandem resume RUN --budget +10m), or a larger network if time does not help.",
     ),
 )

@@ -157,9 +157,9 @@ def _picture(pictures: dict[str, Image], name: str) -> str:
     pictures[name].save(data, "PNG")
     source = base64.b64encode(data.getvalue()).decode()
     caption = escape(PICTURES[name])
-    return (
-        f'<figure><img alt="{caption}" src="data:image/png;base64,{source}"><figcaption>{caption}</figcaption></figure>'
-    )
+    width, height = pictures[name].size
+    broad = ' class="broad"' if width > 2 * height else ""
+    return f'<figure{broad}><img alt="{caption}" src="data:image/png;base64,{source}"><figcaption>{caption}</figcaption></figure>'
 
 
 def _figures(facts: dict[str, Any]) -> str:

@@ -197,10 +197,11 @@ def _coverage(judgement: TableJudgement) -> Section:
         "which values are missing together: distance": lambda row: row.missing,
         "rows that are there twice": lambda row: row.duplicates.within,
         "exact copies of a held-out row": lambda row: row.duplicates.of_held_out,
-        "exact copies of other real rows": lambda row: row.duplicates.of_training,
     }
     lines = "".join(page.row(name, [_said(measure(row)) for row in rows]) for name, measure in measures.items())
-    # the row "real" consists of those other real rows: compared with itself it would say 1
+    of_known = [judgement.rows[name].duplicates.of_training for name in (GENERATED, FLOOR)]
+    said = [_said(of_known[0]), "-", _said(of_known[1])]  # the real rows are those themselves
+    lines += page.row("exact copies of the other real rows", said)
     body = page.table("Coverage", page.head("share", *map(_name, SETS)) + lines)
     lost = judgement.rows[GENERATED].categories.lost
     if lost:
@@ -237,7 +238,7 @@ def _privacy(judgement: TableJudgement) -> Section:
         title,
         f"Each attack is given the generated rows and guesses, for {found.asked[0]:,} training rows and "
         f"{found.asked[1]:,} rows that were kept out, which were trained on; it may look at {found.reference:,} other "
-        "rows, too. 0.5 is a guess, 1 is always right. The first line is the maximum, its interval allows for the choice.",
+        "rows, too. 0.5 is a guess, 1 is always right. The first line is the maximum; its interval allows for that.",
         table + _controls(found, sets) + _exposed(found),
     )
 
@@ -282,4 +283,4 @@ def _name(name: str) -> str:
 
 
 def _colour(name: str) -> str:
-    return {GENERATED: "one", REAL: "two"}.get(name, "track")
+    return {GENERATED: "one", REAL: "two"}.get(name, "floor")

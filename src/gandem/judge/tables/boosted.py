@@ -26,7 +26,8 @@ class TwoSample:
     """How well boosted trees tell generated rows from real ones.
 
     auc: on rows that they were not trained on; 0.5 if they cannot tell, at most 1. drops: by how much the AUC falls
-    when a column is shuffled among the scored rows, one for each column: what the trees look at. A column that another one replaces has a small drop.
+    when a column is shuffled among the scored rows, one for each column: what the trees look at. A column
+    that another one replaces has a small drop.
     """
 
     auc: Figure
