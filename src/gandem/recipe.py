@@ -43,6 +43,11 @@ class DataOptions(Section):
     held_out: float | Auto = "auto"
     """Part of the data that is kept from the training to judge by; auto: 0.1, 5,000 samples at most, 0 below 200."""
 
+    columns: dict[str, str] = {}
+    """Kinds of a table's columns where the found ones are wrong: {zip: category}; or data.columns.zip=category."""
+    rules: Literal["auto", "none"] = "auto"
+    """auto: what all rows of a table keep (one column determines another, a <= b, sums) is kept by every sample."""
+
     @field_validator("held_out")
     @classmethod
     def _held_out_in_range(cls, share: float | str) -> float | str:
@@ -243,11 +248,12 @@ class Recipe(Section):
         state = self.model_dump()
         for key, value in settings.items():
             section, _, name = key.partition(".")
-            if section not in state or not isinstance(state[section], dict):
+            name, _, entry = name.partition(".")
+            if not isinstance(state.get(section), dict) or name not in state[section]:
                 raise RecipeError(f"unknown recipe key '{key}'.{nearest(key, known_keys())}")
-            if name not in state[section]:
+            if entry and not isinstance(state[section][name], dict):
                 raise RecipeError(f"unknown recipe key '{key}'.{nearest(key, known_keys())}")
-            state[section][name] = value
+            state[section][name] = {**state[section][name], entry: value} if entry else value
         return _validated(state, "the settings")
 
     def fill(self, found: dict[str, Any]) -> Recipe:

@@ -22,7 +22,7 @@ from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
 
 if TYPE_CHECKING:
-    from gandem.domains.tables.data import TableData
+    from gandem.domains.tables.data import OtherRows, TableData
 
 WIDTH, BLOCKS, BATCH = 256, 2, 256
 GAMMA = 0.02, 0.002
@@ -46,12 +46,20 @@ class TableDomain:
         cache: Path | None = None,
         progress: Progress | None = None,
     ) -> TableData:
-        """Read a table whole; see `gandem.domains.tables.data.read_table`."""
+        """Read a table whole; see `gandem.domains.tables.reading.read_table`."""
         optional("polars", "tables")
-        from gandem.domains.tables.data import read_table
+        from gandem.domains.tables.reading import read_table
 
         assert not isinstance(source, Arrays)
         return read_table(source, options, cache, progress)
+
+    def matching(self, source: Opened, codec: TableCodec, options: DataOptions, cache: Path | None = None) -> OtherRows:
+        """Read rows as the numbers of a codec's columns, to be judged beside those of its table."""
+        optional("polars", "tables")
+        from gandem.domains.tables.reading import read_like
+
+        assert not isinstance(source, Arrays)
+        return read_like(source, codec, cache)
 
     def codec(self, state: dict[str, Any]) -> TableCodec:
         """Rebuild a codec from its `to_dict`."""
@@ -128,7 +136,7 @@ class TableDomain:
 
     def lines(self, report: dict[str, Any]) -> list[str]:
         """Say a data report in a few lines."""
-        from gandem.domains.tables.data import lines
+        from gandem.domains.tables.report import lines
 
         return lines(report)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gandem.domains.tables.columns import Column, Field
+from gandem.domains.tables.rules import Order, Rule, rule_from
 from gandem.domains.tables.spec import TableSpec
 from gandem.domains.tables.tokens import CategoryTokens, NumberTokens, tokens_from
 
@@ -23,12 +24,15 @@ Tokens = CategoryTokens | NumberTokens
 class TableCodec:
     """Turns samples into tensors and back; ranges, steps, types, order and missing patterns come back by construction.
 
-    columns: those that are modelled, and `tokens` for each. fields: all columns of the source.
+    columns: those that are modelled, and `tokens` for each. fields: all columns of the source. rules: what all rows
+    keep, in the order in which it is applied.
     Samples are float64 (n, c), one column for each modelled one (`gandem.domains.tables.columns.Column`).
     """
 
-    def __init__(self, columns: Sequence[Column], tokens: Sequence[Tokens], fields: Sequence[Field]) -> None:
-        self.columns, self.tokens, self.fields = tuple(columns), tuple(tokens), tuple(fields)
+    def __init__(
+        self, columns: Sequence[Column], tokens: Sequence[Tokens], fields: Sequence[Field], rules: Sequence[Rule] = ()
+    ) -> None:
+        self.columns, self.tokens, self.fields, self.rules = tuple(columns), tuple(tokens), tuple(fields), tuple(rules)
         self.spec = TableSpec.of([each.block for each in self.tokens])
         self._starts = np.cumsum([0, *(block.width for block in self.spec.blocks)])
 
@@ -61,7 +65,23 @@ class TableCodec:
     def decoded(self, codes: np.ndarray, residuals: np.ndarray) -> np.ndarray:
         """Return samples float64 (n, c) of codes and residuals (n, c)."""
         parts = [each.decode(codes[:, index], residuals[:, index]) for index, each in enumerate(self.tokens)]
-        return np.stack(parts, 1) if parts else np.empty((len(codes), 0))
+        place = {name: index for index, name in enumerate(self.names)}
+        for rule in self.rules:
+            if isinstance(rule, Order):
+                low, high = parts[place[rule.low]], parts[place[rule.high]]
+                wrong = rule.wrong({rule.low: low, rule.high: high})
+                tokens = self.tokens[place[rule.high]]
+                if wrong.any() and isinstance(tokens, NumberTokens):
+                    high[wrong] = tokens.raised(low[wrong], rule.strictly)
+        return np.stack(parts, 1)
+
+    def worked_out(self, samples: np.ndarray) -> dict[str, tuple[Column, np.ndarray]]:
+        """Return the numbers (n,) of all columns that are modelled or follow from those by rules, by name."""
+        found = dict(zip(self.names, zip(self.columns, samples.T, strict=True), strict=True))
+        for rule in self.rules:
+            if not isinstance(rule, Order):
+                found[rule.target.name] = rule.target, rule.made({name: values for name, (_, values) in found.items()})
+        return found
 
     def dense(self, codes: np.ndarray, residuals: np.ndarray) -> Tensor:
         """Return flat rows, float32 (n, *spec.shape), of codes and residuals (n, c)."""
@@ -102,6 +122,7 @@ class TableCodec:
             "columns": [column.to_dict() for column in self.columns],
             "tokens": [each.to_dict() for each in self.tokens],
             "fields": [field.to_dict() for field in self.fields],
+            "rules": [rule.to_dict() for rule in self.rules],
         }
 
     @classmethod
@@ -111,4 +132,5 @@ class TableCodec:
             [Column.from_dict(each) for each in state["columns"]],
             [tokens_from(each) for each in state["tokens"]],
             [Field.from_dict(each) for each in state["fields"]],
+            [rule_from(each) for each in state["rules"]],
         )

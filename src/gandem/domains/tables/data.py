@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from gandem import holdout
-from gandem.domains.domain import Progress
 from gandem.domains.tables.codec import TableCodec
-from gandem.domains.tables.kinds import look
-from gandem.domains.tables.source import open_table
-from gandem.errors import SourceError
-from gandem.recipe import DataOptions
 
 _BLOCK = 65_536
 
@@ -24,6 +17,7 @@ class TableData:
     """Real rows, ready to be drawn by index.
 
     codes: int32 (m, c). residuals: float32 (m, c). rows: which of them belong to this dataset, int64 (n,).
+    places: a number in [0, 1) for each of the m rows by its content, float64 (m,); worked out when None.
     """
 
     def __init__(
@@ -32,13 +26,14 @@ class TableData:
         residuals: np.ndarray,
         codec: TableCodec,
         report: dict[str, Any],
-        rows: torch.Tensor,
         fingerprint: str,
+        rows: torch.Tensor | None = None,
+        places: np.ndarray | None = None,
     ) -> None:
         self.codes, self.residuals, self.codec, self.report = codes, residuals, codec, report
-        self.spec = codec.spec
-        self.rows = rows
-        self.fingerprint = fingerprint
+        self.spec, self.fingerprint = codec.spec, fingerprint
+        self.rows = torch.arange(len(codes)) if rows is None else rows
+        self.places = self._places() if places is None else places
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -47,6 +42,11 @@ class TableData:
     def count(self) -> int:
         """How many rows there are."""
         return len(self.rows)
+
+    @property
+    def copies(self) -> int:
+        """How many rows are exact copies of others."""
+        return self.count - len(np.unique(self.places[self.rows.numpy()]))
 
     def batch(self, indices: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return {"real": float32 (n, *spec.shape) in [-1, 1]}."""
@@ -60,55 +60,54 @@ class TableData:
 
     def split(self, share: float) -> tuple[TableData, TableData]:
         """Return (for training, held out), about `share` in the second; copies stay together."""
-        places = [
-            holdout.places(row.data for row in self.samples(part)[0]) for part in torch.arange(self.count).split(_BLOCK)
-        ]
-        training, held_out = holdout.split(np.concatenate(places), share)
+        training, held_out = holdout.split(self.places[self.rows.numpy()], share)
         return self._pick(training), self._pick(held_out)
 
     def _pick(self, indices: torch.Tensor) -> TableData:
-        return TableData(self.codes, self.residuals, self.codec, self.report, self.rows[indices], self.fingerprint)
+        return TableData(
+            self.codes, self.residuals, self.codec, self.report, self.fingerprint, self.rows[indices], self.places
+        )
+
+    def _places(self) -> np.ndarray:
+        parts = [places_of(self.samples(part)[0]) for part in torch.arange(len(self.codes)).split(_BLOCK)]
+        return np.concatenate(parts)
 
 
-def read_table(
-    source: Any, options: DataOptions, cache: Path | None = None, progress: Progress | None = None
-) -> TableData:
-    """Read a table, find kinds, fit the codec, and report; raises SourceError."""
-    table = open_table(source, cache)
-    found = [look(table.column(name)) for name in table.names]
-    modelled = [each for each in found if each.column is not None]
-    if len(table) < 2:
-        raise SourceError(f"{source}: {len(table)} rows are not enough; give two or more")
-    if not modelled:
-        raise SourceError(f"{source}: no column to learn from, all are constant, identifiers or text")
-    codec = TableCodec(
-        [each.column for each in modelled if each.column],
-        [each.tokens for each in modelled if each.tokens],
-        [each.field for each in found],
-    )
-    codes = np.empty((len(table), len(modelled)), np.int32)
-    residuals = np.zeros(codes.shape, np.float32)
-    for index, each in enumerate(modelled):
-        assert each.values is not None
-        codes[:, index], residuals[:, index] = codec.column_codes(index, each.values)
-    report = {
-        "source": table.name,
-        "kind": "table",
-        "samples": len(table),
-        "columns": {each.field.name: {"kind": each.field.kind} for each in found},
-        "classes": {},
-        "skipped": {"count": 0, "reasons": {}, "files": []},
-        "notes": table.notes,
-    }
-    digest = hashlib.sha256(repr(codec.to_dict()).encode())
-    digest.update(codes.data)
-    digest.update(residuals.data)
-    return TableData(codes, residuals, codec, report, torch.arange(len(table)), digest.hexdigest())
+class OtherRows:
+    """Rows that were not trained on, as numbers of a codec's columns, float64 (n, c), also where they leave its range.
+
+    broken: how many rows do not keep a rule, by its text, in the report.
+    """
+
+    def __init__(self, values: np.ndarray, codec: TableCodec, report: dict[str, Any], fingerprint: str) -> None:
+        self.values, self.codec, self.report, self.fingerprint = values, codec, report, fingerprint
+        self.spec = codec.spec
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.values)
+
+    def batch(self, indices: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return {"real": float32 (n, *spec.shape)}, of the nearest rows that the codec knows."""
+        return {"real": self.codec.encode(self.values[indices.numpy()])}
+
+    def samples(self, indices: torch.Tensor) -> tuple[np.ndarray, None]:
+        """Return rows as float64 (k, c), and no labels."""
+        return self.values[indices.numpy()], None
+
+    def split(self, share: float) -> tuple[OtherRows, OtherRows]:
+        """Return two parts, about `share` in the second; copies stay together."""
+        training, held_out = holdout.split(places_of(self.values), share)
+        parts = (self.values[part.numpy()] for part in (training, held_out))
+        first, second = (OtherRows(part, self.codec, self.report, self.fingerprint) for part in parts)
+        return first, second
 
 
-def lines(report: dict[str, Any]) -> list[str]:
-    """Say a data report in a few lines."""
-    columns = report["columns"]
-    return [f"{report['samples']:,} rows x {len(columns)} columns of {report['source']}"] + [
-        f"  {name}: {facts['kind']}" for name, facts in columns.items()
-    ]
+def places_of(values: np.ndarray) -> np.ndarray:
+    """Return a number in [0, 1) for each row (n, c) that depends on its content alone, float64 (n,)."""
+    whole = np.ascontiguousarray(values) + 0.0  # one kind of zero
+    return holdout.places(row.data for row in whole)

@@ -79,40 +79,50 @@ def _frame(path: Path, data: bytes, delimiter: str, notes: list[str]) -> pl.Data
             empty_string_is_null=False,
             schema={f"column_{number}": pl.String for number in range(1, len(names) + 1)},
         )
-        short = frame.height and frame.get_column(frame.columns[-1]).null_count()
+        even = _is_even(data, delimiter, frame)
     except pl.exceptions.PolarsError:
-        short = True
-    # what is not regular is read again by the slower reader, which knows of spaces before quotes and of lines
-    if short or b' "' in data:
+        even = False
+    if not even:  # the slower reader knows of spaces before quotes, and which line is wrong
         frame = _by_line(path, data.decode("utf-8", "replace"), delimiter, len(names))
     frame.columns = names
     return frame if _headless(notes) else frame.slice(1)
+
+
+def _is_even(data: bytes, delimiter: str, frame: pl.DataFrame) -> bool:
+    """Whether no line lacks fields and no quote stands behind a space; polars fills such lines up without a word."""
+    if b' "' in data:
+        return False
+    if b'"' in data:
+        return not (frame.height and (frame.get_column(frame.columns[-1]).fill_null("") == "").any())
+    return data.count(delimiter.encode()) == frame.height * (frame.width - 1)
 
 
 def _by_line(path: Path, text: str, delimiter: str, width: int) -> pl.DataFrame:
     """Parse text line by line; raises SourceError for the first one that has more or fewer fields than the header."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter != " ")
     columns: list[list[str]] = [[] for _ in range(width)]
-    began = 1
+    last = began = 1
     try:
         for fields in reader:
             if len(fields) not in (0, width):
-                what = "a quote that is not closed, or " if reader.line_num > began + 1 or text.count('"') % 2 else ""
-                raise SourceError(
-                    f"{path}: line {began} has {what}{len(fields)} {'field' if len(fields) == 1 else 'fields'} where "
-                    f"the header has {width}; mend that line"
-                )
+                opened = text.count('"') % 2 and reader.line_num > began
+                what = "opens a quote that is never closed" if opened else f"has {_counted(len(fields))}"
+                raise SourceError(f"{path}: line {began} {what}, and the header has {width}; mend that line")
             for column, value in zip(columns, fields, strict=False):
                 column.append(value)
-            began = reader.line_num + 1
+            last, began = began, reader.line_num + 1
     except csv.Error as error:
         raise SourceError(f"{path}: line {began} cannot be read ({error}); mend that line") from error
-    if text.count('"') % 2 and columns[-1] and "\n" in columns[-1][-1]:
-        raise SourceError(f"{path}: a quote is opened in the last record and never closed; mend that line")
+    if text.count('"') % 2 and columns[-1] and '"' not in columns[-1][-1] and text.rstrip().count("\n") >= last:
+        raise SourceError(f"{path}: line {last} opens a quote that is never closed; mend that line")
     return pl.DataFrame(
         {f"column_{index}": column for index, column in enumerate(columns)},
         dict.fromkeys((f"column_{index}" for index in range(width)), pl.String),
     )
+
+
+def _counted(fields: int) -> str:
+    return f"{fields:,} field{'' if fields == 1 else 's'}"
 
 
 def _streamed(path: Path, whole: Path, delimiter: str, folder: Path, notes: list[str]) -> pl.LazyFrame:

@@ -26,13 +26,14 @@ _CHUNK = 100_000
 class Table:
     """A table whose columns are read one by one, so that a large one stays on the disk.
 
-    notes: what a person should know of how it was read.
+    notes: what a person should know of how it was read. text: whether all values are texts, as in a file of text.
     """
 
     name: str
     lazy: pl.LazyFrame
     notes: list[str] = field(default_factory=list)
     folder: tempfile.TemporaryDirectory[str] | None = None
+    text: bool = False
 
     def __post_init__(self) -> None:
         schema = self.lazy.collect_schema()
@@ -77,7 +78,7 @@ def open_table(source: str | Path | Frame, cache: Path | None = None) -> Table:
     if reader is None:
         raise SourceError(f"{path}: not a table; give {_READS}")
     try:
-        return Table(str(source), reader(), notes, kept)
+        return Table(str(source), reader(), notes, kept, name.endswith(TEXT))
     except PermissionError as error:
         raise SourceError(f"{path}: no permission to read it; change its rights with chmod") from error
     except (OSError, pl.exceptions.PolarsError) as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gandem.domains.tables.scales import Grid, scale_from
+from gandem.domains.tables.scales import Scale, scale_from
 from gandem.domains.tables.spec import Block
 
 MOST_TOKENS = 256
@@ -96,7 +96,7 @@ class NumberTokens:
 
     def __init__(
         self,
-        scale: Grid,
+        scale: Scale,
         low: Sequence[float],
         high: Sequence[float],
         ranks: Sequence[float],
@@ -112,7 +112,7 @@ class NumberTokens:
         self._between = (self.high[:-1] + self.low[1:]) / 2
 
     @classmethod
-    def of(cls, values: np.ndarray, scale: Grid, bins: int = BINS) -> NumberTokens:
+    def of(cls, values: np.ndarray, scale: Scale, bins: int = BINS) -> NumberTokens:
         """Find tokens and bins for values (n,), NaN for missing; at least one must not be."""
         present = values[~np.isnan(values)]
         unique, counts = np.unique(present, return_counts=True)
@@ -173,6 +173,12 @@ class NumberTokens:
             values[codes >= len(self.low)] = np.nan
         return values
 
+    def raised(self, values: np.ndarray, strictly: bool) -> np.ndarray:
+        """Return the smallest numbers that can come out and are not below values (n,), or above them if `strictly`."""
+        least = self.scale.raised(values, strictly)
+        token = np.minimum(np.searchsorted(self.high, least), len(self.high) - 1)
+        return np.maximum(least, self.low[token])
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         numbers = {name: getattr(self, name).tolist() for name in ("low", "high", "ranks", "places", "counts")}
@@ -204,15 +210,15 @@ def _parts(counts: np.ndarray, atoms: np.ndarray, bins: int) -> list[tuple[int, 
     return parts
 
 
-def _knots(values: np.ndarray, counts: np.ndarray, scale: Grid) -> tuple[np.ndarray, np.ndarray]:
+def _knots(values: np.ndarray, counts: np.ndarray, scale: Scale) -> tuple[np.ndarray, np.ndarray]:
     """Return (ranks in [-1, 1], places on the scale) of the line through one token's sorted different values."""
     lower, upper = scale.lower(values), scale.upper(values)
     if lower[0] < upper[0]:  # values have room
         places, shares = np.concatenate([lower[:1], upper]), np.concatenate([[0], np.cumsum(counts)])
     else:
-        places, shares = values, np.cumsum(counts) - counts
+        places, shares = lower, np.cumsum(counts) - counts
         if len(values) == 1:
-            places, shares = values.repeat(2), np.array([0, 1])
+            places, shares = lower.repeat(2), np.array([0, 1])
     ranks = -1 + 2 * shares / shares[-1]
     if len(places) > KEPT:
         kept = np.unique(np.searchsorted(ranks, [*np.linspace(-1, 1, KNOTS + 1), -0.95, 0.95]))
