@@ -120,7 +120,8 @@ class Judged:
 
     generated, real, held_out: equally many of each; floors: made of `real`, see `Domain.floors`. more: makes about so
     many generated samples, for what needs more of them than that. training: draws so many samples that the generator
-    was trained on and no held-out one is among; None where nobody knows what it was trained on.
+    was trained on and no held-out one is among; None where nobody knows what it was trained on. report: what was found
+    when the generated samples were read, if they were.
     """
 
     codec: Any
@@ -130,6 +131,7 @@ class Judged:
     floors: Mapping[str, np.ndarray]
     more: Callable[[int], np.ndarray]
     training: Callable[[int], np.ndarray] | None = None
+    report: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

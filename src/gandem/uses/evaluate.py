@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,8 @@ class Evaluation:
 class _Sets:
     """Who is compared with whom. real: other real samples, among them those trained on; the judge's ceiling.
 
-    trained: whether it is known that `real` was trained on, and that no held-out sample was.
+    trained: whether it is known that `real` was trained on, and that no held-out sample was. report: of the generated
+    samples, where they were read.
     """
 
     domain: Domain
@@ -62,6 +63,7 @@ class _Sets:
     real: Dataset
     held_out: Dataset
     trained: bool
+    report: dict[str, Any] = field(default_factory=dict)
 
 
 def evaluate(
@@ -168,7 +170,7 @@ def _judged(
         return sets.generated(min(count, sets.available))[0]
 
     drawn_from = training if sets.trained else None
-    return Judged(sets.codec, generated, real, held_out, floors, more, drawn_from)
+    return Judged(sets.codec, generated, real, held_out, floors, more, drawn_from, sets.report)
 
 
 def _pictures(
@@ -228,7 +230,7 @@ def _of_samples(made: Given, real: Given) -> _Sets:
         images, labels = samples.samples(_some(samples.count, n, 0))
         return images, None if labels is None or not labelled else number[torch.from_numpy(labels)].numpy()
 
-    return _Sets(domain, data.codec, data.spec.labels, generated, samples.count, known, held_out, trained=False)
+    return _Sets(domain, data.codec, data.spec.labels, generated, samples.count, known, held_out, False, samples.report)
 
 
 def _read(source: Given, domain: Domain, recipe: Recipe) -> Dataset:

@@ -159,7 +159,8 @@ def _picture(pictures: dict[str, Image], name: str) -> str:
     caption = escape(PICTURES[name])
     width, height = pictures[name].size
     broad = ' class="broad"' if width > 2 * height else ""
-    return f'<figure{broad}><img alt="{caption}" src="data:image/png;base64,{source}"><figcaption>{caption}</figcaption></figure>'
+    image = f'<img alt="{caption}" src="data:image/png;base64,{source}">'
+    return f"<figure{broad}>{image}<figcaption>{caption}</figcaption></figure>"
 
 
 def _figures(facts: dict[str, Any]) -> str:

@@ -33,7 +33,17 @@ def examined(judged: Judged, target: str | None, seed: int) -> Examination:
         evidence["global utility"] = judgement.global_utility.ratio[GENERATED]
     if judgement.privacy is not None:
         evidence["membership attack"] = judgement.privacy.generated.highest
-    return Examination({"table": judgement.to_dict()}, evidence, sections(judged, judgement))
+    broken = broken_rules(judged)
+    facts = judgement.to_dict() | {"broken": broken}
+    return Examination({"table": facts}, evidence, sections(judged, judgement, broken))
+
+
+def broken_rules(judged: Judged) -> dict[str, int]:
+    """Return how many generated rows break each rule of the real ones, by its text."""
+    if "broken" in judged.report:  # rows that were read have the determined columns, too
+        return dict(judged.report["broken"])
+    columns = {name: values for name, (_, values) in judged.codec.worked_out(judged.generated).items()}
+    return {str(rule): rule.broken(columns) for rule in judged.codec.rules}
 
 
 def columns_of(codec: TableCodec) -> Columns:

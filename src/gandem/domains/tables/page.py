@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 
 import numpy as np
@@ -25,7 +25,7 @@ NO_PRIVACY = (
 )
 
 
-def sections(judged: Judged, judgement: TableJudgement) -> tuple[Section, ...]:
+def sections(judged: Judged, judgement: TableJudgement, broken: Mapping[str, int]) -> tuple[Section, ...]:
     """Return the parts of the page, the headline first."""
     parts: list[Callable[[TableJudgement], Section | None]] = [
         _two_sample,
@@ -34,6 +34,7 @@ def sections(judged: Judged, judgement: TableJudgement) -> tuple[Section, ...]:
         _utility,
         _regression,
         _coverage,
+        lambda found: _rules(broken, int(judged.report.get("samples", len(judged.generated)))),
         _privacy,
     ]
     return tuple(part for part in (make(judgement) for make in parts) if part is not None)
@@ -215,6 +216,19 @@ def _coverage(judgement: TableJudgement) -> Section:
         "What is reached, and what is there twice",
         "Independent columns reach everything, also what never is: read the rows in strange cells beside.",
         body,
+    )
+
+
+def _rules(broken: Mapping[str, int], count: int) -> Section | None:
+    if not broken:
+        return None
+    lines = "".join(
+        page.row(rule, [f"{rows:,} of {count:,}"]) for rule, rows in sorted(broken.items(), key=lambda one: -one[1])
+    )
+    return Section(
+        "Rules of the data",
+        "What every real row keeps, and how many generated rows do not.",
+        page.table("Rules", page.head("rule", "generated rows that break it") + lines),
     )
 
 
