@@ -30,8 +30,8 @@ def sample(
 
     Args:
         run: The run folder.
-        out: A folder for single PNGs, x.png for one grid, x.npz or x.npy for an array, x.gif for a walk (with
-            --interpolate).
+        out: A folder for single PNGs, x.png for one grid, x.npz or x.npy for an array, x.csv or x.parquet for rows of a
+            table, x.gif for a walk (with --interpolate).
         count: How many.
         where: One class only, as label=3 or label=Bag.
         seed: Equal seeds give equal pictures.

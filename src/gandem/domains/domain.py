@@ -173,6 +173,11 @@ class Domain(Protocol):
         """A name under which samples would be written, for the model card."""
         ...
 
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Names' ends of files that only this kind of samples is written to."""
+        ...
+
     def reads(self, source: Opened) -> bool:
         """Whether a source holds this kind of data."""
         ...
@@ -195,6 +200,10 @@ class Domain(Protocol):
 
     def pictures(self, samples: np.ndarray) -> list[Image]:
         """Turn decoded samples into a picture each; raises RecipeError where they are none."""
+        ...
+
+    def written(self, samples: np.ndarray, codec: Any, suffix: str) -> bytes:
+        """Return samples that a codec decoded as a file of one of the suffixes."""
         ...
 
     def features(self, codec: Any, path: Path | None = None) -> Features:
@@ -229,6 +238,10 @@ class Domain(Protocol):
         progress: Progress | None = None,
     ) -> Dataset:
         """Read a source whole. `cache` is a folder for decoded data that do not fit in memory."""
+        ...
+
+    def matching(self, source: Opened, codec: Any, options: DataOptions) -> Dataset:
+        """Read samples whose decoded form is that of a codec, to be judged beside samples that it decoded."""
         ...
 
     def codec(self, state: dict[str, Any]) -> Codec:

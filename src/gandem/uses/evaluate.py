@@ -189,8 +189,10 @@ def _of_run(run: Run, real: Given, seed: int) -> _Sets:
     source = run.data_report["path"] if real is None else real
     if source is None:
         raise RunError(f"{run.path} was trained on an array: say with which data to judge it, as real=array")
-    data = _read(source, run.domain, run.recipe)
+    data = _read(source, run.domain, run.recipe, None if real is None else run.codec)
     own = data.fingerprint == run.data_report["fingerprint"]
+    if real is not None and own:
+        data = _read(source, run.domain, run.recipe)
     if real is None and not own:
         raise RunError(f"{source} has changed since {run.path} was trained on it; say --real with the data to judge by")
     known, held_out = data.split(float(run.recipe.data.held_out) if own else 0.5)
@@ -219,7 +221,7 @@ def _of_samples(made: Given, real: Given) -> _Sets:
         )
     domain = domain_of(opened(real))
     data = _read(real, domain, Recipe())
-    samples = _read(made, domain, Recipe().replace(domain.like(data.spec)))
+    samples = _read(made, domain, Recipe(), data.codec)
     if samples.spec.shape != data.spec.shape:
         raise RunError(f"samples of shape {samples.spec.shape} cannot be judged by real ones of {data.spec.shape}")
     known, held_out = data.split(0.5)
@@ -233,12 +235,12 @@ def _of_samples(made: Given, real: Given) -> _Sets:
     return _Sets(domain, data.codec, data.spec.labels, generated, samples.count, known, held_out, False, samples.report)
 
 
-def _read(source: Given, domain: Domain, recipe: Recipe) -> Dataset:
-    """Read a source that must be of a domain."""
+def _read(source: Given, domain: Domain, recipe: Recipe, codec: Codec | None = None) -> Dataset:
+    """Read a source that must be of a domain, in the form of a codec if there is one."""
     given = opened(source)
     if (other := domain_of(given)) is not domain:
         raise RunError(f"{given} holds {other.noun}, not {domain.noun} as the others do; judge like with like")
-    return domain.read(given, recipe.data)
+    return domain.read(given, recipe.data) if codec is None else domain.matching(given, codec, recipe.data)
 
 
 def _fitting(data: Dataset) -> int:

@@ -31,14 +31,16 @@ def write_samples(
     """Write new samples to `out` and return what was written.
 
     out: x.png for one grid, x.npz for `images` uint8 (n, H, W, C) and `labels` int64 (n,), x.npy for an array alone, of
-    the form that the training was given if it was given one, x.gif for a walk, and anything without a suffix for a
-    folder of single PNGs. interpolate: number of random points that the walk visits in `frames` frames.
+    the form that the training was given if it was given one, x.csv or x.parquet for a table, x.gif for a walk, and
+    anything without a suffix for a folder of single PNGs. interpolate: number of random points that the walk visits in
+    `frames` frames.
     Raises RecipeError for what cannot be asked, StorageError when the disk refuses.
     """
     facts: dict[str, Any] = {"path": str(out), "seed": seed, "truncation": truncation}
     suffix = out.suffix.lower()
-    if suffix not in ("", ".png", ".npz", ".npy", ".gif"):
-        raise RecipeError(f"--out {out}: write to a folder, .png, .npz, .npy or .gif")
+    own = run.domain.suffixes
+    if suffix not in ("", ".png", ".npz", ".npy", ".gif", *own):
+        raise RecipeError(f"--out {out}: write to {', '.join(own) or 'a folder'}, .png, .npz, .npy or .gif")
     if (interpolate is not None) != (suffix == ".gif"):
         raise RecipeError(f"--out {out}: --interpolate makes a .gif, and a .gif needs --interpolate")
     with storing(out):
@@ -50,7 +52,9 @@ def write_samples(
         write_atomic(out, data.getvalue())
         return {**facts, "frames": len(pictures)}
     images, labels = run.sample_array(count, where, seed, truncation)
-    if suffix == ".npz":
+    if suffix in own:
+        write_atomic(out, run.domain.written(images, run.codec, suffix))
+    elif suffix == ".npz":
         write_atomic(out, _npz(**{run.domain.noun: images}, **({} if labels is None else {"labels": labels})))
     elif suffix == ".npy":
         given = run.codec.given(images)

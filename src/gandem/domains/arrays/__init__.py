@@ -33,6 +33,7 @@ class ArrayDomain:
 
     name = "arrays"
     noun = "samples"
+    suffixes: tuple[str, ...] = ()
     sample_file = "samples.npy"
 
     def reads(self, source: Opened) -> bool:
@@ -49,6 +50,10 @@ class ArrayDomain:
         """Read a source whole; see `gandem.domains.arrays.data.read_arrays`."""
         assert isinstance(source, Arrays)
         return read_arrays(source, options)
+
+    def matching(self, source: Opened, codec: ArrayCodec, options: DataOptions) -> ArrayData:
+        """Read a source; arrays have the shape that they have."""
+        return self.read(source, options)
 
     def codec(self, state: dict[str, Any]) -> ArrayCodec:
         """Rebuild a codec from its `to_dict`."""
@@ -91,6 +96,10 @@ class ArrayDomain:
     def pictures(self, samples: np.ndarray) -> list[Image]:
         """Raise RecipeError: a folder of arrays would be of no use."""
         raise RecipeError("samples of this run are arrays: write them to .npy or .npz, or a look at them to .png")
+
+    def written(self, samples: np.ndarray, codec: ArrayCodec, suffix: str) -> bytes:
+        """Never called: arrays have no files of their own."""
+        raise NotImplementedError(suffix)
 
     def features(self, codec: ArrayCodec, path: Path | None = None) -> ArrayFeatures:
         """Return what the judge sees of samples; there are no other features, so `path` raises RecipeError."""

@@ -32,6 +32,7 @@ class ImageDomain:
 
     name = "images"
     noun = "images"
+    suffixes: tuple[str, ...] = ()
     sample_file = "samples.png"
 
     def reads(self, source: Opened) -> bool:
@@ -48,6 +49,11 @@ class ImageDomain:
         """Read a source whole; see `gandem.domains.images.store.read_images`."""
         assert not isinstance(source, Frame)
         return read_images(source, options, cache, progress)
+
+    def matching(self, source: Opened, codec: ImageCodec, options: DataOptions) -> ImageData:
+        """Read images in the size and with the channels of a codec."""
+        channels, height, width = codec.spec.shape
+        return self.read(source, options.model_copy(update={"size": (height, width), "channels": channels}))
 
     def codec(self, state: dict[str, Any]) -> ImageCodec:
         """Rebuild a codec from its `to_dict`."""
@@ -73,6 +79,10 @@ class ImageDomain:
     def pictures(self, samples: np.ndarray) -> list[Image]:
         """Turn uint8 (n, H, W, C) into Pillow images of mode L, LA, RGB or RGBA."""
         return to_pictures(samples)
+
+    def written(self, samples: np.ndarray, codec: ImageCodec, suffix: str) -> bytes:
+        """Never called: images have no files of their own."""
+        raise NotImplementedError(suffix)
 
     def features(self, codec: ImageCodec, path: Path | None = None) -> ImageFeatures:
         """Return the shipped features, or those of an .onnx or .safetensors file; see `load_features`."""

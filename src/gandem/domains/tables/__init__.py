@@ -33,6 +33,7 @@ class TableDomain:
 
     name = "tables"
     noun = "rows"
+    suffixes = (".csv", ".tsv", ".parquet", ".arrow")
     sample_file = "rows.csv"
 
     def reads(self, source: Opened) -> bool:
@@ -53,13 +54,13 @@ class TableDomain:
         assert not isinstance(source, Arrays)
         return read_table(source, options, cache, progress)
 
-    def matching(self, source: Opened, codec: TableCodec, options: DataOptions, cache: Path | None = None) -> OtherRows:
+    def matching(self, source: Opened, codec: TableCodec, options: DataOptions) -> OtherRows:
         """Read rows as the numbers of a codec's columns, to be judged beside those of its table."""
         optional("polars", "tables")
         from gandem.domains.tables.reading import read_like
 
         assert not isinstance(source, Arrays)
-        return read_like(source, codec, cache)
+        return read_like(source, codec)
 
     def codec(self, state: dict[str, Any]) -> TableCodec:
         """Rebuild a codec from its `to_dict`."""
@@ -101,6 +102,12 @@ class TableDomain:
     def pictures(self, samples: np.ndarray) -> list[Image]:
         """Raise RecipeError: rows are no pictures."""
         raise RecipeError("samples of this run are rows: write them to .csv or .parquet, or a look at them to .png")
+
+    def written(self, samples: np.ndarray, codec: TableCodec, suffix: str) -> bytes:
+        """Return rows with all columns of the source as a file."""
+        from gandem.domains.tables.writing import written
+
+        return written(codec.given(samples), codec, suffix)
 
     def features(self, codec: TableCodec, path: Path | None = None) -> TableFeatures:
         """Return what the judge sees of rows; there are no other features, so `path` raises RecipeError."""

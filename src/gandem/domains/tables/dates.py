@@ -25,7 +25,7 @@ DAYS = (
     "%m/%d/%y",
 )
 TIMES = ("", "T%H:%M:%S%.f", "T%H:%M:%S", "T%H:%M", " %H:%M:%S%.f", " %H:%M:%S", " %H:%M", " %I:%M %p")
-CLOCKS = ("%H:%M:%S", "%H:%M")
+CLOCKS = ("%H:%M:%S", "%H:%M", "%H:%M:%S%.f")
 _SAMPLE, _MOST_FORMS = 300, 3
 _TURNED = {"%d/%m/%Y": "%m/%d/%Y", "%d-%m-%Y": "%m-%d-%Y", "%d/%m/%y": "%m/%d/%y"}
 _LIKELY = r"^\s*(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{4}|[A-Z][a-z]{2,8} \d{1,2}, \d{4})"
@@ -35,7 +35,7 @@ def parsed(series: pl.Series) -> tuple[pl.Series, str, list[str]] | None:
     """Read a column of text as dates: (values, the form in which most stand, notes), None if they are none."""
     present = series.drop_nulls()
     sample = present.unique(maintain_order=True).head(_SAMPLE)
-    if sample.str.contains(r"^\d{1,2}:\d{2}(:\d{2})?$").all():
+    if sample.str.contains(r"^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$").all():
         return _clock(series)
     if not sample.str.contains(_LIKELY).all():
         return None

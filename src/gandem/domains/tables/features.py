@@ -34,8 +34,10 @@ class TableFeatures:
         parts = []
         for index, tokens in enumerate(self.codec.tokens):
             values = samples[:, index]
-            see = self._number if isinstance(tokens, NumberTokens) else self._category
-            parts += see(values, tokens)  # type: ignore[operator]
+            if isinstance(tokens, NumberTokens):
+                parts += self._number(values, tokens)
+            else:
+                parts += self._category(values, tokens)
             if tokens.missing:
                 parts.append(np.isnan(values).astype(np.float64))
         return torch.from_numpy(np.stack(parts, 1))

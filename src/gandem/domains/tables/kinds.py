@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class Found:
     column: Column | None = None
     tokens: CategoryTokens | NumberTokens | None = None
     values: np.ndarray | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
 
 
 def look(series: pl.Series, asked: str | None = None, text: bool = False) -> Found:
@@ -360,8 +361,9 @@ def read_as(series: pl.Series, column: Column, field: Field, notes: list[str]) -
     else:
         number = _number_of(series)
         values = number.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+        values = np.where(np.isinf(values), np.nan, values)
     strange = int(np.isnan(values).sum()) - series.null_count()
-    if strange > 0:
+    if strange > 0 and not (column.missing and column.kind in ("integer", "decimal")):  # marks for what is missing
         notes.append(f"WARNING: {series.name!r}: {strange:,} values that the real rows never have: read as missing")
     return np.asarray(values, np.float64)
 

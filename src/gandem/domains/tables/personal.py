@@ -20,6 +20,7 @@ _CARD = r"^\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}$"
 _SOCIAL = r"^\d{3}-\d{2}-\d{4}$"
 _IP = r"^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$"
 _NAME = r"^[^\W\d_][\w'’.\-]*([ ,]+[\w'’.\-]+){0,4}$"
+_OF_PEOPLE = {"firstname", "lastname", "surname", "fullname", "vorname", "nachname", "first", "last", "given", "family"}
 _FIRST = [
     "Anna",
     "Ben",
@@ -89,7 +90,9 @@ def recognised(series: pl.Series) -> dict[str, Any] | None:
     def like(form: str) -> bool:
         return float(sample.str.contains(form).mean() or 0) >= MOSTLY  # type: ignore[arg-type]
 
-    many = present.n_unique() > max(_MANY * len(present), 10)
+    different = present.n_unique()
+    many = different > max(_MANY * len(present), 10)
+    of_people = different > 20 and (bool(named & _OF_PEOPLE) and ("name" in named or len(named) == 1))
     tests: dict[str, Callable[[], bool]] = {
         "email": lambda: like(_EMAIL),
         "iban": lambda: like(_IBAN) and _share(sample, _is_iban) >= MOSTLY,
@@ -101,9 +104,7 @@ def recognised(series: pl.Series) -> dict[str, Any] | None:
             and (named & {"phone", "tel", "telephone", "telefon", "mobile", "fax", "cell"} != set() or like(r"^\+\d"))
         ),
         "address of a computer": lambda: like(_IP) and many,
-        "name": lambda: (
-            many and bool(named & {"name", "surname", "vorname", "nachname", "firstname", "lastname"}) and like(_NAME)
-        ),
+        "name": lambda: (of_people or (many and "name" in named)) and like(_NAME),
         "address": lambda: (
             many and bool(named & {"address", "street", "strasse", "addr", "adresse"}) and like(r"[A-Za-z]")
         ),

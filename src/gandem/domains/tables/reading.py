@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import tempfile
@@ -75,6 +76,8 @@ def _looked_at(
         series = table.column(name)
         digest.update(name.encode() + content(series))
         each = look(series, options.columns.get(name), table.text)
+        if table.dtypes[name] == pl.Categorical and each.field.dtype == "String":
+            each = dataclasses.replace(each, field=dataclasses.replace(each.field, dtype="Categorical"))
         if each.column is not None and each.tokens is not None:
             values[number] = each.values
             columns.append(Modelled(each.column, each.tokens, values[number]))

@@ -127,6 +127,7 @@ def _range(facts: dict[str, Any]) -> str:
     low, high, step = facts["low"], facts["high"], facts["step"]
     if facts["kind"] == "date":
         ends = [str(np.datetime64(round(end), "s")).replace("T00:00:00", "") for end in (low, high)]
+        ends = [end.rpartition("T")[2] for end in ends] if facts["type"] == "Time" else ends
         return f"{ends[0]} to {ends[1]}"
     return f"{low:.10g} to {high:.10g}" + (f" in steps of {step:g}" if step and step not in (1, 1e-9) else "")
 

@@ -119,7 +119,11 @@ class NumberTokens:
         atoms = counts >= max(ATOM * len(values), FEWEST_ATOM)
         if len(unique) <= MOST_EXACT and len(present) >= FEWEST_EACH * len(unique):
             atoms[:] = True
-        low, high, ranks, places, sizes = [], [], [], [], []
+        low: list[float] = []
+        high: list[float] = []
+        ranks: list[float] = []
+        places: list[float] = []
+        sizes: list[int] = []
         for start, end in _parts(counts, atoms, bins):
             found, often = unique[start:end], counts[start:end]
             rank, place = _knots(found, often, scale)
@@ -152,8 +156,9 @@ class NumberTokens:
         if inside.any():
             token = codes[inside]
             clipped = np.clip(filled[inside], self.low[token], self.high[token])
-            ends = [self._residual(edge(clipped), token) for edge in (self.scale.lower, self.scale.upper)]
-            residuals[inside] = _within(*ends, places[inside])
+            start = self._residual(self.scale.lower(clipped), token)
+            end = self._residual(self.scale.upper(clipped), token)
+            residuals[inside] = _within(start, end, places[inside])
         codes[gone] = len(self.low)
         return codes.astype(np.int32), residuals.astype(np.float32)
 
