@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "gandem"
 
 LAYERS = [
-    {"errors", "spec", "launch", "holdout", "judge", "referee", "strict_json"},
+    {"errors", "spec", "launch", "holdout", "judge", "referee", "strict_json", "page"},
     {"recipe"},
     {"game", "latents"},
     {"domains", "training", "run", "recording", "uses"},

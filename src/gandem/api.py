@@ -146,6 +146,7 @@ def evaluate(
     out: str | Path | None = None,
     count: int = COUNT,
     features: str | Path | None = None,
+    target: str | None = None,
     seed: int = 0,
     watch: Watch | None = None,
 ) -> dict[str, Any]:
@@ -153,7 +154,8 @@ def evaluate(
 
     made: a run, its folder, or samples in any form that `train` takes. real: real samples; for a run, None takes those
     that were held out of its training. out: an .html page to write; a run has its own, report.html, and keeps the facts
-    too. count: samples to judge at most. features: weights to look with, .onnx or .safetensors.
+    too. count: samples to judge at most. features: weights to look with, .onnx or .safetensors. target: the column of a
+    table whose prediction is to be judged.
     Raises GandemError with one line that says what to do.
     """
     if count < 1:
@@ -164,7 +166,13 @@ def evaluate(
     path = made.path if isinstance(made, Run) else path_of(made)
     run = made if isinstance(made, Run) else open_run(path) if path is not None and is_run(path) else None
     found = judged(
-        run or made, real, count=count, features=features, seed=seed, tell=lambda doing: tell("judging", doing=doing)
+        run or made,
+        real,
+        count=count,
+        features=features,
+        target=target,
+        seed=seed,
+        tell=lambda doing: tell("judging", doing=doing),
     )
     kept = run if run is not None and run.path.is_dir() else None  # a model file stays as it is
     return keep(found, kept, None if out is None else Path(out), str(path or "samples"), tell)

@@ -113,6 +113,7 @@ def evaluate(
     out: Path | None = None,
     count: int = 10_000,
     features: Path | None = None,
+    target: str | None = None,
     seed: int = 0,
     force: Force = False,
     json: Json = False,
@@ -125,6 +126,7 @@ def evaluate(
         out: The page to write (.html); a run has its own, report.html.
         count: How many samples to judge, if there are as many held-out real ones.
         features: Weights to look with (.onnx or .safetensors) instead of those that ship with gandem.
+        target: The column of a table to predict: how well is that learnt from the generated rows?
         seed: Seed of the samples that are drawn.
         force: Replace what lies at --out.
         json: Print one JSON object.
@@ -134,7 +136,9 @@ def evaluate(
     import gandem
 
     with Console(silent=json) as console:
-        facts = gandem.evaluate(made, real, out=out, count=count, features=features, seed=seed, watch=console)
+        facts = gandem.evaluate(
+            made, real, out=out, count=count, features=features, target=target, seed=seed, watch=console
+        )
     report(facts, json)
 
 

@@ -5,7 +5,8 @@ The trainer, the run folder and the uses see these protocols only, never pixels 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from torch import nn
 
 from gandem.conditions import Condition, Told
 from gandem.domains.given import Opened
+from gandem.judge.figure import Figure
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
 
@@ -113,6 +115,47 @@ class Features(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What is judged, and by what; decoded samples (n, ...) throughout.
+
+    generated, real, held_out: equally many of each; floors: made of `real`, see `Domain.floors`. more: makes about so
+    many generated samples, for what needs more of them than that. training: draws so many samples that the generator
+    was trained on and no held-out one is among; None where nobody knows what it was trained on. report: what was found
+    when the generated samples were read, if they were.
+    """
+
+    codec: Any
+    generated: np.ndarray
+    real: np.ndarray
+    held_out: np.ndarray
+    floors: Mapping[str, np.ndarray]
+    more: Callable[[int], np.ndarray]
+    training: Callable[[int], np.ndarray] | None = None
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: a title, a sentence or two, and HTML."""
+
+    title: str
+    text: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What a domain finds by means of its own kind. facts: plain JSON, for report.json; sections: for the page.
+
+    evidence: numbers for the rules of the verdict, by name; one that is there already is replaced.
+    """
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    evidence: dict[str, Figure] = field(default_factory=dict)
+    sections: tuple[Section, ...] = ()
+
+
 class Domain(Protocol):
     """One kind of data."""
 
@@ -187,6 +230,10 @@ class Domain(Protocol):
 
     def floors(self, samples: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         """Return sets made from decoded real samples that must lose against any generator, by name."""
+        ...
+
+    def examination(self, judged: Judged, target: str | None, seed: int) -> Examination:
+        """Judge by means of the domain's own, beyond the features; target: a column to predict, if there are any."""
         ...
 
     def lines(self, report: dict[str, Any]) -> list[str]:

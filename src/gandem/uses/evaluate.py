@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from PIL.Image import Image
 
 from gandem import latents
 from gandem.domains import domain_of
-from gandem.domains.domain import Codec, Dataset, Domain, Features
+from gandem.domains.domain import Codec, Dataset, Domain, Features, Judged, Section
 from gandem.domains.given import Given, opened, path_of
 from gandem.errors import RunError
 from gandem.judge.judgement import FEWEST, Copying, judge
@@ -39,16 +39,21 @@ Samples = tuple[np.ndarray, np.ndarray | None]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was found: the verdict, all facts in plain JSON types, and pictures by name."""
+    """The verdict, all facts in plain JSON types, pictures by name, and the domain's part of the page."""
 
     verdict: Verdict
     facts: dict[str, Any]
     pictures: dict[str, Image]
+    sections: tuple[Section, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Sets:
-    """Who is compared with whom. real: other real samples, among them those trained on; the judge's ceiling."""
+    """Who is compared with whom. real: other real samples, among them those trained on; the judge's ceiling.
+
+    trained: whether it is known that `real` was trained on, and that no held-out sample was. report: of the generated
+    samples, where they were read.
+    """
 
     domain: Domain
     codec: Codec
@@ -57,6 +62,8 @@ class _Sets:
     available: int
     real: Dataset
     held_out: Dataset
+    trained: bool
+    report: dict[str, Any] = field(default_factory=dict)
 
 
 def evaluate(
@@ -65,6 +72,7 @@ def evaluate(
     *,
     count: int = COUNT,
     features: str | Path | None = None,
+    target: str | None = None,
     seed: int = 0,
     tell: Tell = lambda doing: None,
 ) -> Evaluation:
@@ -73,24 +81,25 @@ def evaluate(
     made: a run, or samples in any form that `train` takes. real: real samples; for a run, None takes the data it
     was trained on and judges by the part that was held out. Other real data are divided into halves, one to judge by
     and one as the ceiling, in which copies are looked for too. count: how many samples are judged at most.
-    features: weights of the user's own, as `--features` takes them.
+    features: weights of the user's own, as `--features` takes them. target: the column of a table to predict.
     """
     began = time.monotonic()
     tell("reading the data")
     sets = _of_run(made, real, seed) if isinstance(made, Run) else _of_samples(made, real)
-    return _evaluate(sets, count, features, seed, tell, began)
+    return _evaluate(sets, count, features, target, seed, tell, began)
 
 
 def evaluate_run(run: Run, training: Dataset, held_out: Dataset, *, count: int, tell: Tell) -> Evaluation:
     """Judge a run whose data are in memory already."""
     seed = run.recipe.training.seed
-    sets = _Sets(
-        run.domain, run.codec, run.spec.labels, _made_by(run, training, seed), training.count, training, held_out
-    )
-    return _evaluate(sets, count, None, seed, tell, time.monotonic())
+    made = _made_by(run, training, seed)
+    sets = _Sets(run.domain, run.codec, run.spec.labels, made, training.count, training, held_out, trained=True)
+    return _evaluate(sets, count, None, None, seed, tell, time.monotonic())
 
 
-def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, tell: Tell, began: float) -> Evaluation:
+def _evaluate(
+    sets: _Sets, count: int, features: str | Path | None, target: str | None, seed: int, tell: Tell, began: float
+) -> Evaluation:
     extract = sets.domain.features(sets.codec, None if features is None else Path(features))
     n = min(count, sets.available, sets.real.count, sets.held_out.count, _fitting(sets.real))
     held_rows, seen_held = _unlearnt(sets.held_out, n, seed, extract)
@@ -113,13 +122,15 @@ def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, t
     seen = {"generated": extract(generated), "held-out": extract(held_out)}
     seen["known"] = torch.cat([extract(sets.real.samples(part)[0]) for part in rows.split(AT_ONCE)])
     seen["real"] = extract(known)
-    floors = {name: extract(images) for name, images in sets.domain.floors(known, seed).items()}
+    lost = sets.domain.floors(known, seed)
+    floors = {name: extract(samples) for name, samples in lost.items()}
     tell("comparing them")
     varied = [sets.domain.variants(samples[:COPY_COUNT]) for samples in (generated, held_out)]
     ours, theirs = (torch.cat([extract(samples) for samples in variants]) for variants in varied)
     copying = Copying.of(ours, seen["known"], theirs, len(varied[0]))
     judgement = judge(seen["generated"], seen["held-out"], real=seen["real"], floors=floors, copying=copying, seed=seed)
-    verdict = Verdict.of(judgement)
+    examination = sets.domain.examination(_judged(sets, generated, known, held_out, lost, seed), target, seed)
+    verdict = Verdict.of(judgement, evidence=examination.evidence)
     facts |= {
         "verdict": verdict.to_dict(),
         "features": {"name": extract.name, "fingerprint": extract.fingerprint},
@@ -134,9 +145,32 @@ def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, t
             for name, told in (("generated", labels), ("real", known_labels), ("held-out", held_labels))
         ]
         facts["usefulness"] = usefulness(*labelled, seed=seed).to_dict()
+    if examination.facts:
+        facts["examination"] = examination.facts
     facts["seconds"] = round(time.monotonic() - began, 1)
     copied = sets.real.samples(rows[copying.pairs.training[:PAIRS]])[0]
-    return Evaluation(verdict, facts, _pictures(sets, generated, held_out, copied, copying))
+    pictures = _pictures(sets, generated, held_out, copied, copying)
+    return Evaluation(verdict, facts, pictures, examination.sections)
+
+
+def _judged(
+    sets: _Sets,
+    generated: np.ndarray,
+    real: np.ndarray,
+    held_out: np.ndarray,
+    floors: dict[str, np.ndarray],
+    seed: int,
+) -> Judged:
+    """Return what a domain examines."""
+
+    def training(count: int) -> np.ndarray:
+        return sets.real.samples(_some(sets.real.count, count, seed + 1))[0]
+
+    def more(count: int) -> np.ndarray:
+        return sets.generated(min(count, sets.available))[0]
+
+    drawn_from = training if sets.trained else None
+    return Judged(sets.codec, generated, real, held_out, floors, more, drawn_from, sets.report)
 
 
 def _pictures(
@@ -162,7 +196,7 @@ def _of_run(run: Run, real: Given, seed: int) -> _Sets:
     if real is None and not own:
         raise RunError(f"{source} has changed since {run.path} was trained on it; say --real with the data to judge by")
     known, held_out = data.split(float(run.recipe.data.held_out) if own else 0.5)
-    return _Sets(run.domain, run.codec, run.spec.labels, _made_by(run, known, seed), known.count, known, held_out)
+    return _Sets(run.domain, run.codec, run.spec.labels, _made_by(run, known, seed), known.count, known, held_out, own)
 
 
 def _made_by(run: Run, data: Dataset, seed: int) -> Callable[[int], Samples]:
@@ -198,7 +232,7 @@ def _of_samples(made: Given, real: Given) -> _Sets:
         images, labels = samples.samples(_some(samples.count, n, 0))
         return images, None if labels is None or not labelled else number[torch.from_numpy(labels)].numpy()
 
-    return _Sets(domain, data.codec, data.spec.labels, generated, samples.count, known, held_out)
+    return _Sets(domain, data.codec, data.spec.labels, generated, samples.count, known, held_out, False, samples.report)
 
 
 def _read(source: Given, domain: Domain, recipe: Recipe, codec: Codec | None = None) -> Dataset:

@@ -17,7 +17,7 @@ from gandem.domains.arrays.features import ArrayFeatures
 from gandem.domains.arrays.networks import build_networks
 from gandem.domains.arrays.preview import drawn
 from gandem.domains.classes import told
-from gandem.domains.domain import Progress
+from gandem.domains.domain import Examination, Judged, Progress
 from gandem.domains.given import Arrays, Opened
 from gandem.errors import RecipeError
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
@@ -130,6 +130,12 @@ class ArrayDomain:
         noise = rng.uniform(samples.min(0), samples.max(0), samples.shape)
         one = samples[rng.integers(len(samples))][None]
         return {"one sample repeated": one.repeat(len(samples), 0), "noise": noise.astype(samples.dtype)}
+
+    def examination(self, judged: Judged, target: str | None, seed: int) -> Examination:
+        """Return nothing: features say it all; a target raises RecipeError."""
+        if target is not None:
+            raise RecipeError(f"--target {target}: is a column of a table, and arrays have none; leave it out")
+        return Examination()
 
     def lines(self, report: dict[str, Any]) -> list[str]:
         """Say a data report in a few lines."""

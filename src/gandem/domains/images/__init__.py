@@ -12,6 +12,7 @@ from torch import nn
 
 from gandem.conditions import Condition, Told
 from gandem.domains.classes import told
+from gandem.domains.domain import Examination, Judged
 from gandem.domains.given import Frame, Opened
 from gandem.domains.images import preview, report
 from gandem.domains.images.codec import ImageCodec, to_pictures
@@ -21,6 +22,7 @@ from gandem.domains.images.learning import learn
 from gandem.domains.images.networks import build_networks, decided
 from gandem.domains.images.store import ImageData, read_images
 from gandem.domains.images.survey import Progress
+from gandem.errors import RecipeError
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
 
@@ -106,6 +108,12 @@ class ImageDomain:
     def floors(self, samples: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         """Return noise, shuffled pixels, blurred images, and one image repeated."""
         return floors(samples, seed)
+
+    def examination(self, judged: Judged, target: str | None, seed: int) -> Examination:
+        """Return nothing: features say it all; a target raises RecipeError."""
+        if target is not None:
+            raise RecipeError(f"--target {target}: is a column of a table, and pictures have none; leave it out")
+        return Examination()
 
     def lines(self, data_report: dict[str, Any]) -> list[str]:
         """Say a data report in a few lines."""

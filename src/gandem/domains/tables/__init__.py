@@ -11,7 +11,7 @@ from PIL.Image import Image
 from torch import nn
 
 from gandem.conditions import Condition, Told
-from gandem.domains.domain import Progress
+from gandem.domains.domain import Examination, Judged, Progress
 from gandem.domains.given import Arrays, Frame, Opened
 from gandem.domains.tables.asking import told
 from gandem.domains.tables.codec import TableCodec
@@ -153,6 +153,12 @@ class TableDomain:
             "one row repeated": samples[rng.integers(len(samples))][None].repeat(len(samples), 0),
             "noise": each(lambda column: rng.choice(np.unique(column), len(column))),
         }
+
+    def examination(self, judged: Judged, target: str | None, seed: int) -> Examination:
+        """Judge rows as rows; see `gandem.domains.tables.examination`."""
+        from gandem.domains.tables.examination import examined
+
+        return examined(judged, target, seed)
 
     def lines(self, report: dict[str, Any]) -> list[str]:
         """Say a data report in a few lines."""
