@@ -17,6 +17,7 @@ __all__ = [
     "compare",
     "evaluate",
     "export_onnx",
+    "impute",
     "inspect_source",
     "learn_features",
     "load_recipe",
@@ -24,6 +25,7 @@ __all__ = [
     "plan_training",
     "play",
     "resume",
+    "score",
     "train",
 ]
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from gandem.uses.export import export_onnx
     from gandem.uses.learn import learn_features
     from gandem.uses.play import play
+    from gandem.uses.rows import impute, score
 
 # Imported on first use, so that `gandem --help` does not wait for torch.
 _HOME = {
@@ -49,6 +52,7 @@ _HOME = {
     "compare": "comparison",
     "evaluate": "api",
     "export_onnx": "uses.export",
+    "impute": "uses.rows",
     "inspect_source": "api",
     "learn_features": "uses.learn",
     "load_recipe": "recipe",
@@ -56,6 +60,7 @@ _HOME = {
     "plan_training": "api",
     "play": "uses.play",
     "resume": "api",
+    "score": "uses.rows",
     "train": "api",
 }
 

@@ -9,6 +9,8 @@ from gandem.conditions import conditions
 from gandem.console import Console, describe
 from gandem.options import must_be_free, must_end, read_settings
 
+TABLES = (".csv", ".tsv", ".parquet", ".arrow")
+
 
 @app.command
 def sample(
@@ -62,6 +64,66 @@ def sample(
     else:
         of_all = f"; {written['chance']:.2%} of all rows meet the conditions" if "chance" in written else ""
         print(f"wrote {out}{of_all}")
+
+
+@app.command
+def impute(
+    run: Path,
+    source: str,
+    /,
+    *,
+    out: Path,
+    seed: int = 0,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Fill the gaps of the table SOURCE by what the generator of RUN has learnt.
+
+    Args:
+        run: The run folder, or a model file.
+        source: A table with the columns of the data that RUN was trained on.
+        out: The table to write, .csv, .tsv, .parquet or .arrow.
+        seed: Other seeds fill otherwise, as widely as real values vary.
+        force: Replace what lies at --out.
+        json: Print one JSON object.
+    """
+    must_end(out, TABLES)
+    must_be_free(out, force)
+    import gandem
+    from gandem.uses.rows import write_rows
+
+    opened = gandem.open_run(run)
+    written = write_rows(opened, gandem.impute(opened, source, seed), out)
+    report(written, json) if json else print(f"wrote {out}")
+
+
+@app.command
+def score(
+    run: Path,
+    source: str,
+    /,
+    *,
+    out: Path,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Say how typical each row of the table SOURCE is, as the generator of RUN has learnt it.
+
+    Args:
+        run: The run folder, or a model file.
+        source: A table with the columns of the data that RUN was trained on.
+        out: The same table with the columns log_likelihood and typical, the part of new rows that are less probable.
+        force: Replace what lies at --out.
+        json: Print one JSON object.
+    """
+    must_end(out, TABLES)
+    must_be_free(out, force)
+    import gandem
+    from gandem.uses.rows import write_rows
+
+    opened = gandem.open_run(run)
+    written = write_rows(opened, gandem.score(opened, source), out)
+    report(written, json) if json else print(f"wrote {out}")
 
 
 @app.command

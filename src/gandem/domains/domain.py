@@ -204,6 +204,14 @@ class Domain(Protocol):
         """
         ...
 
+    def imputed(self, codec: Any, generator: nn.Module, source: Opened, seed: int) -> Any:
+        """Return a person's samples with their gaps filled; raises RecipeError where samples have none."""
+        ...
+
+    def scored(self, codec: Any, generator: nn.Module, source: Opened) -> Any:
+        """Return a person's samples with how probable each is; raises RecipeError where no generator knows."""
+        ...
+
     def preview(self, samples: np.ndarray, codec: Any, columns: int | None = None) -> Image:
         """Lay samples that a codec decoded out as one picture, `columns` of them in a row."""
         ...

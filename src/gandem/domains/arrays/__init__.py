@@ -98,6 +98,14 @@ class ArrayDomain:
         """Return labels: of the class that is asked for, else of all in turn."""
         return told(codec.spec, count, where)
 
+    def imputed(self, codec: Any, generator: nn.Module, source: Opened, seed: int) -> Any:
+        """Raise RecipeError."""
+        raise RecipeError("gaps are filled in tables only")
+
+    def scored(self, codec: Any, generator: nn.Module, source: Opened) -> Any:
+        """Raise RecipeError."""
+        raise RecipeError("only generators of tables say how probable a sample is")
+
     def preview(self, samples: np.ndarray, codec: ArrayCodec, columns: int | None = None) -> Image:
         """Draw points (n, 2) in a plane, anything longer as lines side by side."""
         return drawn(samples, columns)

@@ -81,6 +81,14 @@ class ImageDomain:
         """Return labels: of the class that is asked for, else of all in turn."""
         return told(codec.spec, count, where)
 
+    def imputed(self, codec: Any, generator: nn.Module, source: Opened, seed: int) -> Any:
+        """Raise RecipeError."""
+        raise RecipeError("gaps are filled in tables only")
+
+    def scored(self, codec: Any, generator: nn.Module, source: Opened) -> Any:
+        """Raise RecipeError."""
+        raise RecipeError("only generators of tables say how probable a sample is")
+
     def preview(self, samples: np.ndarray, codec: ImageCodec, columns: int | None = None) -> Image:
         """Lay uint8 (n, H, W, C) images out as one picture."""
         return preview.grid(samples, columns)

@@ -25,6 +25,8 @@ from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from gandem.domains.tables.data import OtherRows, TableData
 
 WIDTH, BLOCKS, BATCH = 256, 2, 256
@@ -113,6 +115,23 @@ class TableDomain:
     ) -> Told:
         """Return rows of known cells; see `gandem.domains.tables.asking`."""
         return told(codec, cast(TableGenerator, generator()), where, count, seed) if where else Told(None)
+
+    def imputed(self, codec: TableCodec, generator: nn.Module, source: Opened, seed: int) -> pl.DataFrame:
+        """Return a table with its gaps filled; see `gandem.domains.tables.completing`."""
+        from gandem.domains.tables.completing import imputed
+
+        return imputed(codec, cast(TableGenerator, generator), self._own(source), seed)
+
+    def scored(self, codec: TableCodec, generator: nn.Module, source: Opened) -> pl.DataFrame:
+        """Return a table with how probable each row is; see `gandem.domains.tables.completing`."""
+        from gandem.domains.tables.completing import scored
+
+        return scored(codec, cast(TableGenerator, generator), self._own(source))
+
+    def _own(self, source: Opened) -> str | Path | Frame:
+        if isinstance(source, Arrays) or not self.reads(source):
+            raise RecipeError(f"{source}: is no table")
+        return source
 
     def preview(self, samples: np.ndarray, codec: TableCodec, columns: int | None = None) -> Image:
         """Draw a few rows as a table."""

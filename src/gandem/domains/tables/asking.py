@@ -19,6 +19,7 @@ from gandem.conditions import Condition, Told
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.columns import Column
 from gandem.domains.tables.networks import TableGenerator
+from gandem.domains.tables.rules import Order
 from gandem.errors import RecipeError, nearest
 
 DRAWN, FEWEST_DRAWN, AT_ONCE = 8, 2_000, 4_096
@@ -180,6 +181,9 @@ def _sizes(total: int) -> list[int]:
 
 
 def _unknown(codec: TableCodec, name: str) -> str:
+    for rule in codec.rules:
+        if not isinstance(rule, Order) and rule.target.name == name:
+            return f"{name} is worked out from other columns ({rule}); ask for those"
     kinds = {field.name: field.kind for field in codec.fields}
     if name in kinds:
         return f"{name} is not learnt ({kinds[name]}), so nothing can be asked of it"

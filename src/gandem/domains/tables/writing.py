@@ -11,7 +11,10 @@ from gandem.domains.tables.codec import TableCodec
 
 
 def written(frame: pl.DataFrame, codec: TableCodec, suffix: str) -> bytes:
-    """Return the bytes of a file; dates stand in text as they stood in the source."""
+    """Return the bytes of a file; dates stand in text as they stood in the source.
+
+    frame: with the columns of the source, and maybe more behind them.
+    """
     out = io.BytesIO()
     _WRITERS[suffix](_as_in_source(frame, codec) if suffix in (".csv", ".tsv") else frame, out)
     return out.getvalue()
@@ -20,9 +23,10 @@ def written(frame: pl.DataFrame, codec: TableCodec, suffix: str) -> bytes:
 def _as_in_source(frame: pl.DataFrame, codec: TableCodec) -> pl.DataFrame:
     """Return dates as the texts that they were, and cells that no text can hold as empty ones."""
     shown = []
-    for field, series in zip(codec.fields, frame.get_columns(), strict=True):
-        if field.format and series.dtype.is_temporal():
-            series = series.dt.strftime(field.format)
+    formats = {field.name: field.format for field in codec.fields}
+    for series in frame.get_columns():
+        if (form := formats.get(series.name)) and series.dtype.is_temporal():
+            series = series.dt.strftime(form)
         elif series.dtype.is_nested() or series.dtype == pl.Binary:
             series = pl.Series(series.name, [None] * len(series), pl.String)
         shown.append(series)
