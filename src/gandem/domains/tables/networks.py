@@ -64,8 +64,8 @@ class TableGenerator(nn.Module):
         h = self._know(known) if known is not None else self.start.expand(len(latent), -1)
         rows = []
         for at in range(self.columns):
-            token = self._draw(self._logits(at, h).log_softmax(1), quantiles[:, at])
-            drawn = h + self._embed(at, token)
+            token, embedded = self._draw(at, self._logits(at, h), quantiles[:, at])
+            drawn = h + embedded
             residual = self._residual(at, drawn, quantiles) if at in self.residuals else None
             drawn = drawn if residual is None else drawn + self._slope(at, residual)
             cell = token if residual is None else torch.cat([token, residual], 1)
@@ -106,12 +106,12 @@ class TableGenerator(nn.Module):
         Returns the cells and how probable it was that an allowed token comes, (n,).
         """
         h = self._know(known)
-        probabilities = self._logits(column, h).softmax(1) * allowed
-        chance = probabilities.sum(1)
-        token = self._draw(probabilities.log(), quantiles[:, 0])
+        logits = self._logits(column, h)
+        chance = (logits.softmax(1) * allowed).sum(1)
+        token, embedded = self._draw(column, logits.masked_fill(~allowed, -math.inf), quantiles[:, 0])
         if column not in self.residuals:
             return token, chance
-        residual = self._residual_at(column, h + self._embed(column, token), quantiles[:, 1:])
+        residual = self._residual_at(column, h + embedded, quantiles[:, 1:])
         return torch.cat([token, residual], 1), chance
 
     def _know(self, known: Tensor) -> Tensor:
@@ -147,15 +147,16 @@ class TableGenerator(nn.Module):
     def _slope(self, at: int, residual: Tensor) -> Tensor:
         return residual * self.slopes[self.residuals[at]]
 
-    def _draw(self, logits: Tensor, quantiles: Tensor) -> Tensor:
-        """Return one-hots (n, tokens) of the tokens at quantiles (n,)."""
-        reached = logits.detach().exp().cumsum(1)
+    def _draw(self, at: int, logits: Tensor, quantiles: Tensor) -> tuple[Tensor, Tensor]:
+        """Return one-hots (n, tokens) of the tokens at quantiles (n,), and their embeddings (n, width)."""
+        reached = (logits - logits.amax(1, keepdim=True)).detach().exp().cumsum(1)
         places = (reached < quantiles[:, None] * reached[:, -1:]).sum(1)
-        drawn = F.one_hot(places, logits.shape[1]).to(logits.dtype)
+        token = F.one_hot(places, logits.shape[1]).to(logits.dtype)
         if not (self.training and logits.requires_grad):
-            return drawn
+            return token, self.embedding[self._token_starts[at] + places]
         relaxed = (logits + _noise(logits.detach(), places)).softmax(1)
-        return drawn + relaxed - relaxed.detach()
+        token = token + relaxed - relaxed.detach()
+        return token, self._embed(at, token)
 
     def _residual(self, at: int, h: Tensor, quantiles: Tensor) -> Tensor:
         place = self.columns + self.residuals[at]
