@@ -162,7 +162,7 @@ class Referee:
             memory.best = images
         if trouble is not None:
             return replace(trouble, best=best)
-        if self._has_settled(progress):
+        if self.has_settled(progress):
             memory.settled = progress
             return self._noted(Ruling("settled: cooling down to the end", "settle", best=best), images)
         state = f"learning: distance {examined['distance']:.3g}, variety {examined['spread']:.2f} of real"
@@ -269,7 +269,7 @@ class Referee:
         """Part of the budget before which nothing has settled."""
         return max(EARLIEST, self.grown + LAST_PART) if self.grown else EARLIEST
 
-    def _has_settled(self, progress: float) -> bool:
+    def has_settled(self, progress: float) -> bool:
         """Whether the last judgements gained less than their own noise, or next to nothing."""
         judged = [each for each in self.memory.judgements[self.memory.era :] if each["progress"] >= self.grown]
         values = [math.log(max(each["distance"], 1e-12)) for each in judged]
