@@ -150,7 +150,8 @@ def judging_section(result: Result) -> list[str]:
     """Return what the judge says of cheats, and how often it calls out copies."""
     figures = result["figures"]
     sets = [name for name in figures if name != "features"]
-    cheats = list(dict.fromkeys(cheat for name in sets for cheat in figures[name]["verdicts"] if cheat != "all"))
+    known = dict.fromkeys(cheat for name in sets for cheat in figures[name]["verdicts"] if cheat != "all")
+    cheats = sorted(known, key=lambda cheat: (cheat != "real", not cheat.startswith("trained")))
     rows = []
     for cheat in cheats:
         cells = []

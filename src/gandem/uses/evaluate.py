@@ -17,9 +17,10 @@ from gandem.domains import domain_of
 from gandem.domains.domain import Codec, Dataset, Domain, Features
 from gandem.domains.given import Given, opened, path_of
 from gandem.errors import RunError
+from gandem.judge.figure import Figure
 from gandem.judge.judgement import FEWEST, Copying, judge
 from gandem.judge.usefulness import usefulness
-from gandem.judge.verdict import Verdict
+from gandem.judge.verdict import Verdict, improvement
 from gandem.recipe import Recipe
 from gandem.run import Run
 
@@ -48,7 +49,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Sets:
-    """Who is compared with whom. real: other real samples, among them those trained on; the judge's ceiling."""
+    """Who is compared with whom. real: other real samples, among them those trained on; the judge's ceiling.
+
+    improvement: what the training of a run still gained at its end, if it told.
+    """
 
     domain: Domain
     codec: Codec
@@ -57,6 +61,7 @@ class _Sets:
     available: int
     real: Dataset
     held_out: Dataset
+    improvement: Figure | None = None
 
 
 def evaluate(
@@ -84,9 +89,8 @@ def evaluate(
 def evaluate_run(run: Run, training: Dataset, held_out: Dataset, *, count: int, tell: Tell) -> Evaluation:
     """Judge a run whose data are in memory already."""
     seed = run.recipe.training.seed
-    sets = _Sets(
-        run.domain, run.codec, run.spec.labels, _made_by(run, training, seed), training.count, training, held_out
-    )
+    made = _made_by(run, training, seed)
+    sets = _Sets(run.domain, run.codec, run.spec.labels, made, training.count, training, held_out, _improvement(run))
     return _evaluate(sets, count, None, seed, tell, time.monotonic())
 
 
@@ -119,7 +123,7 @@ def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, t
     ours, theirs = (torch.cat([extract(samples) for samples in variants]) for variants in varied)
     copying = Copying.of(ours, seen["known"], theirs, len(varied[0]))
     judgement = judge(seen["generated"], seen["held-out"], real=seen["real"], floors=floors, copying=copying, seed=seed)
-    verdict = Verdict.of(judgement)
+    verdict = Verdict.of(judgement, sets.improvement)
     facts |= {
         "verdict": verdict.to_dict(),
         "features": {"name": extract.name, "fingerprint": extract.fingerprint},
@@ -159,7 +163,12 @@ def _of_run(run: Run, real: Given, seed: int) -> _Sets:
     if real is None and not own:
         raise RunError(f"{source} has changed since {run.path} was trained on it; say --real with the data to judge by")
     known, held_out = data.split(float(run.recipe.data.held_out) if own else 0.5)
-    return _Sets(run.domain, run.codec, run.spec.labels, _made_by(run, known, seed), known.count, known, held_out)
+    made = _made_by(run, known, seed)
+    return _Sets(run.domain, run.codec, run.spec.labels, made, known.count, known, held_out, _improvement(run))
+
+
+def _improvement(run: Run) -> Figure | None:
+    return improvement(run.report.get("referee", {}).get("judgements", []))
 
 
 def _made_by(run: Run, data: Dataset, seed: int) -> Callable[[int], Samples]:
