@@ -13,6 +13,7 @@ count: the interval of the difference holds 0. Leaves benchmarks/results/stoppin
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import shutil
@@ -86,6 +87,13 @@ def distance(run: gandem.Run, count: int, judging: Judge, moment: Checkpoint | N
     return judging.kernel_distance(run.codec.decode(made))
 
 
+def judging_seconds(run: gandem.Run) -> dict[str, Any]:
+    """Return what all quick judgements of a run took together, and the final one."""
+    events = map(json.loads, (run.path / "events.jsonl").read_text(encoding="utf-8").splitlines())
+    quick = [event["seconds"] for event in events if event["event"] == "judged"]
+    return {"judgements": len(quick), "quick": sum(quick), "final": run.report["evaluation"]["seconds"]}
+
+
 def settles(moment: Checkpoint) -> bool:
     """Whether the referee, which was told not to stop, would have said "settled" at this judgement."""
     referee = Referee(1, stop=True, grown=moment.numbers["grown"])
@@ -119,6 +127,7 @@ def compare(task: Task, run: gandem.Run, judging: Judge) -> dict[str, Any]:
     for name, each in (("full", run), ("stopped", stopped)):
         report = each.report
         found[name] = {
+            "judging": judging_seconds(each),
             "ended": report["referee"]["ended"],
             "images": report["images"],
             "part": min(report["seconds"] / report["budget"]["seconds"], 1.0),

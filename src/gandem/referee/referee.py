@@ -21,8 +21,8 @@ MILESTONES = frozenset(2**power for power in range(3, 40))
 """Looks after which a training without trouble is saved while nothing is judged: going back costs half at most."""
 ROLLBACKS = 3
 """After so many, turned dials among them, going on does not help."""
-LAST, LAST_PART, LEAST_GAIN, EARLIEST = 4, 0.2, 0.02, 0.4
-"""Settled: the judgements of the last fifth of the budget, at least four, gained less than 2 %, after 40 % of it."""
+LAST, LAST_PART, LEAST_GAIN, EARLIEST = 3, 0.2, 0.02, 0.4
+"""Settled: the judgements of the last fifth of the budget, at least three, gained less than 2 %, after 40 % of it."""
 LEAST_PART = 0.04
 """Part of the budget between two judgements at least, while the samples grow."""
 COOLING = 0.15

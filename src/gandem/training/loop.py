@@ -322,11 +322,14 @@ class Loop:
             self._save(recorder)
 
     def _judge(self, recorder: Recorder, progress: float) -> Ruling:
+        began = time.monotonic()
         found = self.examine(self) if self.engine.is_main else {}
+        took = round(time.monotonic() - began, 3)
         found = {name: self.engine.agree(found.get(name, 0.0)) for name in EXAMINED}
         found = {name: value for name, value in found.items() if not math.isnan(value)}
         ruling = self.referee.judged(self.images, progress, found, self.game.dials)
-        recorder.event("judged", images=self.images, progress=progress, **found, best=ruling.best, state=ruling.state)
+        facts = {"images": self.images, "progress": progress, "seconds": took}
+        recorder.event("judged", **facts, **found, best=ruling.best, state=ruling.state)
         self._unsaved = True
         return ruling
 
