@@ -63,6 +63,7 @@ def test_kinds_are_only_missed_by_samples_that_look_right() -> None:
     """Samples of four modes of ten, dense enough, but each a little off: a classifier tells nearly all of them."""
     judgement = judged(mixture(5, 600, modes=4))
     assert Verdict.of(judgement).verdict == "lost variety"
+    assert Verdict.of(judgement, Figure(0.2, 0.1, 0.3, 600)).verdict == "still improving"
     judgement.generated["two_sample"] = Figure(0.98, 0.97, 0.99, 600)
     assert Verdict.of(judgement).verdict == "too little training"
 

@@ -31,6 +31,10 @@ class Rule:
     advice: str
 
 
+def _improving(of: Numbers) -> bool:
+    return "improvement" in of and of["improvement"].low > 0
+
+
 RULES = (
     Rule(
         "diverged",
@@ -60,6 +64,7 @@ RULES = (
         lambda of: (
             of["density"].value >= 0.7
             and of["two-sample AUC"].low <= A_TENTH
+            and not _improving(of)  # the kinds may still come
             and (of["coverage"].value < 0.6 or of["missing cells"].low > 0.1)
         ),
         ("coverage", "missing cells", "density"),
@@ -82,7 +87,7 @@ RULES = (
     ),
     Rule(
         "still improving",
-        lambda of: "improvement" in of and of["improvement"].low > 0,
+        _improving,
         ("improvement", "Frechet share"),
         "It was getting better when it stopped: continue with gandem resume RUN --budget +10m.",
     ),
