@@ -1,12 +1,13 @@
 """Can the judge be fooled? Cheats whose place is known, and copies that must be called out.
 
     python benchmarks/judging.py --trials 100
-    python benchmarks/judging.py --sets fashion --run fashion=runs/benchmarks/fashion-gandem-seed0
+    python benchmarks/judging.py --sets fashion --run fashion=runs/benchmarks/fashion-full-seed0
 
 For each set: the verdict on other real images, blurred, one class only (where there are classes), one image repeated
-and noise, all made from images that nobody trained on; then, over many draws, how often "copies its data" is said where
-no sample is a copy, and where a tenth of them is one, as it is, mirrored, or shifted by two pixels.
-Rows that the shipped features learnt from (tools/train_features.py) are left out.
+and noise, all made from images that nobody trained on, and on runs as `gandem evaluate` judges them; then, over many
+draws, how often "copies its data" is said where no sample is a copy, and where a share of them is one, as it is,
+mirrored, or shifted by two pixels. Rows that the shipped features learnt from (tools/train_features.py) are left out.
+Where fewer than 100 samples can play each role the verdict is "cannot tell", and the copies only say what is missed.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from gandem.judge.figure import Figure
 from gandem.judge.judgement import FEWEST, Copying, judge
 from gandem.judge.memorisation import Memorisation
 from gandem.judge.verdict import RULES, Verdict
+from gandem.training.budget import Budget
 
 SETS = ("fashion", "cifar", "faces", "cells")
 COPIED, DRAWN_FROM = 0.1, 8_000
@@ -81,7 +83,21 @@ def cheats(real: Real, count: int, seed: int) -> dict[str, np.ndarray]:
     return made | {"one image repeated": floors["one image repeated"], "noise": floors["noise"]}
 
 
-def verdicts(real: Real, features: Any, runs: list[Path], seed: int = 0) -> dict[str, Any]:
+def judged_runs(folders: list[Path]) -> dict[str, Any]:
+    """Return {how long a run was trained: its verdict}, as everybody gets it: by what was held out of its training."""
+    found = {}
+    for folder in folders:
+        run = gandem.open_run(folder)
+        facts = gandem.evaluate(run, count=2000)
+        name = f"trained for {Budget(**run.report['budget'])}"
+        found[name] = facts["verdict"] | {"n": facts["counts"]["generated"]}
+        if "judgement" in facts:
+            found[name] |= {"frechet_share": facts["judgement"]["rows"]["generated"]["frechet_share"]}
+        print(f"  {name:20} {facts['verdict']['verdict']}", flush=True)
+    return found
+
+
+def verdicts(real: Real, features: Any, seed: int = 0) -> dict[str, Any]:
     """Return {cheat: verdict and the numbers behind it}; a quarter of the images plays each role."""
     quarter = min(len(real.images) // 4, 2000)
     if quarter < FEWEST:
@@ -89,8 +105,6 @@ def verdicts(real: Real, features: Any, runs: list[Path], seed: int = 0) -> dict
     held_out, other = (features(real.images[at : at + quarter]) for at in (0, quarter))
     training = features(real.images[quarter : 3 * quarter])
     made = cheats(real, quarter, seed)
-    for number, run in enumerate(runs):
-        made[f"run {number + 1}"] = gandem.open_run(run).sample_array(quarter, seed=1)[0]
     found = {}
     for name, images in made.items():
         began = time.monotonic()
@@ -159,7 +173,7 @@ def main() -> None:
         print(name, flush=True)
         real = load(name, options.data)
         runs = [Path(run.partition("=")[2]) for run in options.run if run.startswith(f"{name}=")]
-        figures[name] = {"images": len(real.images), "verdicts": verdicts(real, features, runs)}
+        figures[name] = {"images": len(real.images), "verdicts": judged_runs(runs) | verdicts(real, features)}
         figures[name]["copies"] = copies(real, features, options.trials)
     save_result("judging", figures, seed=0, folder=options.results)
 

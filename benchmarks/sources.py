@@ -1,7 +1,7 @@
 """The real data of the benchmarks, read without gandem so that the judge shares no code with the judged.
 
-The folder of the data ($GANDEM_DATA or --data) holds images/fashion_mnist, images/mnist (each the four IDX files) and
-faces/lfwcrop_64.zip.
+The folder of the data ($GANDEM_DATA or --data) holds images/fashion_mnist, images/mnist (each the four IDX files),
+images/cifar10/cifar10_subset.npz and faces/lfwcrop_64.zip.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ FASHION_NAMES = (
     "Ankle boot",
 )
 HELD_OUT_FACES = 2000
+TASKS = ("fashion", "mnist", "faces", "cifar")
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,11 @@ class Task:
 
 
 def load_task(name: str, root: Path) -> Task:
-    """Return "fashion", "mnist" or "faces"; raises FileNotFoundError that says which file is missing."""
+    """Return one of TASKS; raises FileNotFoundError that says which file is missing."""
     if name == "faces":
         return _faces(root / "faces" / "lfwcrop_64.zip")
+    if name == "cifar":
+        return _cifar(root / "images" / "cifar10" / "cifar10_subset.npz")
     folder = root / "images" / {"fashion": "fashion_mnist", "mnist": "mnist"}[name]
     images, labels = read_idx(folder, "train")
     reference, reference_labels = read_idx(folder, "t10k")
@@ -100,6 +103,18 @@ def read_faces(archive: Path) -> tuple[np.ndarray, np.ndarray]:
         images = np.stack([np.asarray(Image.open(io.BytesIO(file.read(name))).convert("RGB")) for name in names])
     _, people = np.unique([Path(name).stem.rpartition("_")[0] for name in names], return_inverse=True)
     return images, people.astype(np.int64)
+
+
+def _cifar(archive: Path) -> Task:
+    """Take the 10,000 training images; the 3,000 others are the reference."""
+    with np.load(archive) as file:
+        images, labels = (
+            [file[f"{split}_{what}"] for split in ("train", "val", "test")] for what in ("images", "labels")
+        )
+    order = np.random.default_rng(0).permutation(len(images[0]))  # the file has one class after the other
+    training, truth = images[0][order], labels[0][order].astype(np.int64)
+    reference, reference_truth = np.concatenate(images[1:]), np.concatenate(labels[1:]).astype(np.int64)
+    return Task("cifar", training, truth, np.arange(len(order) // 2), reference, reference_truth, mirror=True)
 
 
 def _faces(archive: Path) -> Task:

@@ -1,9 +1,11 @@
-"""Does the referee stop at the right time? The same training twice: to its full length, and until it says "converged".
+"""Does the referee stop at the right time? A training to its full length, and what it is where the referee ends it.
 
     python benchmarks/stopping.py fashion --minutes 6 --seeds 0 1
 
-The full training keeps the averaged generator of every quick judgement. Its oracle is the one of these with the
-smallest kernel distance, found with features and real images that neither training has seen (as benchmarks/images.py).
+The full training keeps a checkpoint of every quick judgement. Its oracle is the averaged generator among these with the
+smallest kernel distance, found with features and real images that no training has seen (as benchmarks/images.py). The
+stopped training is the full one up to the judgement at which the referee says "settled": the referee is nothing but
+rules on numbers, so the judgements are told to it again. From that checkpoint it goes on to its own end.
 Right is a stopped training whose kernel distance is within 10 % of the oracle's, or that cannot be told from it at this
 count: the interval of the difference holds 0. Leaves benchmarks/results/stopping-<task>-seed<seed>.json.
 """
@@ -11,10 +13,12 @@ count: the interval of the difference holds 0. Leaves benchmarks/results/stoppin
 from __future__ import annotations
 
 import argparse
-import copy
+import json
 import math
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -22,64 +26,118 @@ from unittest.mock import patch
 from images import make_judge
 from judge import Judge
 from measured import RESULTS, save_result
-from sources import Task, load_task, write_training_file
-from torch import nn
+from sources import TASKS, Task, load_task, write_training_file
 
 import gandem
 from gandem import latents
-from gandem.training.loop import Loop
-from gandem.uses.examine import Examiner
+from gandem.referee.referee import Referee, Ruling
+from gandem.run import write_json
+from gandem.training import checkpoint
+from gandem.training.checkpoint import Checkpoint
+from gandem.training.loop import Loop, Recorder
 
 WITHIN = 1.1
 
 
-Kept = list[tuple[float, nn.Module]]
-"""Progress and averaged generator of every quick judgement."""
+@contextmanager
+def keeping(folder: Path) -> Iterator[None]:
+    """Save a checkpoint of every quick judgement under `folder`, each in a folder of its own."""
+    judge = Loop._judge
+
+    def judged(self: Loop, recorder: Recorder, progress: float) -> Ruling:
+        ruling = judge(self, recorder, progress)
+        tensors, numbers = self.state()
+        numbers |= {"seed": self.options.seed, "events_bytes": 0, "grown": self.referee.grown}
+        checkpoint.save(folder / f"{self.images:012d}", tensors, numbers)
+        return ruling
+
+    with patch.object(Loop, "_judge", judged):
+        yield
 
 
-def train(task: Task, source: Path, out: Path, minutes: float, seed: int, *, stop: bool) -> tuple[gandem.Run, Kept]:
-    """Train, and return the run and the generators on its way."""
-    kept: Kept = []
-    examine = Examiner.__call__
-
-    def keeping(self: Examiner, trainer: Loop) -> dict[str, float]:
-        kept.append((trainer.progress, copy.deepcopy(trainer.averages["generator"]).cpu()))
-        return examine(self, trainer)
-
-    shutil.rmtree(out, ignore_errors=True)
-    settings = {"data.mirror": task.mirror, "referee.stop": stop}
-    with patch.object(Examiner, "__call__", keeping):
+def train(task: Task, source: Path, out: Path, minutes: float, seed: int) -> gandem.Run:
+    """Train to the full length; checkpoints of its judgements lie under out/judged."""
+    aside = out.with_name(f"{out.name}-judged")
+    for old in (out, aside):
+        shutil.rmtree(old, ignore_errors=True)
+    settings = {"data.mirror": task.mirror, "referee.stop": False}
+    with keeping(aside):
         run = gandem.train(source, out, budget=f"{minutes:g}m", seed=seed, settings=settings)
-    return run, kept
+    aside.rename(out / "judged")
+    return run
 
 
-def distance(run: gandem.Run, generator: nn.Module, count: int, judging: Judge) -> dict[str, Any]:
-    """Return the kernel distance of `count` samples of a generator of this run."""
-    labels = run.told(count).inputs
-    made = latents.generate(generator, latents.draw(count, run.recipe.network.latent, 0), labels)
+def moments(run: gandem.Run) -> list[Checkpoint]:
+    """Return the checkpoints of the judgements of a full training; of the tensors only the averaged generator."""
+    folders = sorted((run.path / "judged").iterdir())
+    return [checkpoint.load(checkpoint.paths(folder)[0], {"generator_ema"}) for folder in folders]
+
+
+def progress(moment: Checkpoint) -> float:
+    """Return the part of the budget that was spent at a judgement."""
+    return float(moment.numbers["referee"]["judgements"][-1]["progress"])
+
+
+def distance(run: gandem.Run, count: int, judging: Judge, moment: Checkpoint | None = None) -> dict[str, Any]:
+    """Return the kernel distance of `count` samples of a run, or of what it was at a judgement."""
+    generator = run.generator()
+    if moment is not None:
+        checkpoint.load_weights(generator, moment.tensors["generator_ema"])
+    made = latents.generate(generator, latents.draw(count, run.recipe.network.latent, 0), run.told(count).inputs)
     return judging.kernel_distance(run.codec.decode(made))
 
 
-def compare(task: Task, source: Path, work: Path, minutes: float, seed: int, judging: Judge) -> dict[str, Any]:
-    """Train both ways and say how they ended."""
-    found: dict[str, Any] = {"seed": seed, "minutes": minutes}
-    for name, stop in (("full", False), ("stopped", True)):
-        run, kept = train(task, source, work / f"{task.name}-{name}", minutes, seed, stop=stop)
-        report = run.report
+def judging_seconds(run: gandem.Run) -> dict[str, Any]:
+    """Return what all quick judgements of a run took together, and the final one."""
+    events = map(json.loads, (run.path / "events.jsonl").read_text(encoding="utf-8").splitlines())
+    quick = [event["seconds"] for event in events if event["event"] == "judged"]
+    return {"judgements": len(quick), "quick": sum(quick), "final": run.report["evaluation"]["seconds"]}
+
+
+def settles(moment: Checkpoint) -> bool:
+    """Whether the referee, which was told not to stop, would have said "settled" at this judgement."""
+    referee = Referee(1, stop=True, grown=moment.numbers["grown"])
+    referee.load_state(moment.numbers["referee"])
+    return referee.has_settled(progress(moment))
+
+
+def ended_at(run: gandem.Run, moment: Checkpoint, out: Path) -> gandem.Run:
+    """Let a copy of the full training settle at a judgement, and play to its own end."""
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(run.path, out, ignore=shutil.ignore_patterns("judged", "checkpoints"))
+    referee = moment.numbers["referee"] | {"settled": progress(moment)}
+    for images in {moment.numbers["images"], referee["best"]} - {None}:  # the best is the way back
+        saved = checkpoint.load(checkpoint.paths(run.path / "judged" / f"{images:012d}")[0])
+        checkpoint.save(out / "checkpoints", saved.tensors, saved.numbers | {"referee": referee}, keep=images)
+    copy = gandem.open_run(out)
+    write_json(out / "report.json", copy.report | {"status": "interrupted"})
+    return gandem.resume(out)
+
+
+def compare(task: Task, run: gandem.Run, judging: Judge) -> dict[str, Any]:
+    """Say how a full training went, and how it ends where the referee settles it."""
+    kept = moments(run)
+    if not kept:
+        raise SystemExit("the training is too short for quick judgements: give it more --minutes")
+    course = [(progress(each), distance(run, task.count, judging, each)) for each in kept]
+    part, best = min(course, key=lambda each: each[1]["value"])
+    settled = next((each for each in kept if settles(each)), None)
+    stopped = run if settled is None else ended_at(run, settled, run.path.with_name(f"{run.path.name}-stopped"))
+    found: dict[str, Any] = {"seed": run.recipe.training.seed, "minutes": run.report["budget"]["seconds"] / 60}
+    for name, each in (("full", run), ("stopped", stopped)):
+        report = each.report
         found[name] = {
+            "judging": judging_seconds(each),
             "ended": report["referee"]["ended"],
             "images": report["images"],
-            "part": report["seconds"] / (60 * minutes),
-            "kernel_distance": distance(run, run.generator(), task.count, judging),
+            "part": min(report["seconds"] / report["budget"]["seconds"], 1.0),
+            "kernel_distance": distance(each, task.count, judging),
         }
-        if name == "full" and kept:
-            course = [(part, distance(run, each, task.count, judging)) for part, each in kept]
-            part, oracle = min(course, key=lambda each: each[1]["value"])
-            found["course"] = [(part, each["value"]) for part, each in course]
-            found["oracle"] = {"part": part, "kernel_distance": oracle}
-    if "oracle" not in found:
-        raise SystemExit(f"{minutes:g} minutes are too short for quick judgements: give it more --minutes")
-    best, own = found["oracle"]["kernel_distance"], found["stopped"]["kernel_distance"]
+    found["settled"] = settled and progress(settled)
+    found["course"] = [(at, each["value"]) for at, each in course]
+    found["judged"] = [(each["progress"], each["distance"]) for each in kept[-1].numbers["referee"]["judgements"]]
+    found["oracle"] = {"part": part, "kernel_distance": best}
+    own = found["stopped"]["kernel_distance"]
     error = math.hypot(best["high"] - best["value"], own["high"] - own["value"])
     found["right"] = own["value"] <= max(WITHIN * best["value"], best["value"] + error)
     return found
@@ -88,9 +146,10 @@ def compare(task: Task, source: Path, work: Path, minutes: float, seed: int, jud
 def main() -> None:
     """Compare every seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=("fashion", "mnist", "faces"))
+    parser.add_argument("task", choices=TASKS)
     parser.add_argument("--minutes", type=float, default=6)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--again", action="store_true", help="take the full trainings of the last time")
     parser.add_argument("--data", type=Path, default=os.environ.get("GANDEM_DATA", "data"))
     parser.add_argument("--work", type=Path, default=Path("runs/benchmarks"))
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -100,9 +159,11 @@ def main() -> None:
     source = write_training_file(task, options.work / f"{task.name}-training.npz")
     judging = make_judge(task, options.work)
     for seed in options.seeds:
-        row = compare(task, source, options.work, options.minutes, seed, judging)
-        print({key: value for key, value in row.items() if key != "course"}, flush=True)
-        figures = {"minutes": options.minutes, "trainings": [row], "features": judging.fingerprint}
+        out = options.work / f"{task.name}-full-seed{seed}"
+        run = gandem.open_run(out) if options.again else train(task, source, out, options.minutes, seed)
+        row = compare(task, run, judging)
+        print({key: value for key, value in row.items() if key not in ("course", "judged")}, flush=True)
+        figures = {"minutes": row["minutes"], "trainings": [row], "features": judging.fingerprint}
         save_result(f"stopping-{task.name}-seed{seed}", figures, seed=seed, folder=options.results)
 
 

@@ -12,7 +12,7 @@ from gandem.errors import JudgeError
 from gandem.judge.distances import frechet_share, frechet_share_value, frechet_value
 from gandem.judge.figure import Figure
 from gandem.judge.judgement import METRICS, Copying, Judgement, judge
-from gandem.judge.verdict import ORDER, RULES, Verdict
+from gandem.judge.verdict import ORDER, RULES, Verdict, improvement
 
 D, MODES = 8, 10
 CENTRES = normal(99, MODES, D, scale=4.0)
@@ -27,7 +27,7 @@ TRAINING, HELD_OUT, REAL = mixture(1, 3000), mixture(2, 600), mixture(3, 600)
 FLOORS = {"one repeated": REAL[:1].expand(600, D), "noise": normal(4, 600, D, scale=40.0)}
 MADE: dict[str, Callable[[], Tensor]] = {
     "excellent": lambda: mixture(5, 600),
-    "usable": lambda: mixture(5, 600) + normal(6, 600, D, shift=0.6, scale=0.7),
+    "usable": lambda: mixture(5, 600) + normal(6, 600, D, shift=0.35, scale=0.5),
     "too little training": lambda: mixture(5, 600) * 0.5 + normal(6, 600, D, scale=2.0),
     "lost variety": lambda: mixture(5, 600, modes=4),
     "copies its data": lambda: torch.cat([TRAINING[:90], mixture(5, 510)]),
@@ -52,6 +52,41 @@ def test_a_generator_that_was_getting_better_is_told_to_go_on() -> None:
     poor = judged(MADE["too little training"]())
     assert Verdict.of(poor, Figure(0.2, 0.1, 0.3, 600)).verdict == "still improving"
     assert Verdict.of(poor, Figure(0.1, -0.1, 0.3, 600)).verdict == "too little training"
+
+
+def test_one_sample_repeated_has_collapsed_wherever_it_lies() -> None:
+    for repeated in (REAL[:1], REAL[:1] + 30):
+        assert Verdict.of(judged(repeated.expand(600, D))).verdict == "collapsed"
+
+
+def test_kinds_are_only_missed_by_samples_that_look_right() -> None:
+    """Samples of four modes of ten, dense enough, but each a little off: a classifier tells nearly all of them."""
+    judgement = judged(mixture(5, 600, modes=4))
+    assert Verdict.of(judgement).verdict == "lost variety"
+    assert Verdict.of(judgement, Figure(0.2, 0.1, 0.3, 600)).verdict == "still improving"
+    judgement.generated["two_sample"] = Figure(0.98, 0.97, 0.99, 600)
+    assert Verdict.of(judgement).verdict == "too little training"
+
+
+def test_what_is_told_from_the_data_in_four_of_five_pairs_is_not_usable() -> None:
+    judgement = judged(MADE["usable"]())
+    judgement.generated["two_sample"] = Figure(0.79, 0.77, 0.81, 600)
+    assert Verdict.of(judgement).verdict == "too little training"
+
+
+def told(*distances: float) -> list[dict[str, float]]:
+    """Quick judgements at equal steps of a budget."""
+    return [{"progress": (n + 1) / len(distances), "distance": each} for n, each in enumerate(distances)]
+
+
+def test_improvement_is_what_the_second_half_of_the_budget_brought() -> None:
+    falling = improvement(told(*(10 * 0.9**n for n in range(21))))
+    assert falling is not None and falling.value == pytest.approx(1 - 0.9**10.5) and falling.low > 0.6
+    swinging = improvement(told(*(30, 20, 12, 10) * 2, 9, 11, 9, 11, 9, 11, 9, 11))
+    assert swinging is not None and swinging.low < 0 < swinging.high
+    assert improvement(told(9, 8, 7, 6, 5, 4)) is not None and improvement(told(9, 8, 7, 6)) is None
+    extended = improvement([*told(*range(30, 20, -1)), *told(9, 11, 10, 10, 11, 9, 10, 10)])
+    assert extended is not None and extended.low < 0  # only the larger budget's own second half
 
 
 def test_every_verdict_has_its_place_in_the_order() -> None:

@@ -131,6 +131,9 @@ class GameOptions(Section):
     """Weight of what keeps the discriminator's scores near the usual ones of the other kind, beside the penalty."""
     likelihood: Annotated[float, Field(ge=0)] | Auto = "auto"
     """Weight of -log p(real sample) in the generator's loss, for those that know it; auto: 1 for tables, else 0."""
+    opening: Annotated[float, Field(ge=0, le=1)] | Auto = "auto"
+    """Part of the budget in which the generator learns by likelihood alone, and the discriminator waits; auto: half of
+    it for tables, else 0."""
     growth: float = Field(0.35, ge=0, le=0.9)
     """Part of the budget in which the game is played with samples of a fraction of their size; 0: never."""
     augment: float | Literal["adaptive"] | Auto = "auto"

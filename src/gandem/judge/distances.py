@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gandem.judge.figure import Figure, comparable, error_by_halves, second_order_error
+from gandem.judge.figure import Figure, comparable, error_by_halves, errors_by_halves, second_order_error
 
 DIRECTIONS = 256
 """Lines that the features are projected on for MIND."""
@@ -25,21 +25,7 @@ BLOCK = 1_000_000
 
 def frechet_distance(generated: Tensor, real: Tensor) -> Figure:
     """Squared Frechet distance of the two sets as Gaussians (Heusel et al. 2017), >= 0; the interval by halves."""
-    generated, real = comparable(4, generated=generated, real=real)
-    n, m = len(generated), len(real)
-    error = error_by_halves(lambda i, j: frechet_value(generated[i], real[j], quick=True), n, m)
-    return Figure.around(frechet_value(generated, real), error, n, m, floor=0.0)
-
-
-def frechet_value(generated: Tensor, real: Tensor, *, quick: bool = False) -> float:
-    """|mean difference|^2 + tr(A + B - 2 (A B)^1/2), the covariances A and B over n - 1.
-
-    With A = R'R and B = S'S the last trace is the sum of the singular values of R S'. No covariance is formed or
-    inverted, so fewer rows than columns are as good as any, and equal sets are at 1e-12 and not at the root of it.
-    quick: form the covariances all the same, for intervals, which need few digits.
-    """
-    most, agreement = _frechet_parts(generated, real, quick)
-    return max(most - agreement, 0.0)
+    return frechet_figures(generated, real)[0]
 
 
 def frechet_share(generated: Tensor, real: Tensor) -> Figure:
@@ -48,36 +34,58 @@ def frechet_share(generated: Tensor, real: Tensor) -> Figure:
     That most is |mean difference|^2 + tr A + tr B, reached where no direction of one set agrees with one of the other,
     as with one image repeated. So the number is free of the features' scale, and bounded for a hopeless generator.
     """
+    return frechet_figures(generated, real)[1]
+
+
+def frechet_figures(generated: Tensor, real: Tensor) -> tuple[Figure, Figure]:
+    """Return the distance and its share: nearly all of the work is in the halves, which serve for both."""
     generated, real = comparable(4, generated=generated, real=real)
     n, m = len(generated), len(real)
-    error = error_by_halves(lambda i, j: frechet_share_value(generated[i], real[j], quick=True), n, m)
-    figure = Figure.around(frechet_share_value(generated, real), error, n, m, floor=0.0)
-    return replace(figure, high=min(figure.high, 1.0))
+    errors = errors_by_halves(lambda i, j: _frechet(*quick_parts(generated[i], real[j])), n, m)
+    values = _frechet(*frechet_parts(generated, real))
+    distance, share = (
+        Figure.around(value, error, n, m, floor=0.0) for value, error in zip(values, errors, strict=True)
+    )
+    return distance, replace(share, high=min(share.high, 1.0))
 
 
-def frechet_share_value(generated: Tensor, real: Tensor, *, quick: bool = False) -> float:
-    """Return the value of `frechet_share`; 0 for two sets of one and the same row. quick: as in `frechet_value`."""
-    most, agreement = _frechet_parts(generated, real, quick)
-    return max(1 - agreement / most, 0.0) if most > 0 else 0.0
+def frechet_value(generated: Tensor, real: Tensor) -> float:
+    """|mean difference|^2 + tr(A + B - 2 (A B)^1/2), the covariances A and B over n - 1."""
+    return _frechet(*frechet_parts(generated, real))[0]
 
 
-def _frechet_parts(generated: Tensor, real: Tensor, quick: bool) -> tuple[float, float]:
-    """|mean difference|^2 + tr A + tr B, and 2 tr (A B)^1/2."""
-    root_of = _quick_root if quick else _root
-    shift, roots = generated.mean(0) - real.mean(0), (root_of(generated), root_of(real))
+def frechet_share_value(generated: Tensor, real: Tensor) -> float:
+    """Return the value of `frechet_share`; 0 for two sets of one and the same row."""
+    return _frechet(*frechet_parts(generated, real))[1]
+
+
+def _frechet(most: float, agreement: float) -> tuple[float, float]:
+    return max(most - agreement, 0.0), max(1 - agreement / most, 0.0) if most > 0 else 0.0
+
+
+def frechet_parts(generated: Tensor, real: Tensor) -> tuple[float, float]:
+    """|mean difference|^2 + tr A + tr B, and 2 tr (A B)^1/2.
+
+    With A = R'R and B = S'S the last trace is the sum of the singular values of R S'. No covariance is formed or
+    inverted, so fewer rows than columns are as good as any, and equal sets are at 1e-12 and not at the root of it.
+    """
+    shift, roots = generated.mean(0) - real.mean(0), (_root(generated), _root(real))
     agreement = 2 * torch.linalg.svdvals(roots[0] @ roots[1].T).sum()
     return float(shift.square().sum() + sum(root.square().sum() for root in roots)), float(agreement)
+
+
+def quick_parts(generated: Tensor, real: Tensor) -> tuple[float, float]:
+    """Return the same to half of the digits and many times as fast, for intervals: tr (A B)^1/2 = tr (R B R')^1/2."""
+    shift, a, b = generated.mean(0) - real.mean(0), generated.T.cov(), real.T.cov()
+    values, vectors = torch.linalg.eigh(a)
+    root = values.clamp(min=0).sqrt()[:, None] * vectors.T
+    agreement = 2 * torch.linalg.eigvalsh(root @ b @ root.T).clamp(min=0).sqrt().sum()
+    return float(shift.square().sum() + a.trace() + b.trace()), float(agreement)
 
 
 def _root(rows: Tensor) -> Tensor:
     """R with R'R the covariance of the rows, (min(n, d), d)."""
     return torch.linalg.qr(rows - rows.mean(0), mode="r")[1] / math.sqrt(len(rows) - 1)
-
-
-def _quick_root(rows: Tensor) -> Tensor:
-    """R with R'R the covariance of the rows, (d, d), to half of the digits: many times as fast for many rows."""
-    values, vectors = torch.linalg.eigh(rows.T.cov())
-    return values.clamp(min=0).sqrt()[:, None] * vectors.T
 
 
 def kernel_distance(generated: Tensor, real: Tensor) -> Figure:

@@ -75,9 +75,16 @@ def comparable(least: int, **sets: Tensor) -> tuple[Tensor, ...]:
 
 
 def error_by_halves(statistic: Callable[..., float], *counts: int, rounds: int = ROUNDS, seed: int = 0) -> float:
-    """Return the standard error of statistic(all rows of each set), by random halves of all sets at once.
+    """Return the standard error of statistic(all rows of each set); see `errors_by_halves`."""
+    return errors_by_halves(lambda *rows: (statistic(*rows),), *counts, rounds=rounds, seed=seed)[0]
 
-    statistic: function of one index tensor per set; counts: rows of each set.
+
+def errors_by_halves(
+    statistics: Callable[..., tuple[float, ...]], *counts: int, rounds: int = ROUNDS, seed: int = 0
+) -> list[float]:
+    """Return the standard errors of statistics(all rows of each set), by random halves of all sets at once.
+
+    statistics: function of one index tensor per set; counts: rows of each set.
     With first-order variance V1 and second-order variance V2 (Hoeffding 1948), the halved difference of two opposite
     halves varies by V1 + 2 V2 (as a jackknife does), their mean by V2. So V1 + V2 is found also where V1 vanishes, as
     in distances between equal distributions; a bootstrap would say V1 + 3 V2.
@@ -86,10 +93,11 @@ def error_by_halves(statistic: Callable[..., float], *counts: int, rounds: int =
     pairs = []
     for _ in range(rounds):
         orders = [torch.randperm(count, generator=generator) for count in counts]
-        one = statistic(*(order[: len(order) // 2] for order in orders))
-        pairs.append((one, statistic(*(order[len(order) // 2 :] for order in orders))))
+        one = statistics(*(order[: len(order) // 2] for order in orders))
+        pairs.append((one, statistics(*(order[len(order) // 2 :] for order in orders))))
     first, second = torch.tensor(pairs, dtype=torch.float64).unbind(1)
-    return second_order_error(float(((first - second) / 2).var()), float(((first + second) / 2).var()))
+    varied = ((first - second) / 2).var(0).tolist(), ((first + second) / 2).var(0).tolist()
+    return [second_order_error(*each) for each in zip(*varied, strict=True)]
 
 
 def second_order_error(jackknife: float, second: float) -> float:

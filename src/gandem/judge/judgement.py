@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gandem.judge.coverage import Neighbourhood, coverage, density, precision, recall
-from gandem.judge.distances import frechet_distance, frechet_share, kernel_distance, mind
+from gandem.judge.distances import frechet_distance, frechet_figures, frechet_share, kernel_distance, mind
 from gandem.judge.diversity import Balance, Support, cell_balance, rank_ratio, spread_ratio, support
 from gandem.judge.figure import Figure, comparable
 from gandem.judge.memorisation import Memorisation, Pairs, Shares
@@ -146,10 +146,12 @@ def judge(
 
 
 def _figures(these: Neighbourhood, against: Neighbourhood) -> dict[str, Figure]:
-    """Return every metric of one set."""
-    return {
+    """Return every metric of one set; those that share nearly all of their work are found together."""
+    found = dict(zip(("frechet_distance", "frechet_share"), frechet_figures(these.rows, against.rows), strict=True))
+    return found | {
         key: of.measure(these, against) if of.takes_neighbourhoods else of.measure(these.rows, against.rows)
         for key, of in METRICS.items()
+        if key not in found
     }
 
 

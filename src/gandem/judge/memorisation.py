@@ -121,11 +121,12 @@ class Memorisation:
 
     def authenticity(self) -> Shares:
         """Share of rows further from their nearest training row than that is from another (Alaa et al. 2022)."""
-        own = nearest(self.training, self.training, same=True)[0][:, 0]
 
         def share(found: Neighbours) -> Figure:
-            hits = int((found.distance > own[found.index]).sum())
-            return Figure.of_share(hits, len(found.distance)).against(len(own))
+            asked, place = found.index.unique(return_inverse=True)
+            own = nearest(self.training[asked], self.training, 2)[0][:, 1]  # the nearest of all is the row itself
+            hits = int((found.distance > own[place]).sum())
+            return Figure.of_share(hits, len(found.distance)).against(len(self.training))
 
         return Shares(share(self.generated), share(self.held_out))
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from gandem.judge.figure import Figure, shown
 from gandem.judge.judgement import FEWEST, Judgement
 
 Numbers = dict[str, Figure]
+
+A_POINT = 0.03
+"""Spread of samples that are one and the same: where that one lies says nothing. Noise has 0.07 to 0.12."""
+A_TENTH = 0.95
+"""AUC at which samples that are right can be told from the data if they make up a tenth of it: 1 - 0.1 / 2. What is
+told more surely does not look right."""
 
 
 @dataclass(frozen=True)
@@ -27,17 +36,23 @@ def _least(of: Numbers, name: str, otherwise: float) -> float:
     return of[name].low if name in of else otherwise
 
 
+def _improving(of: Numbers) -> bool:
+    return "improvement" in of and of["improvement"].low > 0
+
+
 RULES = (
     Rule(
         "diverged",
-        lambda of: of["Frechet share"].low > 0.7 and of["distance to the data"].low > 1.3,
+        lambda of: (
+            of["Frechet share"].low > 0.7 and of["distance to the data"].low > 1.3 and of["spread"].high > A_POINT
+        ),
         ("Frechet share", "distance to the data"),
         "The samples have next to nothing in common with the data. Train again with a lower rate "
         "(--set optimizer.lr=, half of what its recipe.yaml says); if this was a short first try, give it more time.",
     ),
     Rule(
         "collapsed",
-        lambda of: of["different samples"].high < 100,
+        lambda of: of["different samples"].high < 100 or of["spread"].high <= A_POINT,
         ("different samples", "spread"),
         "Throw this generator away: it makes a few samples over and over. Train again with a higher penalty "
         "(--set game.gamma=10) or half the rate (--set optimizer.lr=).",
@@ -54,7 +69,12 @@ RULES = (
     ),
     Rule(
         "lost variety",
-        lambda of: of["density"].value >= 0.7 and (of["coverage"].value < 0.6 or of["missing cells"].low > 0.1),
+        lambda of: (
+            of["density"].value >= 0.7
+            and of["two-sample AUC"].low <= A_TENTH
+            and not _improving(of)  # the kinds may still come
+            and (of["coverage"].value < 0.6 or of["missing cells"].low > 0.1)
+        ),
         ("coverage", "missing cells", "density"),
         "What it makes looks right, but whole kinds of the data are missing. Train again with a higher penalty "
         "(--set game.gamma=10), or for longer.",
@@ -70,14 +90,17 @@ RULES = (
     Rule(
         "usable",
         lambda of: (
-            of["Frechet share"].high <= 0.05 and of["coverage"].value >= 0.6 and _least(of, "global utility", 1.0) > 0.5
+            of["Frechet share"].high <= 0.05
+            and of["coverage"].value >= 0.6
+            and of["two-sample AUC"].high <= 0.8
+            and _least(of, "global utility", 1.0) > 0.5
         ),
         ("Frechet share", "coverage", "two-sample AUC", "global utility"),
         "Use it where a trained eye may tell it from the data; more time would still help (gandem resume).",
     ),
     Rule(
         "still improving",
-        lambda of: "improvement" in of and of["improvement"].low > 0,
+        _improving,
         ("improvement", "Frechet share"),
         "It was getting better when it stopped: continue with gandem resume RUN --budget +10m.",
     ),
@@ -145,6 +168,25 @@ class Verdict:
         """Say it in two lines."""
         because = "; ".join(f"{name} {shown(figure.to_dict())}" for name, figure in self.because.items())
         return [f"verdict: {self.verdict.upper()} ({because})", self.advice]
+
+
+def improvement(judgements: Sequence[Mapping[str, float]]) -> Figure | None:
+    """Return the share by which the "distance" fell in the second half of a budget, by a line through its logarithm.
+
+    judgements: quick ones in order, each with its "progress" in [0, 1]. None for fewer than four there.
+    """
+    began = max((at for at, each in enumerate(judgements) if each["progress"] < 0.5), default=-1) + 1
+    late = [each for each in judgements[began:] if each["distance"] > 0]
+    if len(late) < 4:
+        return None
+    at = torch.tensor([each["progress"] for each in late], dtype=torch.float64)
+    fallen = -torch.tensor([each["distance"] for each in late], dtype=torch.float64).log()
+    centred = at - at.mean()
+    slope = centred @ fallen / centred.square().sum()
+    rest = fallen - fallen.mean() - slope * centred
+    error = float((rest.square().sum() / (len(late) - 2) / centred.square().sum()).sqrt())
+    log = Figure.around(float(slope) / 2, error / 2, len(late))
+    return Figure(-math.expm1(-log.value), -math.expm1(-log.low), -math.expm1(-log.high), len(late))
 
 
 def evidence_of(judgement: Judgement) -> Numbers:

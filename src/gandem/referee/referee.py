@@ -21,8 +21,8 @@ MILESTONES = frozenset(2**power for power in range(3, 40))
 """Looks after which a training without trouble is saved while nothing is judged: going back costs half at most."""
 ROLLBACKS = 3
 """After so many, turned dials among them, going on does not help."""
-LAST, LAST_PART, LEAST_GAIN, EARLIEST = 4, 0.2, 0.02, 0.4
-"""Settled: the judgements of the last fifth of the budget, at least four, gained less than 2 %, after 40 % of it."""
+LAST, LAST_PART, LEAST_GAIN, EARLIEST = 3, 0.2, 0.02, 0.4
+"""Settled: the judgements of the last fifth of the budget, at least three, gained less than 2 %, after 40 % of it."""
 LEAST_PART = 0.04
 """Part of the budget between two judgements at least, while the samples grow."""
 COOLING = 0.15
@@ -162,7 +162,7 @@ class Referee:
             memory.best = images
         if trouble is not None:
             return replace(trouble, best=best)
-        if self._has_settled(progress):
+        if self.has_settled(progress):
             memory.settled = progress
             return self._noted(Ruling("settled: cooling down to the end", "settle", best=best), images)
         state = f"learning: distance {examined['distance']:.3g}, variety {examined['spread']:.2f} of real"
@@ -269,7 +269,7 @@ class Referee:
         """Part of the budget before which nothing has settled."""
         return max(EARLIEST, self.grown + LAST_PART) if self.grown else EARLIEST
 
-    def _has_settled(self, progress: float) -> bool:
+    def has_settled(self, progress: float) -> bool:
         """Whether the last judgements gained less than their own noise, or next to nothing."""
         judged = [each for each in self.memory.judgements[self.memory.era :] if each["progress"] >= self.grown]
         values = [math.log(max(each["distance"], 1e-12)) for each in judged]

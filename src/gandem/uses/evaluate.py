@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from gandem.domains import domain_of
 from gandem.domains.domain import Codec, Dataset, Domain, Features, Judged, Section
 from gandem.domains.given import Given, opened, path_of
 from gandem.errors import RunError
+from gandem.judge.figure import Figure
 from gandem.judge.judgement import FEWEST, Copying, judge
 from gandem.judge.usefulness import usefulness
-from gandem.judge.verdict import Verdict
+from gandem.judge.verdict import Verdict, improvement
 from gandem.recipe import Recipe
 from gandem.run import Run
 
@@ -53,6 +54,7 @@ class _Sets:
 
     trained: whether it is known that `real` was trained on, and that no held-out sample was. report: of the generated
     samples, where they were read.
+    improvement: what the training of a run still gained at its end, if it told.
     """
 
     domain: Domain
@@ -64,6 +66,7 @@ class _Sets:
     held_out: Dataset
     trained: bool
     report: dict[str, Any] = field(default_factory=dict)
+    improvement: Figure | None = None
 
 
 def evaluate(
@@ -93,7 +96,18 @@ def evaluate_run(run: Run, training: Dataset, held_out: Dataset, *, count: int, 
     """Judge a run whose data are in memory already."""
     seed = run.recipe.training.seed
     made = _made_by(run, training, seed)
-    sets = _Sets(run.domain, run.codec, run.spec.labels, made, training.count, training, held_out, trained=True)
+    improved = _improvement(run)
+    sets = _Sets(
+        run.domain,
+        run.codec,
+        run.spec.labels,
+        made,
+        training.count,
+        training,
+        held_out,
+        trained=True,
+        improvement=improved,
+    )
     return _evaluate(sets, count, None, None, seed, tell, time.monotonic())
 
 
@@ -130,7 +144,7 @@ def _evaluate(
     copying = Copying.of(ours, seen["known"], theirs, len(varied[0]))
     judgement = judge(seen["generated"], seen["held-out"], real=seen["real"], floors=floors, copying=copying, seed=seed)
     examination = sets.domain.examination(_judged(sets, generated, known, held_out, lost, seed), target, seed)
-    verdict = Verdict.of(judgement, evidence=examination.evidence)
+    verdict = Verdict.of(judgement, sets.improvement, evidence=examination.evidence)
     facts |= {
         "verdict": verdict.to_dict(),
         "features": {"name": extract.name, "fingerprint": extract.fingerprint},
@@ -196,7 +210,13 @@ def _of_run(run: Run, real: Given, seed: int) -> _Sets:
     if real is None and not own:
         raise RunError(f"{source} has changed since {run.path} was trained on it; say --real with the data to judge by")
     known, held_out = data.split(float(run.recipe.data.held_out) if own else 0.5)
-    return _Sets(run.domain, run.codec, run.spec.labels, _made_by(run, known, seed), known.count, known, held_out, own)
+    made = _made_by(run, known, seed)
+    sets = _Sets(run.domain, run.codec, run.spec.labels, made, known.count, known, held_out, own)
+    return replace(sets, improvement=_improvement(run))
+
+
+def _improvement(run: Run) -> Figure | None:
+    return improvement(run.report.get("referee", {}).get("judgements", []))
 
 
 def _made_by(run: Run, data: Dataset, seed: int) -> Callable[[int], Samples]:

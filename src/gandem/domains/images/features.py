@@ -123,7 +123,7 @@ def to_square(images: np.ndarray, side: int = SIDE) -> Tensor:
 
 
 def _encoder(path: Path, data: bytes) -> Network:
-    encoder = Encoder().eval()
+    encoder = Encoder().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
         weights = safetensors.torch.load(data)
         learnt = weights.pop(LEARNT_KEY, torch.zeros(0, dtype=torch.int64))
@@ -131,7 +131,9 @@ def _encoder(path: Path, data: bytes) -> Network:
     except (SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise JudgeError(f"{path} holds no weights of gandem's feature network; give another file: {reason}") from error
-    return lambda images: encoder(to_square(images)), learnt.numpy().view(np.uint64)
+    return lambda images: encoder(to_square(images).contiguous(memory_format=torch.channels_last)), learnt.numpy().view(
+        np.uint64
+    )
 
 
 def _onnx(path: Path, _: bytes) -> Network:

@@ -34,7 +34,7 @@ WIDTH, BLOCKS, BATCH = 256, 2, 256
 GAMMA = 0.1, 0.01
 """Weight of the penalty at the start and at the end."""
 RATE = 1e-3
-LIKELIHOOD = 1.0
+LIKELIHOOD, OPENING = 1.0, 0.5
 
 
 class TableDomain:
@@ -98,6 +98,7 @@ class TableDomain:
             "training.batch": min(BATCH, data.count // 2 * 2),
             "game.augment": 0.0,
             "game.likelihood": LIKELIHOOD,
+            "game.opening": OPENING if recipe.game.likelihood != 0 else 0.0,
             "optimizer.lr": RATE,
             "training.precision": "fp32",
         }
