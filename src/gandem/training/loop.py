@@ -296,7 +296,7 @@ class Loop:
         """Add the parts of a step's losses to the window that the referee looks at, or count the step as left out."""
         values = torch.stack([value.detach().float() for value in parts.values()])
         bad = ~values.isfinite().all()
-        kept = torch.cat([torch.where(bad, 0.0, values), torch.stack([bad, ~bad | bad]).float()])
+        kept = torch.cat([torch.where(bad, 0.0, values), torch.stack([bad, torch.ones_like(bad)]).float()])
         watched = [*parts, "skipped", "steps"]
         self._window = self._window + kept if watched == self._watched else kept  # in the opening there are fewer parts
         self._watched = watched
