@@ -49,52 +49,53 @@ class Experiment:
         """Build it with every free arm that such rows have."""
         return cls(problem, generator, learners, FREE_FOR_PICTURES if problem.pictures else FREE)
 
-    def play(self, split: Split, tell: Tell = lambda doing: None) -> dict[str, Any]:
+    def play(
+        self, split: Split, tell: Tell = lambda doing: None, known: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Return what one fold found, in plain JSON types.
 
         The generator learns from `split.fit` alone. `split.validation` chooses its amount and every threshold; then the
-        learners learn from both, changed by their arm, and `split.test` is scored once.
+        learners learn from both, changed by their arm, and `split.test` is scored once. known: what was found on this
+        split with another generator; the free arms and the learning curve are taken from there.
         """
         problem = self.problem
         tell("the generator learns")
         fit = self._training(split.fit)
         sampler = self.generator.fit(fit.rows, fit.labels, problem.categorical, split.seed)
-        found: dict[str, Any] = {
-            "rows": {"train": len(split.train), "test": len(split.test)},
-            "validation": {},
-            "chosen": {},
-            "scores": {},
-            "curve": {},
-        }
+        found: dict[str, Any] = {"rows": {"train": len(split.train), "test": len(split.test)}}
+        found |= {"validation": {}, "chosen": {}, "scores": {}, "curve": {}}
         for learner in self.learners:
             tell(f"{learner.name} learns")
-            found["scores"][learner.name] = self._arms(learner, split, sampler, found)
-            found["curve"][learner.name] = self._curve(learner, split)
+            name = learner.name
+            if known is None:
+                found["scores"][name], chosen = self._free(learner, split)
+                found["validation"][name] = chosen
+                found["curve"][name] = self._curve(learner, split)
+            else:
+                found["scores"][name] = dict(known["scores"][name])
+                found["validation"][name], found["curve"][name] = known["validation"][name], known["curve"][name]
+            adding = {amount: self._adding(sampler, amount) for amount in self._amounts(split)}
+            scored, _, found["chosen"][name] = self._arm(learner, split, adding)
+            found["scores"][name][GENERATOR] = scored
         return found
 
-    def _arms(self, learner: Learner, split: Split, sampler: Sampler, found: dict[str, Any]) -> dict[str, Any]:
-        """Return the scores of every arm on the test rows, and note what was chosen on the way."""
-        problem = self.problem
-        candidates: dict[str, dict[str, Arm]] = {NOTHING: {NOTHING: nothing}}
-        candidates |= {
-            name: {name: arm} for name, arm in self.arms.items() if learner.weighted or name not in NEEDS_WEIGHTS
-        }
-        candidates[GENERATOR] = {amount: self._adding(sampler, amount) for amount in self._amounts(split)}
-        scored = {}
-        for name, ways in candidates.items():
-            tried = {}
-            for way, arm in ways.items():
-                guess = self._learn(learner, arm, split.fit, split.seed)(problem.rows[split.validation])
-                tried[way] = (primary(guess, problem.labels[split.validation], problem.positives), guess)
-            best = max(tried, key=lambda way: tried[way][0])
-            decided = thresholds(tried[best][1], problem.labels[split.validation], problem.positives)
-            guess = self._learn(learner, ways[best], split.train, split.seed)(problem.rows[split.test])
-            scored[name] = scores(guess, problem.labels[split.test], problem.positives, decided)
-            if name == NOTHING:
-                found["validation"][learner.name] = tried[best][0]
-            if name == GENERATOR:
-                found["chosen"][learner.name] = best
-        return scored
+    def _free(self, learner: Learner, split: Split) -> tuple[dict[str, Any], float]:
+        """Return the scores of doing nothing and of every free arm, and the AUC of nothing on the validation rows."""
+        arms = {name: arm for name, arm in self.arms.items() if learner.weighted or name not in NEEDS_WEIGHTS}
+        scored, validated, _ = self._arm(learner, split, {NOTHING: nothing})
+        return {NOTHING: scored, **{name: self._arm(learner, split, {name: arm})[0] for name, arm in arms.items()}}, validated
+
+    def _arm(self, learner: Learner, split: Split, ways: Mapping[str, Arm]) -> tuple[dict[str, float], float, str]:
+        """Return the test scores of the way that validates best, its AUC on the validation rows, and its name."""
+        problem, tried = self.problem, {}
+        for way, arm in ways.items():
+            guess = self._learn(learner, arm, split.fit, split.seed)(problem.rows[split.validation])
+            tried[way] = (primary(guess, problem.labels[split.validation], problem.positives), guess)
+        best = max(tried, key=lambda way: tried[way][0])
+        validated, guess = tried[best]
+        decided = thresholds(guess, problem.labels[split.validation], problem.positives)
+        guess = self._learn(learner, ways[best], split.train, split.seed)(problem.rows[split.test])
+        return scores(guess, problem.labels[split.test], problem.positives, decided), validated, best
 
     def _curve(self, learner: Learner, split: Split) -> list[list[float]]:
         """Return [rows, AUC on the test rows] of learning from one, two and three of the four parts, doing nothing."""

@@ -66,7 +66,7 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 def answer(difference: Difference, p: float, margin: float) -> str:
     """Answer whether an arm helps, for a score of which more is better.
 
-    p: adjusted. Equivalence first (the whole interval within the margin), then a difference that is both beyond chance
+    p: of no difference, adjusted where it is one of several. Equivalence first (the whole interval within the margin), then a difference that is both beyond chance
     and as large as the margin; everything else cannot be told.
     """
     if -margin < difference.low and difference.high < margin:
@@ -76,12 +76,8 @@ def answer(difference: Difference, p: float, margin: float) -> str:
     return UNKNOWN
 
 
-def smallest(error: float, count: int, arms: int, margin: float) -> float:
-    """Return the true difference that would be found in four of five experiments, with `arms` compared at once.
-
-    The first, strictest step of Holm's procedure is taken: alpha / arms.
-    """
+def smallest(error: float, count: int, margin: float) -> float:
+    """Return the true difference that would be found in four of five experiments like this one."""
     if count < 2 or not math.isfinite(error):
         return math.inf
-    sure = float(student.ppf(1 - LEVEL / (2 * arms), count - 1) + student.ppf(POWER, count - 1))
-    return max(sure * error, margin)
+    return max(float(student.ppf(1 - LEVEL / 2, count - 1) + student.ppf(POWER, count - 1)) * error, margin)

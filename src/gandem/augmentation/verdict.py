@@ -36,9 +36,10 @@ def verdict(records: Records, margin: float = MARGIN) -> dict[str, Any]:
     """Return the answer and the numbers behind it, in plain JSON types; records: what `Experiment.play` found, a fold each.
 
     In every fold, arms are compared with the learner that was best on the validation rows of that fold without any
-    augmentation: what one would use anyway. Against doing nothing, Holm's procedure covers the family of all arms on
-    that one score. HELPS asks, besides, that the generator beat every free arm, each by an uncorrected test: all of
-    them must be passed, so that their number makes a false alarm rarer, not likelier.
+    augmentation: what one would use anyway. The generator against doing nothing is the one planned comparison, tested at
+    5 %. The free arms against doing nothing are a family of their own, with Holm's procedure. HELPS asks, besides, that
+    the generator beat every free arm, each by an uncorrected test: all must be passed, so that their number makes a false
+    alarm rarer, not likelier (intersection-union).
     """
     share = float(np.mean([record["rows"]["test"] / record["rows"]["train"] for record in records]))
     learners = list(records[0]["scores"])
@@ -51,7 +52,7 @@ def verdict(records: Records, margin: float = MARGIN) -> dict[str, Any]:
 
     others = [arm for arm in arms if arm != NOTHING]
     gains = {arm: corrected(of(arm) - of(NOTHING), share) for arm in others}
-    adjusted = holm({arm: gain.p for arm, gain in gains.items()})
+    adjusted = {GENERATOR: gains[GENERATOR].p} | holm({arm: gain.p for arm, gain in gains.items() if arm != GENERATOR})
     answers = {arm: answer(gain, adjusted[arm], margin) for arm, gain in gains.items()}
     beside = {arm: corrected(of(GENERATOR) - of(arm), share) for arm in others if arm != GENERATOR}
     word, because = _beyond_what_is_free(answers[GENERATOR], beside, margin)
@@ -65,13 +66,13 @@ def verdict(records: Records, margin: float = MARGIN) -> dict[str, Any]:
         "margin": margin,
         "folds": len(records),
         "baseline": float(of(NOTHING).mean()),
-        "difference": {**gain.to_dict(), "p_holm": adjusted[GENERATOR]},
-        "smallest": smallest(gain.error, gain.n, len(others), margin),
+        "difference": gain.to_dict(),
+        "smallest": smallest(gain.error, gain.n, margin),
         "calibration": {**brier.to_dict(), "baseline": float(of(NOTHING, "brier").mean())},
         "worth": _worth(curve, _slope(records, chosen, share), gain),
         "curve": curve,
         "arms": {
-            arm: {"answer": answers[arm], **gains[arm].to_dict(), "p_holm": adjusted[arm]} for arm in others
+            arm: {"answer": answers[arm], **gains[arm].to_dict(), "p_adjusted": adjusted[arm]} for arm in others
         },
         "beside": {arm: each.to_dict() for arm, each in beside.items()},
         "learner": dict(Counter(chosen).most_common()),
