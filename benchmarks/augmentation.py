@@ -47,7 +47,9 @@ FOLDS, REPEATS = 5, 2
 
 
 LOGISTIC = Learner("logistic regression", lambda categorical, seed: QuickLogistic(categorical))
-TREE = Learner("tree", lambda categorical, seed: DecisionTreeClassifier(max_depth=5, min_samples_leaf=10, random_state=0))
+TREE = Learner(
+    "tree", lambda categorical, seed: DecisionTreeClassifier(max_depth=5, min_samples_leaf=10, random_state=0)
+)
 
 
 def learners() -> tuple[Learner, ...]:
@@ -151,7 +153,9 @@ def null_trial(seed: int) -> dict[str, Any]:
     by_chance, more = tangled(seed, by_chance=True)
     generators: Generators = {"copies": (Copies(), AMOUNTS), "shuffled": (Shuffled(), AMOUNTS)}
     generators |= {"fresh": (others, (*AMOUNTS, "x9"))}
-    return played(shown, generators, seed, learners()) | played(by_chance, {"chance": (more, AMOUNTS)}, seed, learners())
+    return played(shown, generators, seed, learners()) | played(
+        by_chance, {"chance": (more, AMOUNTS)}, seed, learners()
+    )
 
 
 def planted_trial(seed: int) -> dict[str, Any]:

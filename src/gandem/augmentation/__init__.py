@@ -181,7 +181,12 @@ class _Progress:
         left = None if not timed else (time.monotonic() - self.began) / timed * (self.folds - self.done)
         fold = f"fold {min(self.done + 1, self.folds)} of {self.folds}"
         self.tell(
-            {"event": "augmenting_fold", "doing": f"{fold}: {doing}", "progress": self.done / self.folds, "eta_seconds": left}
+            {
+                "event": "augmenting_fold",
+                "doing": f"{fold}: {doing}",
+                "progress": self.done / self.folds,
+                "eta_seconds": left,
+            }
         )
 
     def generator(self, progress: float) -> None:

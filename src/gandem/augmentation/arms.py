@@ -127,7 +127,9 @@ def mixup(training: Training, categorical: np.ndarray, seed: int) -> Training:
     if one.ndim == 2:
         taken = np.where(rng.random(one.shape) < weight, one, other)
         mixed = np.where(categorical | np.isnan(mixed), taken, mixed)
-    both = Training(np.concatenate([one, mixed, mixed]), np.concatenate([training.labels] * 2 + [training.labels[partner]]))
+    both = Training(
+        np.concatenate([one, mixed, mixed]), np.concatenate([training.labels] * 2 + [training.labels[partner]])
+    )
     return Training(_as(training.rows, both.rows), both.labels, np.concatenate([np.ones(count), part, 1 - part]))
 
 
@@ -140,7 +142,10 @@ def flips_and_crops(training: Training, categorical: np.ndarray, seed: int) -> T
     copies = []
     for _ in range(COPIES):
         tops, lefts = rng.integers(0, 2 * up + 1, len(rows)), rng.integers(0, 2 * across + 1, len(rows))
-        moved = [padded[i, top : top + height, left : left + width] for i, (top, left) in enumerate(zip(tops, lefts, strict=True))]
+        moved = [
+            padded[i, top : top + height, left : left + width]
+            for i, (top, left) in enumerate(zip(tops, lefts, strict=True))
+        ]
         mirrored = rng.random(len(rows)) < 0.5
         copies.append(np.where(mirrored[:, None, None, None], np.stack(moved)[:, :, ::-1], np.stack(moved)))
     return _added(training, np.concatenate(copies), np.tile(training.labels, COPIES))
@@ -204,7 +209,13 @@ def _filled(rows: np.ndarray, categorical: np.ndarray) -> np.ndarray:
     full = rows.copy()
     for column in np.flatnonzero(np.isnan(rows).any(0)):
         there = rows[~np.isnan(rows[:, column]), column]
-        usual = np.bincount(there.astype(int)).argmax() if categorical[column] and len(there) else np.median(there) if len(there) else 0
+        usual = (
+            np.bincount(there.astype(int)).argmax()
+            if categorical[column] and len(there)
+            else np.median(there)
+            if len(there)
+            else 0
+        )
         full[np.isnan(rows[:, column]), column] = usual
     return full
 

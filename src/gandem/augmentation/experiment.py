@@ -83,7 +83,10 @@ class Experiment:
         """Return the scores of doing nothing and of every free arm, and the AUC of nothing on the validation rows."""
         arms = {name: arm for name, arm in self.arms.items() if learner.weighted or name not in NEEDS_WEIGHTS}
         scored, validated, _ = self._arm(learner, split, {NOTHING: nothing})
-        return {NOTHING: scored, **{name: self._arm(learner, split, {name: arm})[0] for name, arm in arms.items()}}, validated
+        return {
+            NOTHING: scored,
+            **{name: self._arm(learner, split, {name: arm})[0] for name, arm in arms.items()},
+        }, validated
 
     def _arm(self, learner: Learner, split: Split, ways: Mapping[str, Arm]) -> tuple[dict[str, float], float, str]:
         """Return the test scores of the way that validates best, its AUC on the validation rows, and its name."""

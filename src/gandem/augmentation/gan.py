@@ -56,7 +56,10 @@ class Gan:
     def fit(self, rows: np.ndarray, labels: np.ndarray, categorical: np.ndarray, seed: int) -> Sampler:
         """Train anew; equal calls on one machine give equal generators."""
         code = _Code.of(rows, categorical)
-        settings = SETTINGS | {"network.width": self.plan.width, "training.batch": min(self.plan.batch, len(rows) // 2 * 2)}
+        settings = SETTINGS | {
+            "network.width": self.plan.width,
+            "training.batch": min(self.plan.batch, len(rows) // 2 * 2),
+        }
         shutil.rmtree(self.folder, ignore_errors=True)
 
         def watch(event: dict[str, Any]) -> None:
@@ -64,12 +67,19 @@ class Gan:
                 self.tell(event["progress"])
 
         self.run = api.train(
-            (code.encode(rows), labels), self.folder, budget=str(self.plan.images), settings=settings, seed=seed, watch=watch
+            (code.encode(rows), labels),
+            self.folder,
+            budget=str(self.plan.images),
+            settings=settings,
+            seed=seed,
+            watch=watch,
         )
 
         def sample(n: int, label: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
             shares = np.bincount(labels) / len(labels)
-            of = np.full(n, label) if label is not None else np.random.default_rng(seed).choice(len(shares), n, p=shares)
+            of = (
+                np.full(n, label) if label is not None else np.random.default_rng(seed).choice(len(shares), n, p=shares)
+            )
             made = np.empty((n, *rows.shape[1:]), rows.dtype)
             for one in np.unique(of):
                 here = np.flatnonzero(of == one)

@@ -91,7 +91,9 @@ class _Trees(BaseEstimator):  # type: ignore[misc]
 
 def logistic() -> Learner:
     """Logistic regression of scaled numbers and one-hot categories."""
-    return Learner("logistic regression", lambda categorical, seed: numeric(categorical, LogisticRegression(max_iter=1000)))
+    return Learner(
+        "logistic regression", lambda categorical, seed: numeric(categorical, LogisticRegression(max_iter=1000))
+    )
 
 
 def numeric(categorical: np.ndarray, estimator: Any) -> Pipeline:
@@ -99,7 +101,9 @@ def numeric(categorical: np.ndarray, estimator: Any) -> Pipeline:
     categories; pictures are flattened and their pixels scaled to [0, 1]."""  # fmt: skip
     if not len(categorical):
         return make_pipeline(FunctionTransformer(_pixels), estimator)
-    numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler())
+    numbers = make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler()
+    )
     one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=ONE_HOT, sparse_output=False)
     columns = [("numbers", numbers, np.flatnonzero(~categorical)), ("categories", one_hot, np.flatnonzero(categorical))]
     return make_pipeline(ColumnTransformer([column for column in columns if len(column[2])]), estimator)

@@ -23,7 +23,9 @@ class Metric(NamedTuple):
 METRICS = {
     "auc": Metric("AUC", "How well it ranks: 0.5 guesses, 1 is perfect. The verdict is about this number."),
     "average_precision": Metric("Average precision", "The same, looking at the rare class."),
-    "brier": Metric("Brier score", "Squared error of the probabilities: less is better; imbalance tricks raise it.", -1),
+    "brier": Metric(
+        "Brier score", "Squared error of the probabilities: less is better; imbalance tricks raise it.", -1
+    ),
     "f1": Metric("F1, threshold tuned", "At the threshold that is best on real validation rows."),
     "recall": Metric("Recall at precision 0.8", "Share of the class that is found while 4 of 5 alarms are right."),
 }

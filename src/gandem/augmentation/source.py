@@ -46,7 +46,9 @@ def read(given: Given, target: str, group: str | None = None) -> Source:
         return _table(_frame(Path(given)), str(given), target, group)
     if hasattr(given, "columns") and hasattr(given, "shape"):
         polars = optional("polars", "tables")
-        return _table(given if isinstance(given, polars.DataFrame) else polars.from_dataframe(given), "the table", target, group)
+        return _table(
+            given if isinstance(given, polars.DataFrame) else polars.from_dataframe(given), "the table", target, group
+        )
     return _samples(given, target, group)
 
 
@@ -97,7 +99,9 @@ def _table(frame: Any, name: str, target: str, group: str | None) -> Source:
         new = {column: _given(there[column], made[:, at], categories[column]) for at, column in enumerate(kept)}
         values = there[target].unique().drop_nulls()
         by_name = dict(zip(_texts(values), values, strict=True))
-        new[target] = there[target].clear().__class__(target, [by_name[classes[one]] for one in called], there[target].dtype)
+        new[target] = (
+            there[target].clear().__class__(target, [by_name[classes[one]] for one in called], there[target].dtype)
+        )
         both = [there.with_columns(synthetic=False), there.__class__(new).with_columns(synthetic=True)]
         path = folder / "augmented.csv"
         write_atomic(path, optional("polars", "tables").concat(both, how="diagonal").write_csv().encode())
@@ -147,7 +151,10 @@ def _given(values: Any, numbers: np.ndarray, categories: list[Any] | None) -> An
         made = [None if gap else categories[round(number)] for gap, number in zip(gaps, numbers, strict=True)]
         return values.__class__(values.name, made, dtype=values.dtype)
     whole = values.dtype.is_integer() or values.dtype.is_temporal()
-    made = [None if gap else (round(number) if whole else number) for gap, number in zip(gaps, numbers.tolist(), strict=True)]
+    made = [
+        None if gap else (round(number) if whole else number)
+        for gap, number in zip(gaps, numbers.tolist(), strict=True)
+    ]
     if values.dtype.is_temporal():
         return values.__class__(values.name, made).cast(values.to_physical().dtype).cast(values.dtype)
     return values.__class__(values.name, made, dtype=values.dtype)
@@ -156,7 +163,9 @@ def _given(values: Any, numbers: np.ndarray, categories: list[Any] | None) -> An
 def _samples(given: Given, target: str, group: str | None) -> Source:
     """Read pictures or arrays, whose target is what they are labelled with."""
     if target != LABELS:
-        raise RecipeError(f"--target {target}: pictures and arrays have --target {LABELS} only; tables end in {', '.join(TABLES)}")
+        raise RecipeError(
+            f"--target {target}: pictures and arrays have --target {LABELS} only; tables end in {', '.join(TABLES)}"
+        )
     if group is not None:
         raise RecipeError(f"--group {group}: only tables have columns to group by")
     opened_source = opened(given)
@@ -164,7 +173,9 @@ def _samples(given: Given, target: str, group: str | None) -> Source:
     data = domain.read(opened_source, Recipe().data)
     samples, labels = data.samples(torch.arange(data.count))
     if labels is None:
-        raise SourceError(f"{opened_source}: has no labels; put pictures into one folder a class, or give an array with labels")
+        raise SourceError(
+            f"{opened_source}: has no labels; put pictures into one folder a class, or give an array with labels"
+        )
     pictures = domain.name == "images"
     if not pictures and samples.ndim > 2:
         raise SourceError(f"{opened_source}: samples of shape {samples.shape[1:]} are neither rows nor pictures")

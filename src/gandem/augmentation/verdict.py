@@ -48,7 +48,9 @@ def verdict(records: Records, margin: float = MARGIN) -> dict[str, Any]:
         name in record["scores"][learner] for record, learner in zip(records, chosen, strict=True))]  # fmt: skip
 
     def of(arm: str, metric: str = PRIMARY) -> np.ndarray:
-        return np.array([record["scores"][learner][arm][metric] for record, learner in zip(records, chosen, strict=True)])
+        return np.array(
+            [record["scores"][learner][arm][metric] for record, learner in zip(records, chosen, strict=True)]
+        )
 
     others = [arm for arm in arms if arm != NOTHING]
     gains = {arm: corrected(of(arm) - of(NOTHING), share) for arm in others}
@@ -144,6 +146,7 @@ def _more(rows: float, doublings: float) -> float:
 
 def _table(records: Records, learner: str, share: float) -> dict[str, dict[str, Any]]:
     """Return mean and difference to nothing of every arm and metric of one learner; intervals are of each alone."""
+
     def values(arm: str, metric: str) -> np.ndarray:
         return np.array([record["scores"][learner][arm][metric] for record in records])
 
