@@ -4,11 +4,13 @@
     python -m benchmarks.augmentation trials planted --count 100
     python -m benchmarks.augmentation tables --data FOLDER german_credit:credit_risk mammography:class
 
-A trial draws a problem of its own: 8,000 rows of mixed columns with gaps, of which 800 are shown (`tangled`: eight clumps a
-class, which trees learn; `wide`: 80 columns that all matter a little, which logistic regression learns). Nulls, on `tangled`:
+A trial draws a problem of its own: 8,000 rows of mixed columns with gaps, of which 800 are shown (`tangled`: eight
+clumps a class, which trees learn; `wide`: 80 columns that all matter a little, which logistic regression learns).
+Nulls, on `tangled`:
 
 - copies: the training rows again, drawn with replacement. Nothing that the learner did not have.
-- shuffled: every column drawn by itself within the class. Not quite a null: if columns happen to be independent given the
+- shuffled: every column drawn by itself within the class. Not quite a null: if columns happen to be independent given
+  the
   class, that is what naive Bayes assumes, and may help. Every HELPS is counted as a false alarm nevertheless.
 - chance: labels without any relation to the rows, and fresh rows of the same kind. Nothing can help, exactly.
 
@@ -67,12 +69,12 @@ def learners() -> tuple[Learner, ...]:
 
 
 class QuickLogistic(BaseEstimator):
-    """Logistic regression with weight decay by Newton's method: scikit-learn's spends its time on checks at this size."""
+    """Logistic regression with weight decay, by Newton's method; checks are most of scikit-learn's time here."""
 
     def __init__(self, categorical: np.ndarray) -> None:
         self.categorical = categorical
 
-    def fit(self, rows: np.ndarray, labels: np.ndarray, sample_weight: np.ndarray | None = None) -> "QuickLogistic":
+    def fit(self, rows: np.ndarray, labels: np.ndarray, sample_weight: np.ndarray | None = None) -> QuickLogistic:
         self.classes_ = np.array([0, 1])
         self.known_ = [np.unique(rows[:, at][~np.isnan(rows[:, at])]) for at in np.flatnonzero(self.categorical)]
         numbers = rows[:, ~self.categorical]

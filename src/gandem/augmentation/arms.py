@@ -80,7 +80,7 @@ def oversampling(training: Training, categorical: np.ndarray, seed: int) -> Trai
 
 
 def smote(training: Training, categorical: np.ndarray, seed: int) -> Training:
-    """Fill the smaller classes up with points between neighbours (Chawla et al. 2002), SMOTENC where there are categories.
+    """Fill the smaller classes up with points between neighbours (Chawla et al. 2002); SMOTENC for categories.
 
     Missing values are filled for this alone: the real rows keep theirs, the new ones have none.
     """

@@ -62,12 +62,11 @@ class Folder:
 
     def add(self, record: dict[str, Any]) -> None:
         """Keep what a fold found, synced, before anything else happens."""
-        with storing(self.path):
-            with (self.path / FOLDS).open("ab") as file:
-                _cut_torn(file, self.path / FOLDS)
-                file.write((strict_json.dumps(record) + "\n").encode())
-                file.flush()
-                os.fsync(file.fileno())
+        with storing(self.path), (self.path / FOLDS).open("ab") as file:
+            _cut_torn(file, self.path / FOLDS)
+            file.write((strict_json.dumps(record) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
         self.records.append(record)
 
 

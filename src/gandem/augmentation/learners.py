@@ -71,7 +71,7 @@ def boosting(iterations: int = 100) -> Learner:
     return Learner("boosted trees", make)
 
 
-class _Trees(BaseEstimator):  # type: ignore[misc]
+class _Trees(BaseEstimator):
     """Boosted trees that take a column of very many categories as numbers."""
 
     def __init__(self, trees: HistGradientBoostingClassifier, categorical: np.ndarray) -> None:
@@ -97,8 +97,11 @@ def logistic() -> Learner:
 
 
 def numeric(categorical: np.ndarray, estimator: Any) -> Pipeline:
-    """Return an estimator behind scaled numbers without gaps, one column more for every one that had some, and one-hot
-    categories; pictures are flattened and their pixels scaled to [0, 1]."""  # fmt: skip
+    """Return an estimator that sees numbers only.
+
+    Gaps are filled and told in a column of their own, numbers scaled, categories one-hot; pictures are flattened and
+    their pixels scaled to [0, 1].
+    """
     if not len(categorical):
         return make_pipeline(FunctionTransformer(_pixels), estimator)
     numbers = make_pipeline(

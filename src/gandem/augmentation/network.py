@@ -14,7 +14,7 @@ them does not also learn longer), learning rate."""
 AT_ONCE = 1024
 
 
-class SmallNetwork(BaseEstimator):  # type: ignore[misc]
+class SmallNetwork(BaseEstimator):
     """Two or three stages of convolutions, each halving the sides; the rate of AdamW falls to zero."""
 
     def __init__(self, seed: int = 0, steps: int = STEPS) -> None:

@@ -103,16 +103,17 @@ def _intervals(facts: Mapping[str, Any]) -> str:
     said = "; ".join(f"{arm} {signed(each)}, {each['answer']}" for arm, each in arms.items())
     return _section(
         "What each arm changes",
-        f"95 % intervals, corrected because the folds share training rows. Grey: differences within {margin:g}, which are of "
-        "no practical use. The generator is the one planned comparison; the free arms are judged with Holm's procedure.",
+        f"95 % intervals, corrected because the folds share training rows. Grey: differences within {margin:g}, "
+        "which are of no practical use. The generator is the one planned comparison; the free arms are judged with Holm's "
+        "procedure.",
         f'<div class="card">{_svg("Differences to doing nothing", said, height, parts)}</div>' + _beside(facts),
     )
 
 
 def _beside(facts: Mapping[str, Any]) -> str:
     rows = "".join(
-        f'<tr><th scope="row">{escape(arm)}</th><td>{facts["arms"][arm]["answer"]}</td><td>{signed(facts["arms"][arm])}</td>'
-        f"<td>{signed(lead)}</td></tr>"
+        f'<tr><th scope="row">{escape(arm)}</th><td>{facts["arms"][arm]["answer"]}</td>'
+        f"<td>{signed(facts['arms'][arm])}</td><td>{signed(lead)}</td></tr>"
         for arm, lead in facts["beside"].items()
     )
     head = "".join(
@@ -153,8 +154,8 @@ def _curve(facts: Mapping[str, Any]) -> str:
     said = "; ".join(f"{auc:.3f} from {rows:,.0f} rows" for rows, auc in points)
     return _section(
         f"Worth {facts['worth_said']}",
-        "AUC on real test rows, learnt from parts of the real rows, without any augmentation. How many more real rows would do "
-        "what the generated ones do is read off it, assuming that every doubling of the rows goes on to give the same.",
+        "AUC on real test rows, learnt from parts of the real rows, without any augmentation. How many more real rows "
+        "would do what the generated ones do is read off it, assuming that every doubling of the rows gives the same again.",
         f'<div class="card">{_svg("Learning curve", said, CURVE_HEIGHT, parts)}</div>',
     )
 
@@ -177,8 +178,8 @@ def _table(learner: str, facts: Mapping[str, Any]) -> str:
     times = facts["learner"].get(learner, 0)
     return _section(
         f"All numbers: {learner}",
-        f"The verdict used it in {times} of {facts['folds']} folds, where it was the best on validation rows. Small: the "
-        "difference to doing nothing; 95 % intervals of each number alone, of which one in twenty misses.",
+        f"The verdict used it in {times} of {facts['folds']} folds, where it was the best on validation rows. Small: "
+        "the difference to doing nothing; 95 % intervals of each number alone, of which one in twenty misses.",
         f'<div class="wide"><table><tr><th scope="col">arm</th>{head}</tr>{"".join(rows)}</table></div>',
     )
 
@@ -194,12 +195,12 @@ def _done(facts: Mapping[str, Any]) -> str:
     said = [
         f"{question['folds']} folds, {question['repeats']} times, stratified{grouped}: about {rows['train']:,} "
         f"{facts['noun']} to learn from and {rows['test']:,} to test in each; classes: {counts}.",
-        "In every fold the generator learnt from four fifths of the training part. The other fifth chose the learner, the "
-        "amount of generated rows and every threshold. The test rows were scored once.",
+        "In every fold the generator learnt from four fifths of the training part. The other fifth chose the learner, "
+        "the amount of generated rows and every threshold. The test rows were scored once.",
         f"Generator: {question['generator']}, {question['budget']} a fold. Amounts chosen (folds): {amounts}.",
-        "Intervals and tests: corrected resampled t-test (Nadeau and Bengio 2003). HELPS: better than doing nothing (5 %, the "
-        f"one planned test), by at least {facts['margin']:g} of the AUC, and better than every free arm (each at 5 %, all "
-        "needed). NO DIFFERENCE: the whole interval within the margin, or a free arm does as much.",
+        "Intervals and tests: corrected resampled t-test (Nadeau and Bengio 2003). HELPS: better than doing nothing "
+        f"(5 %, the one planned test), by at least {facts['margin']:g} of the AUC, and better than every free arm "
+        "(each at 5 %, all needed). NO DIFFERENCE: the whole interval within the margin, or a free arm does as much.",
         *facts["notes"],
     ]
     return _section("What was done", "", f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in said)}</ul>")

@@ -17,8 +17,8 @@ class Problem:
     """Labelled rows, and the question whether more rows would help to learn their labels.
 
     rows: float64 (n, d), NaN where a value is missing, categories as whole numbers 0, 1, ...; or pictures, uint8
-    (n, H, W, C). labels: int64 (n,), numbers of `classes`. categorical: bool (d,), empty for pictures. groups: int64 (n,);
-    rows of one group stay on one side of every split. name: what the source is called. noun: what the rows are.
+    (n, H, W, C). labels: int64 (n,), numbers of `classes`. categorical: bool (d,), empty for pictures. groups: int64
+    (n,); rows of one group stay on one side of every split. name: what the source is called. noun: what the rows are.
     """
 
     rows: np.ndarray
@@ -63,8 +63,8 @@ class Problem:
             )
         if len(self.rows) != len(self.labels) or self.rows[:1].size == 0:
             raise SourceError(
-                f"{self.name}: {len(self.rows)} {self.noun} of {self.rows[:1].size} values and {len(self.labels)} labels; "
-                "give one label for each, and a column to learn from"
+                f"{self.name}: {len(self.rows)} {self.noun} of {self.rows[:1].size} values and "
+                f"{len(self.labels)} labels; give one label for each, and a column to learn from"
             )
         rarest = int(self.counts.argmin())
         if (fewest := int(self.counts[rarest])) < folds:

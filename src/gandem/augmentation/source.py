@@ -120,8 +120,8 @@ def _classes(values: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
         different = values.unique().to_numpy().astype(np.float64)
         if (different != np.rint(different)).any() or len(different) > MOST_NUMBERS:
             raise SourceError(
-                f"{name}: the target {values.name!r} is a quantity ({len(different):,} different numbers); regression is "
-                "not supported: make a few classes of it first"
+                f"{name}: the target {values.name!r} is a quantity ({len(different):,} different numbers); "
+                "regression is not supported: make a few classes of it first"
             )
     classes, labels = np.unique(np.array(_texts(values)), return_inverse=True)
     return labels.astype(np.int64), tuple(classes.tolist())
@@ -184,11 +184,11 @@ def _samples(given: Given, target: str, group: str | None) -> Source:
     problem = Problem(rows, labels, tuple(data.spec.labels), mask, None, str(opened_source), domain.noun)
 
     def write(folder: Path, made: np.ndarray, called: np.ndarray) -> Path:
-        real = np.repeat([False, True], [len(rows), len(made)])
+        synthetic = np.repeat([False, True], [len(rows), len(made)])
         names = np.array(problem.classes)[np.concatenate([labels, called])]
         file = io.BytesIO()
         both = np.concatenate([samples, made.astype(samples.dtype).reshape(len(made), *samples.shape[1:])])
-        np.savez_compressed(file, labels=names, synthetic=real, **{domain.noun: both})
+        np.savez_compressed(file, labels=names, synthetic=synthetic, **{domain.noun: both})  # type: ignore[arg-type]
         write_atomic(folder / "augmented.npz", file.getvalue())
         return folder / "augmented.npz"
 

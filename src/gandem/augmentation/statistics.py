@@ -66,8 +66,8 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 def answer(difference: Difference, p: float, margin: float) -> str:
     """Answer whether an arm helps, for a score of which more is better.
 
-    p: of no difference, adjusted where it is one of several. Equivalence first (the whole interval within the margin), then a difference that is both beyond chance
-    and as large as the margin; everything else cannot be told.
+    p: of no difference, adjusted where it is one of several. Equivalence first (the whole interval within the
+    margin), then a difference that is both beyond chance and as large as the margin; everything else cannot be told.
     """
     if -margin < difference.low and difference.high < margin:
         return SAME

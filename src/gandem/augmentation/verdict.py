@@ -33,13 +33,13 @@ Records = Sequence[dict[str, Any]]
 
 
 def verdict(records: Records, margin: float = MARGIN) -> dict[str, Any]:
-    """Return the answer and the numbers behind it, in plain JSON types; records: what `Experiment.play` found, a fold each.
+    """Return the answer and the numbers behind it, in plain JSON types; records: of `Experiment.play`, a fold each.
 
     In every fold, arms are compared with the learner that was best on the validation rows of that fold without any
-    augmentation: what one would use anyway. The generator against doing nothing is the one planned comparison, tested at
-    5 %. The free arms against doing nothing are a family of their own, with Holm's procedure. HELPS asks, besides, that
-    the generator beat every free arm, each by an uncorrected test: all must be passed, so that their number makes a false
-    alarm rarer, not likelier (intersection-union).
+    augmentation: what one would use anyway. The generator against doing nothing is the one planned comparison, at 5 %.
+    The free arms against doing nothing are a family of their own, with Holm's procedure.
+    HELPS asks, besides, that the generator beat every free arm, each by an uncorrected test: all must be passed, so
+    that their number makes a false alarm rarer, not likelier (intersection-union).
     """
     share = float(np.mean([record["rows"]["test"] / record["rows"]["train"] for record in records]))
     learners = list(records[0]["scores"])
