@@ -18,7 +18,7 @@ LAYERS = [
     {"preparation"},
     {"api"},
     {"trainer"},
-    {"comparison"},
+    {"comparison", "augmentation"},
     {"__init__"},
     {"console", "exit_codes", "options"},
     {"cli"},

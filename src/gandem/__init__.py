@@ -14,6 +14,7 @@ __all__ = [
     "Recipe",
     "Run",
     "Trainer",
+    "augment",
     "compare",
     "evaluate",
     "export_onnx",
@@ -31,6 +32,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from gandem.api import evaluate, inspect_source, plan_training, resume, train
+    from gandem.augmentation import augment
     from gandem.comparison import compare
     from gandem.errors import GandemError
     from gandem.game.noise_game import NoiseGame
@@ -49,6 +51,7 @@ _HOME = {
     "Recipe": "recipe",
     "Run": "run",
     "Trainer": "trainer",
+    "augment": "augmentation",
     "compare": "comparison",
     "evaluate": "api",
     "export_onnx": "uses.export",

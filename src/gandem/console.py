@@ -139,6 +139,17 @@ class Console:
     def _on_compared(self, event: Event) -> None:
         self._say(*event["text"])
 
+    def _on_augmenting(self, event: Event) -> None:
+        self._say(*event["text"])
+
+    def _on_augmenting_fold(self, event: Event) -> None:
+        left = "" if event["eta_seconds"] is None else f", {duration(event['eta_seconds'])} left"
+        text = f"{event['doing']}{left}"
+        self._redraw(f"{event['progress']:4.0%} {text}", lambda: _bar(event["progress"], text))
+
+    def _on_augmented(self, event: Event) -> None:
+        self._say(*event["text"])
+
     def _on_judging(self, event: Event) -> None:
         self._redraw(f"judging: {event['doing']}", lambda: Text(f"judging: {event['doing']} ..."))
 

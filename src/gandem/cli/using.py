@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gandem.cli.app import Budget, Fit, Force, Json, Settings, Size, app, report
+from gandem.cli.app import Budget, Fit, Force, Json, Quiet, Settings, Size, app, report
 from gandem.conditions import conditions
 from gandem.console import Console, describe
 from gandem.options import must_be_free, must_end, read_settings
@@ -200,6 +200,61 @@ def evaluate(
     with Console(silent=json) as console:
         facts = gandem.evaluate(
             made, real, out=out, count=count, features=features, target=target, seed=seed, watch=console
+        )
+    report(facts, json)
+
+
+@app.command
+def augment(
+    source: str,
+    /,
+    *,
+    target: str,
+    group: str | None = None,
+    learner: str | None = None,
+    budget: Budget = "2m",
+    folds: int = 5,
+    repeats: int = 2,
+    margin: float = 0.01,
+    seed: int = 0,
+    out: Path | None = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say whether synthetic data would help to learn from SOURCE: HELPS, NO DIFFERENCE, HURTS or CANNOT TELL.
+
+    Cross-validated on real rows that no generator has seen, beside what is free: class weights, oversampling, SMOTE.
+
+    Args:
+        source: A table (.csv, .tsv, .parquet, .xlsx), or labelled pictures or arrays, as for train.
+        target: The column to learn; labels for pictures and arrays.
+        group: A column whose equal values stay together, such as the patient.
+        learner: A scikit-learn classifier as module:Class; otherwise boosted trees and logistic regression, for
+            pictures a small network and logistic regression.
+        budget: Of the generator's training in each fold: 90s, 2m, or how many samples to show: 200k.
+        folds: Parts of the cross-validation.
+        repeats: How often it is divided anew.
+        margin: Difference of the AUC below which nothing is of practical use.
+        seed: Seed of everything random.
+        out: Folder of the answer; the same command again continues what was stopped.
+        json: Print nothing but one JSON object at the end.
+        quiet: Print nothing but errors.
+    """
+    import gandem
+
+    with Console(silent=json or quiet) as console:
+        facts = gandem.augment(
+            source,
+            target,
+            group=group,
+            learner=learner,
+            budget=budget,
+            folds=folds,
+            repeats=repeats,
+            margin=margin,
+            seed=seed,
+            out=out,
+            watch=console,
         )
     report(facts, json)
 
