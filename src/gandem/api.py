@@ -143,6 +143,7 @@ def evaluate(
     made: Run | Given,
     real: Given = None,
     *,
+    held_out: Given = None,
     out: str | Path | None = None,
     count: int = COUNT,
     features: str | Path | None = None,
@@ -153,7 +154,8 @@ def evaluate(
     """Judge a run, or samples as files, and return the verdict with every number behind it, as in report.json.
 
     made: a run, its folder, or samples in any form that `train` takes. real: real samples; for a run, None takes those
-    that were held out of its training. out: an .html page to write; a run has its own, report.html, and keeps the facts
+    that were held out of its training. held_out: for samples whose generator was trained on `real`, other real ones to
+    judge by. out: an .html page to write; a run has its own, report.html, and keeps the facts
     too. count: samples to judge at most. features: weights to look with, .onnx or .safetensors. target: the column of a
     table whose prediction is to be judged.
     Raises GandemError with one line that says what to do.
@@ -168,6 +170,7 @@ def evaluate(
     found = judged(
         run or made,
         real,
+        held_out=held_out,
         count=count,
         features=features,
         target=target,

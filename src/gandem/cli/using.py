@@ -172,6 +172,7 @@ def evaluate(
     /,
     *,
     real: str | None = None,
+    held_out: str | None = None,
     out: Path | None = None,
     count: int = 10_000,
     features: Path | None = None,
@@ -185,6 +186,8 @@ def evaluate(
     Args:
         made: A run folder, or samples in any form that train reads.
         real: Real samples; for a run its own held-out part if not given.
+        held_out: Real samples to judge by, where those of --real are all that the generator was trained on; only then
+            can attacks on training rows be tried out.
         out: The page to write (.html); a run has its own, report.html.
         count: How many samples to judge, if there are as many held-out real ones.
         features: Weights to look with (.onnx or .safetensors) instead of those that ship with gandem.
@@ -199,7 +202,15 @@ def evaluate(
 
     with Console(silent=json) as console:
         facts = gandem.evaluate(
-            made, real, out=out, count=count, features=features, target=target, seed=seed, watch=console
+            made,
+            real,
+            held_out=held_out,
+            out=out,
+            count=count,
+            features=features,
+            target=target,
+            seed=seed,
+            watch=console,
         )
     report(facts, json)
 

@@ -73,6 +73,7 @@ def evaluate(
     made: Run | Given,
     real: Given = None,
     *,
+    held_out: Given = None,
     count: int = COUNT,
     features: str | Path | None = None,
     target: str | None = None,
@@ -83,12 +84,15 @@ def evaluate(
 
     made: a run, or samples in any form that `train` takes. real: real samples; for a run, None takes the data it
     was trained on and judges by the part that was held out. Other real data are divided into halves, one to judge by
-    and one as the ceiling, in which copies are looked for too. count: how many samples are judged at most.
+    and one as the ceiling, in which copies are looked for too. held_out: for samples whose generator was trained on
+    `real`, other real samples to judge by instead. count: how many samples are judged at most.
     features: weights of the user's own, as `--features` takes them. target: the column of a table to predict.
     """
     began = time.monotonic()
     tell("reading the data")
-    sets = _of_run(made, real, seed) if isinstance(made, Run) else _of_samples(made, real)
+    if isinstance(made, Run) and held_out is not None:
+        raise RunError("a run holds out its own samples: leave --held-out out, or judge samples that it wrote")
+    sets = _of_run(made, real, seed) if isinstance(made, Run) else _of_samples(made, real, held_out)
     return _evaluate(sets, count, features, target, seed, tell, began)
 
 
@@ -234,7 +238,7 @@ def _made_by(run: Run, data: Dataset, seed: int) -> Callable[[int], Samples]:
     return generated
 
 
-def _of_samples(made: Given, real: Given) -> _Sets:
+def _of_samples(made: Given, real: Given, unseen: Given) -> _Sets:
     if real is None:
         raise RunError(
             f"{path_of(made) or 'this'} is not a run folder; to judge samples say what is real: --real SOURCE"
@@ -244,7 +248,9 @@ def _of_samples(made: Given, real: Given) -> _Sets:
     samples = _read(made, domain, Recipe(), data.codec)
     if samples.spec.shape != data.spec.shape:
         raise RunError(f"samples of shape {samples.spec.shape} cannot be judged by real ones of {data.spec.shape}")
-    known, held_out = data.split(0.5)
+    known, held_out = data.split(0.5) if unseen is None else (data, _read(unseen, domain, Recipe(), data.codec))
+    if held_out.spec != data.spec:
+        raise RunError(f"{path_of(unseen) or 'what is held out'} has other sizes or classes than the real samples")
     labelled = bool(data.spec.labels) and set(samples.spec.labels) <= set(data.spec.labels)
     number = torch.tensor([data.spec.labels.index(name) for name in samples.spec.labels] if labelled else [])
 
@@ -252,7 +258,17 @@ def _of_samples(made: Given, real: Given) -> _Sets:
         images, labels = samples.samples(_some(samples.count, n, 0))
         return images, None if labels is None or not labelled else number[torch.from_numpy(labels)].numpy()
 
-    return _Sets(domain, data.codec, data.spec.labels, generated, samples.count, known, held_out, False, samples.report)
+    return _Sets(
+        domain,
+        data.codec,
+        data.spec.labels,
+        generated,
+        samples.count,
+        known,
+        held_out,
+        trained=unseen is not None,
+        report=samples.report,
+    )
 
 
 def _read(source: Given, domain: Domain, recipe: Recipe, codec: Codec | None = None) -> Dataset:
