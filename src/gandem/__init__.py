@@ -13,6 +13,7 @@ __all__ = [
     "NoiseGame",
     "Recipe",
     "Run",
+    "TableGAN",
     "Trainer",
     "augment",
     "compare",
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from gandem.augmentation import augment
     from gandem.comparison import compare
     from gandem.errors import GandemError
+    from gandem.estimator import TableGAN
     from gandem.game.noise_game import NoiseGame
     from gandem.recipe import Recipe, load_recipe
     from gandem.run import Run, open_run
@@ -50,6 +52,7 @@ _HOME = {
     "NoiseGame": "game.noise_game",
     "Recipe": "recipe",
     "Run": "run",
+    "TableGAN": "estimator",
     "Trainer": "trainer",
     "augment": "augmentation",
     "compare": "comparison",
