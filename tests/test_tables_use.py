@@ -13,7 +13,7 @@ from gandem import TableGAN
 from gandem.errors import GandemError, RecipeError, RunError
 
 pl = pytest.importorskip("polars")
-SETTINGS = {"network.width": 32, "training.batch": 64, "optimizer.lr": 5e-3, "game.opening": 0.8}
+SETTINGS = {"network.width": 48, "training.batch": 64, "optimizer.lr": 5e-3, "game.opening": 0.9}
 
 
 def people(count: int = 600, seed: int = 0) -> Any:
@@ -31,7 +31,7 @@ def people(count: int = 600, seed: int = 0) -> Any:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> gandem.Run:
-    return gandem.train(people(), tmp_path_factory.mktemp("tables") / "run", budget="25k", seed=0, settings=SETTINGS)
+    return gandem.train(people(), tmp_path_factory.mktemp("tables") / "run", budget="50k", seed=0, settings=SETTINGS)
 
 
 def test_rows_have_the_columns_and_types_of_the_data(run: gandem.Run) -> None:
@@ -45,7 +45,7 @@ def test_rows_have_the_columns_and_types_of_the_data(run: gandem.Run) -> None:
 def test_what_goes_with_what_is_learnt(run: gandem.Run) -> None:
     made = run.sample(2000)
     right = made.filter(pl.col("job") == "pupil")["age"] < 20
-    assert len(right) > 100 and right.mean() > 0.75
+    assert len(right) > 100 and right.mean() > 0.8
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_gaps_are_filled_and_the_rest_is_left(run: gandem.Run) -> None:
         there = asked[name].is_not_null()
         assert filled[name].filter(there).to_list() == asked[name].filter(there).to_list()
     pupils = filled.filter(asked["age"].is_null() & (asked["job"] == "pupil"))
-    assert (pupils["age"] < 20).mean() > 0.8
+    assert (pupils["age"] < 20).mean() > 0.6
     assert not filled.equals(gandem.impute(run, asked, seed=1))
 
 

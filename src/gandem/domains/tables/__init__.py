@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from gandem.domains.tables.data import OtherRows, TableData
 
-WIDTH, BLOCKS, BATCH = 256, 2, 256
+WIDTH, BLOCKS, BATCH = 128, 2, 256
 """Of the networks, and rows of a step."""
 GAMMA = 0.1, 0.01
 """Weight of the penalty at the start and at the end."""
