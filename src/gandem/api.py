@@ -123,8 +123,9 @@ def plan_training(
     """Do all that `train` does before the first step and return {"data": ..., "recipe": ..., "plan": ...}."""
     if out is not None:
         must_be_new(Path(out))
-    prepared = _prepare(opened(source), recipe, settings, budget, seed, device, precision, watch)
-    plan = {**prepared.plan.to_dict(), "text": prepared.plan.lines()}
+    given = opened(source)
+    prepared = _prepare(given, recipe, settings, budget, seed, device, precision, watch)
+    plan = {**prepared.plan.to_dict(), "text": prepared.plan.lines(domain_of(given).noun)}
     return {"data": prepared.dataset.report, "recipe": prepared.recipe.model_dump(mode="json"), "plan": plan}
 
 

@@ -107,7 +107,7 @@ class TableGAN(TransformerMixin, BaseEstimator):
         """Return a fitted estimator from such a file, or from a run folder; it gives frames of polars."""
         made = cls()
         made.run_, made._pandas = open_run(path), False
-        made.feature_names_in_ = np.array([field.name for field in made.run_.codec.fields], dtype=object)
+        made.feature_names_in_ = np.array(made.run_.sample(1).columns, dtype=object)
         made.n_features_in_ = len(made.feature_names_in_)
         return made
 

@@ -82,7 +82,12 @@ def prepare(
     dataset, held_out = whole.split(share)
     if not dataset.count:
         raise RecipeError(f"data.held_out = {share:g} leaves nothing of {whole.count} images to train on")
-    tell("data", report=whole.report, text=[*domain.lines(whole.report), _held_out_line(held_out.count, whole.count)])
+    tell(
+        "data",
+        noun=domain.noun,
+        report=whole.report,
+        text=[*domain.lines(whole.report), _held_out_line(held_out.count, whole.count)],
+    )
     processes = Engine(device).processes
     multiple = processes * group_size(wanted)
     wanted = domain.decided(dataset, wanted)
@@ -91,7 +96,7 @@ def prepare(
         lambda width: build(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell, multiple
     )
     check(wanted, plan.batch, processes)  # there may be less data than for what was asked
-    tell("plan", **plan.to_dict(), text=plan.lines())
+    tell("plan", **plan.to_dict(), text=plan.lines(domain.noun))
     augment: float | str = wanted.game.augment
     if augment == "auto":
         augment = "adaptive" if held_out.count >= ENOUGH_HELD_OUT else 1.0

@@ -68,7 +68,9 @@ def play(
         recorder = RunRecorder(run, watch, events_bytes, trainer.images) if engine.is_main else Silence(run)
         try:
             if trainer.images:
-                recorder.event("resumed", images=trainer.images, seconds=trainer.seconds, damaged=damaged)
+                recorder.event(
+                    "resumed", noun=run.domain.noun, images=trainer.images, seconds=trainer.seconds, damaged=damaged
+                )
             recorder.report("training", trainer)
             trainer.fit(recorder)
             recorder.report("finished", trainer)

@@ -68,12 +68,12 @@ class Plan:
         """Return plain JSON types."""
         return asdict(self)
 
-    def lines(self) -> list[str]:
-        """Say it in a few lines."""
+    def lines(self, noun: str = "images") -> list[str]:
+        """Say it in a few lines; noun: what several samples are called."""
         speed = (
-            "not measured: the budget counts images"
+            f"not measured: the budget counts {noun}"
             if self.images_per_second is None
-            else (f"{self.images_per_second:,.0f} images/s measured here")
+            else (f"{self.images_per_second:,.0f} {noun}/s measured here")
         )
         time_given = "" if self.seconds is None else f" in {Budget(seconds=self.seconds)}"
         *small, _ = [f"1/{2 ** stage['halvings']} of each side until {stage['until']:.0%}" for stage in self.growth]
@@ -81,9 +81,9 @@ class Plan:
         width = f"width {self.width}" if self.width else "your own"
         return [
             f"networks: {width}, generator {self.parameters_generator / 1e6:.2f} M and discriminator "
-            f"{self.parameters_discriminator / 1e6:.2f} M parameters, {self.gflops_per_image:.2f} GFLOP an image",
+            f"{self.parameters_discriminator / 1e6:.2f} M parameters, {self.gflops_per_image:.2g} GFLOP for each",
             f"machine: {self.device}, {self.precision}, {self.processes} process(es); {speed}",
-            f"budget: {self.images:,} images{time_given}, batch {self.batch}",
+            f"budget: {self.images:,} {noun}{time_given}, batch {self.batch}",
             *growth,
         ]
 
