@@ -100,8 +100,8 @@ def path_of(given: Given) -> Path | None:
 
 def _is_frame(given: Any) -> bool:
     """Whether something has named columns, as data frames have and arrays have not."""
-    speaks = any(hasattr(given, name) for name in ("__arrow_c_stream__", "__dataframe__", "collect_schema"))
-    return speaks and hasattr(given, "columns")
+    speaks = any(hasattr(type(given), name) for name in ("__arrow_c_stream__", "__dataframe__", "collect_schema"))
+    return speaks and hasattr(type(given), "columns")
 
 
 def _from_file(path: Path) -> Arrays | None:

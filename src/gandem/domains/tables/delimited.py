@@ -8,7 +8,7 @@ import gzip
 import io
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -38,10 +38,10 @@ _BINARY = {
 }
 
 
-def read_text(path: Path, big: int, folder: Path, notes: list[str]) -> pl.LazyFrame:
+def read_text(path: Path, big: int, folder: Callable[[], Path], notes: list[str]) -> pl.DataFrame | pl.LazyFrame:
     """Read text with delimiters, every value as text; raises SourceError with the line that is wrong.
 
-    big: bytes from which the table goes to a Parquet file in `folder` instead of the memory.
+    big: bytes from which the table goes to a Parquet file in `folder()` instead of the memory.
     """
     head = _head(path)
     encoding = _encoding(path, head, notes)
@@ -53,15 +53,15 @@ def read_text(path: Path, big: int, folder: Path, notes: list[str]) -> pl.LazyFr
         notes.append(f"values are separated by {_named(delimiter)}")
     plain = encoding == "utf-8" and head[:2] != b"\x1f\x8b" and not _is_packed(path)
     if plain and path.stat().st_size < big:
-        return _frame(path, path.read_bytes(), delimiter, notes).lazy()
+        return _frame(path, path.read_bytes(), delimiter, notes)
     if not plain and path.stat().st_size * (8 if _is_packed(path) else 1) < big:
-        return _frame(path, "".join(_texts(path, encoding)).encode(), delimiter, notes).lazy()
+        return _frame(path, "".join(_texts(path, encoding)).encode(), delimiter, notes)
     if not plain:
-        whole = folder / "rows.csv"
+        whole = folder() / "rows.csv"
         with whole.open("w", encoding="utf-8", newline="") as file:
             file.writelines(_texts(path, encoding))
-        return _streamed(path, whole, delimiter, folder, notes)
-    return _streamed(path, path, delimiter, folder, notes)
+        return _streamed(path, whole, delimiter, folder(), notes)
+    return _streamed(path, path, delimiter, folder(), notes)
 
 
 def _frame(path: Path, data: bytes, delimiter: str, notes: list[str]) -> pl.DataFrame:
@@ -99,9 +99,10 @@ def _is_even(data: bytes, delimiter: str, frame: pl.DataFrame) -> bool:
 
 def _by_line(path: Path, text: str, delimiter: str, width: int) -> pl.DataFrame:
     """Parse text line by line; raises SourceError for the first one that has more or fewer fields than the header."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter != " ")
+    spaces = delimiter != " "
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=spaces, strict=True)
     columns: list[list[str]] = [[] for _ in range(width)]
-    last = began = 1
+    began = 1
     try:
         for fields in reader:
             if len(fields) not in (0, width):
@@ -110,11 +111,11 @@ def _by_line(path: Path, text: str, delimiter: str, width: int) -> pl.DataFrame:
                 raise SourceError(f"{path}: line {began} {what}, and the header has {width}; mend that line")
             for column, value in zip(columns, fields, strict=False):
                 column.append(value)
-            last, began = began, reader.line_num + 1
+            began = reader.line_num + 1
     except csv.Error as error:
-        raise SourceError(f"{path}: line {began} cannot be read ({error}); mend that line") from error
-    if text.count('"') % 2 and columns[-1] and '"' not in columns[-1][-1] and text.rstrip().count("\n") >= last:
-        raise SourceError(f"{path}: line {last} opens a quote that is never closed; mend that line")
+        unclosed = "end of data" in str(error) or "field larger" in str(error)
+        what = "opens a quote that is never closed" if unclosed else f"cannot be read ({error})"
+        raise SourceError(f"{path}: line {began} {what}; mend that line") from error
     return pl.DataFrame(
         {f"column_{index}": column for index, column in enumerate(columns)},
         dict.fromkeys((f"column_{index}" for index in range(width)), pl.String),

@@ -52,7 +52,9 @@ def look(series: pl.Series, asked: str | None = None, text: bool = False) -> Fou
             example = next(iter(series.drop_nulls().head(1).to_list()), None)
             raise RecipeError(f"data.columns.{series.name} = {asked!r}: its values, such as {example!r}, are none")
         return found
-    readers = (_left_out, _constant, _boolean, _date, _personal, _key, _number, _texts)
+    readers = [_left_out, _constant, _boolean, _date, _personal, _key, _number, _texts]
+    if text and series.dtype == pl.String and _as_number(series) is not None:  # most columns of most tables
+        readers = [_constant, _personal, _key, _number]
     return next(found for reader in readers if (found := reader(series, text)) is not None)
 
 

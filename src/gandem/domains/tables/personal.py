@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-MOSTLY, _SAMPLE = 0.9, 2000
+MOSTLY, _SAMPLE, _SHORTEST = 0.9, 2000, 3
 _MANY = 0.3
 """Part of the values that must have the form, and part of them that must differ where only the name tells."""
 _EMAIL = r"^[^@\s]+@[^@\s]+\.[A-Za-z]{2,}$"
@@ -84,6 +84,8 @@ _STREETS = [
 def recognised(series: pl.Series) -> dict[str, Any] | None:
     """Return what makes values in place of personal ones, as {"personal": what, ...}, or None for other columns."""
     present = series.drop_nulls().cast(pl.String)
+    if not (present.head(_SAMPLE).str.len_chars() >= _SHORTEST).any():
+        return None
     sample = present.unique(maintain_order=True).head(_SAMPLE)
     named = _words(series.name)
 

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,11 @@ def read_table(
 
     cache: folder for what does not fit in a quarter of the free memory; a temporary file when None.
     """
-    table = open_table(source, cache)
+    with closing(open_table(source, cache)) as table:
+        return _read(table, options, cache, progress)
+
+
+def _read(table: Table, options: DataOptions, cache: Path | None, progress: Progress | None) -> TableData:
     if unknown := next((name for name in options.columns if name not in table.names), None):
         raise RecipeError(f"data.columns.{unknown}: {table.name} has no such column.{nearest(unknown, table.names)}")
     if len(table) < 2:
@@ -89,7 +94,11 @@ def _looked_at(
 
 def read_like(source: str | Path | Frame, codec: TableCodec, cache: Path | None = None) -> OtherRows:
     """Read rows as the numbers of a codec's columns, to be judged beside those of its table; raises SourceError."""
-    table = open_table(source, cache)
+    with closing(open_table(source, cache)) as table:
+        return _read_like(table, codec)
+
+
+def _read_like(table: Table, codec: TableCodec) -> OtherRows:
     if absent := [each.name for each in codec.fields if each.name not in table.names]:
         raise SourceError(f"{table.name}: lacks the column {absent[0]!r} ({len(absent)} in all); give the same columns")
     notes: list[str] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,40 +21,70 @@ _READS = ".csv, .tsv (also .gz), .parquet, .arrow, .xlsx, .sqlite or a data fram
 _CHUNK = 100_000
 
 
-@dataclass
 class Table:
     """A table whose columns are read one by one, so that a large one stays on the disk.
 
-    notes: what a person should know of how it was read. text: whether all values are texts, as in a file of text.
+    rows: all of it, in memory or to be read piece by piece. notes: what a person should know of how it was read. text:
+    whether all values are texts, as in a file of text. folder: taken away by `close`.
     """
 
-    name: str
-    lazy: pl.LazyFrame
-    notes: list[str] = field(default_factory=list)
-    folder: tempfile.TemporaryDirectory[str] | None = None
-    text: bool = False
-
-    def __post_init__(self) -> None:
-        schema = self.lazy.collect_schema()
+    def __init__(
+        self,
+        name: str,
+        rows: pl.DataFrame | pl.LazyFrame,
+        notes: list[str],
+        text: bool = False,
+        folder: Scratch | None = None,
+    ) -> None:
+        self.name, self.rows, self.notes, self.text, self.folder = name, rows, notes, text, folder
+        schema = rows.collect_schema()
         self.names, self.dtypes = schema.names(), dict(schema)
-        self._rows = int(self.lazy.select(pl.len()).collect().item())
+        in_memory = isinstance(rows, pl.DataFrame)
+        self._count = rows.height if in_memory else int(rows.select(pl.len()).collect().item())
 
     def __len__(self) -> int:
-        return self._rows
+        return self._count
 
     def column(self, name: str) -> pl.Series:
         """Return one column, tidied."""
-        return tidied(self.lazy.select(pl.col(name)).collect().get_column(name))
+        rows = self.rows if isinstance(self.rows, pl.DataFrame) else self.rows.select(pl.col(name)).collect()
+        return tidied(rows.get_column(name))
+
+    def close(self) -> None:
+        """Take away what lies on the disk."""
+        if self.folder is not None:
+            self.folder.close()
+
+
+class Scratch:
+    """A folder for what outgrows the memory, made when it is asked for; a temporary one if none is given."""
+
+    def __init__(self, given: Path | None) -> None:
+        self._given = given
+        self._own: tempfile.TemporaryDirectory[str] | None = None
+
+    def path(self) -> Path:
+        """Return the folder."""
+        if self._given is not None:
+            self._given.mkdir(parents=True, exist_ok=True)
+            return self._given
+        self._own = self._own or tempfile.TemporaryDirectory(prefix="gandem-")
+        return Path(self._own.name)
+
+    def close(self) -> None:
+        """Take a temporary folder away."""
+        if self._own is not None:
+            self._own.cleanup()
 
 
 def open_table(source: str | Path | Frame, cache: Path | None = None) -> Table:
-    """Open a table; raises SourceError with what is wrong.
+    """Open a table; raises SourceError with what is wrong. Close it at last.
 
     cache: folder for what outgrows the memory; a temporary one when None.
     """
     notes: list[str] = []
     if isinstance(source, Frame):
-        return Table(source.name, _from_frame(source, notes).lazy(), notes)
+        return Table(source.name, _from_frame(source, notes), notes)
     path, part = parted(source)
     if not path.exists():
         raise SourceError(f"{path}: no such file; check the path")
@@ -63,22 +92,21 @@ def open_table(source: str | Path | Frame, cache: Path | None = None) -> Table:
         raise SourceError(f"{path}: is a folder; give {_READS}")
     if path.stat().st_size == 0:
         raise SourceError(f"{path}: the file is empty; give {_READS}")
-    kept = None if cache else tempfile.TemporaryDirectory(prefix="gandem-")
-    folder = cache or Path(str(kept and kept.name))
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Scratch(cache)
     name = path.name.lower().removesuffix(".gz")
-    readers: dict[tuple[str, ...], Callable[[], pl.LazyFrame]] = {
-        PARQUET: lambda: pl.scan_parquet(path),
-        ARROW: lambda: pl.read_ipc(path).lazy(),
-        EXCEL: lambda: _excel(path, part, notes).lazy(),
-        SQLITE: lambda: _sqlite(path, part, notes).lazy(),
-        TEXT: lambda: read_text(path, big(), folder, notes),
+    small = path.stat().st_size < big()
+    readers: dict[tuple[str, ...], Callable[[], pl.DataFrame | pl.LazyFrame]] = {
+        PARQUET: lambda: pl.read_parquet(path) if small else pl.scan_parquet(path),
+        ARROW: lambda: pl.read_ipc(path),
+        EXCEL: lambda: _excel(path, part, notes),
+        SQLITE: lambda: _sqlite(path, part, notes),
+        TEXT: lambda: read_text(path, big(), folder.path, notes),
     }
     reader = next((reader for suffixes, reader in readers.items() if name.endswith(suffixes)), None)
     if reader is None:
         raise SourceError(f"{path}: not a table; give {_READS}")
     try:
-        return Table(str(source), reader(), notes, kept, name.endswith(TEXT))
+        return Table(str(source), reader(), notes, name.endswith(TEXT), folder)
     except PermissionError as error:
         raise SourceError(f"{path}: no permission to read it; change its rights with chmod") from error
     except (OSError, pl.exceptions.PolarsError) as error:

@@ -12,7 +12,7 @@ MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "<
 
 def header(names: Sequence[str], notes: list[str]) -> list[str]:
     """Return names that are there and different."""
-    found: list[str] = []
+    found: dict[str, None] = {}
     taken = set(names)
     for number, name in enumerate(names, 1):
         chosen = name
@@ -24,8 +24,8 @@ def header(names: Sequence[str], notes: list[str]) -> list[str]:
         if chosen != name:
             what = f"two columns are called {name!r}" if name else f"column {number} has no name"
             notes.append(f"{what}: it is read as {chosen!r}")
-        found.append(chosen)
-    return found
+        found[chosen] = None
+    return list(found)
 
 
 def tidied(series: pl.Series) -> pl.Series:
@@ -34,7 +34,8 @@ def tidied(series: pl.Series) -> pl.Series:
         series = series.cast(pl.String)
     if series.dtype == pl.String:
         stripped = series.str.strip_chars()
-        return stripped.set(stripped.is_in(MISSING), None) if stripped.is_in(MISSING).any() else stripped
+        gone = stripped.is_in(MISSING)
+        return stripped.set(gone, None) if gone.any() else stripped
     if series.dtype.is_float():
         return series.fill_nan(None)
     return series
