@@ -156,9 +156,9 @@ def evaluate(
 
     made: a run, its folder, or samples in any form that `train` takes. real: real samples; for a run, None takes those
     that were held out of its training. held_out: for samples whose generator was trained on `real`, other real ones to
-    judge by. out: an .html page to write; a run has its own, report.html, and keeps the facts
-    too. count: samples to judge at most. features: weights to look with, .onnx or .safetensors. target: the column of a
-    table whose prediction is to be judged.
+    judge by. out: an .html page to write; a run has its own, report.html, and keeps the facts too. count: samples to
+    judge at most. features: weights to look with, .onnx or .safetensors. target: the column of a table whose prediction
+    is to be judged.
     Raises GandemError with one line that says what to do.
     """
     if count < 1:

@@ -63,6 +63,11 @@ class Dataset(Samples, Protocol):
         """How many different samples there are; `len` counts mirrored ones and the like too."""
         ...
 
+    @property
+    def rows(self) -> torch.Tensor:
+        """Which of the samples that were read these are, int64 (count,), from 0."""
+        ...
+
     def samples(self, indices: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
         """Return samples in [0, count) as people use them (images: uint8 NHWC) and their labels int64 (n,) if any."""
         ...
@@ -121,8 +126,8 @@ class Judged:
 
     generated, real, held_out: equally many of each; floors: made of `real`, see `Domain.floors`. more: makes about so
     many generated samples, for what needs more of them than that. training: draws so many samples that the generator
-    was trained on and no held-out one is among; None where nobody knows what it was trained on. report: what was found
-    when the generated samples were read, if they were.
+    was trained on, none of them held out, and says which of those that were read they are; None where nobody knows.
+    report: what was found when the generated samples were read, if they were.
     """
 
     codec: Any
@@ -131,7 +136,7 @@ class Judged:
     held_out: np.ndarray
     floors: Mapping[str, np.ndarray]
     more: Callable[[int], np.ndarray]
-    training: Callable[[int], np.ndarray] | None = None
+    training: Callable[[int], tuple[np.ndarray, np.ndarray]] | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
 
 

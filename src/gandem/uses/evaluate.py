@@ -181,8 +181,9 @@ def _judged(
 ) -> Judged:
     """Return what a domain examines."""
 
-    def training(count: int) -> np.ndarray:
-        return sets.real.samples(_some(sets.real.count, count, seed + 1))[0]
+    def training(count: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = _some(sets.real.count, count, seed + 1)
+        return sets.real.samples(chosen)[0], sets.real.rows[chosen].numpy()
 
     def more(count: int) -> np.ndarray:
         return sets.generated(min(count, sets.available))[0]

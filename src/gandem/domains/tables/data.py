@@ -82,6 +82,7 @@ class OtherRows:
     def __init__(self, values: np.ndarray, codec: TableCodec, report: dict[str, Any], fingerprint: str) -> None:
         self.values, self.codec, self.report, self.fingerprint = values, codec, report, fingerprint
         self.spec = codec.spec
+        self.rows = torch.arange(len(values))
 
     def __len__(self) -> int:
         return len(self.values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
 from gandem.domains.domain import Examination, Judged
 from gandem.domains.tables.codec import TableCodec
@@ -55,5 +55,6 @@ def _privacy(judged: Judged, columns: Columns, seed: int) -> Privacy | None:
     """Attack as many generated rows as were trained on, up to what attacks use; None if nobody knows those."""
     if judged.training is None:
         return None
-    training: np.ndarray = judged.training(MADE)
-    return privacy(judged.more(len(training)), training, judged.held_out, columns, seed=seed)
+    training, rows = judged.training(MADE)
+    found = privacy(judged.more(len(training)), training, judged.held_out, columns, seed=seed)
+    return replace(found, exposed=tuple(replace(one, row=int(rows[one.row])) for one in found.exposed))

@@ -280,10 +280,10 @@ def _controls(found: Privacy, sets: dict[str, Attacked]) -> str:
 
 
 def _exposed(found: Privacy) -> str:
-    rows = ", ".join(f"{one.row:,} ({one.share:.1%})" for one in found.exposed)
+    rows = ", ".join(f"{one.row + 1:,} ({one.share:.1%})" for one in found.exposed)
     return (
-        "<details><summary>The most exposed training rows</summary><p>By their number among those that were drawn, "
-        "with the share of kept-out rows that look less trained on to the attack that singles the row out most. A "
+        "<details><summary>The most exposed training rows</summary><p>Rows of the data, counted from 1, with the share "
+        "of kept-out rows that look less trained on to the attack that singles the row out most. A "
         f"few rows near 100&nbsp;% are there by chance alone.</p><p>{rows}</p></details>"
     )
 

@@ -53,7 +53,7 @@ class Exposed:
 
 @dataclass(frozen=True)
 class Privacy:
-    """Attacks on the generated rows, on rows that copy the training rows, and on independent columns.
+    """Attacks on the generated rows, on copies of the training rows, and on independent columns of other real rows.
 
     A page whose planted copier is not found (copier.highest near 1) or whose independent columns are (their interval
     above 0.5) says nothing about the generator either. asked: training and held-out rows that were asked about;
@@ -78,8 +78,9 @@ def privacy(
 ) -> Privacy:
     """Attack generated rows (g, c): training rows (m, c) are the members, held-out rows (h, c) no members.
 
-    Half of the held-out rows are what the attacker knows of the population, the other half are asked about. The more
-    generated rows there are, the more an attacker sees. Raises JudgeError for fewer than 100 held-out rows.
+    Half of the held-out rows are what the attacker knows of the population, the other half are asked about, beside at
+    most half of the training rows. The more generated rows there are, the more an attacker sees. Raises JudgeError for
+    fewer than 100 held-out rows.
     """
     sets = checked(columns, FEWEST, generated=generated, training=training)
     unseen = checked(columns, 2 * FEWEST, held_out=held_out)[0]
@@ -88,11 +89,14 @@ def privacy(
     unseen = rng.permutation(unseen)
     reference, outsiders = unseen[: len(unseen) // 2], unseen[len(unseen) // 2 :][:ASKED]
     order = rng.permutation(len(sets[1]))
-    members, training = order[:ASKED], sets[1][order]
+    training = sets[1][order]
+    members = order[
+        : min(ASKED, len(order) // 2)
+    ]  # the others are for the control: even shuffled, values may give away
     asked = sets[1][members], outsiders
     ours, scores = _attacked(generated, reference, *asked, columns, seed)
     copier = _attacked(planted_copier(training[:MADE], columns, seed), reference, *asked, columns, seed)[0]
-    floor = _attacked(independent(training[:MADE], seed), reference, *asked, columns, seed)[0]
+    floor = _attacked(independent(training[len(members) :][:MADE], seed), reference, *asked, columns, seed)[0]
     return Privacy(ours, copier, floor, _exposed(scores, members), (len(members), len(outsiders)), len(reference))
 
 
@@ -149,9 +153,10 @@ def _nearer(scene: Scene, members: int) -> Figure:
 
 
 def _exposed(scores: np.ndarray, members: np.ndarray) -> tuple[Exposed, ...]:
-    """Return the members that an attack ranks highest among the outsiders."""
+    """Return the members that the attacks together single out most: Fisher's sum of the logarithms of their chances."""
     count = len(members)
-    shares = np.stack([np.searchsorted(np.sort(row[count:]), row[:count]) / (len(row) - count) for row in scores])
-    mean, best = shares.mean(0), shares.max(0)
-    order = np.lexsort((-mean, -best))[:EXPOSED]  # of equal shares, those that most attacks agree on
-    return tuple(Exposed(int(members[place]), float(best[place])) for place in order)
+    others = scores.shape[1] - count
+    below = np.stack([np.searchsorted(np.sort(row[count:]), row[:count]) for row in scores])
+    surprise = -np.log((others - below + 1) / (others + 1)).sum(0)
+    order = np.argsort(-surprise, kind="stable")[:EXPOSED]
+    return tuple(Exposed(int(members[place]), float(below[:, place].max() / others)) for place in order)
