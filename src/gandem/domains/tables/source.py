@@ -39,8 +39,8 @@ class Table:
         self.name, self.rows, self.notes, self.text, self.folder = name, rows, notes, text, folder
         schema = rows.collect_schema()
         self.names, self.dtypes = schema.names(), dict(schema)
-        in_memory = isinstance(rows, pl.DataFrame)
-        self._count = rows.height if in_memory else int(rows.select(pl.len()).collect().item())
+        counted = rows if isinstance(rows, pl.DataFrame) else rows.select(pl.len()).collect()
+        self._count = counted.height if counted is rows else int(counted.item())
 
     def __len__(self) -> int:
         return self._count
