@@ -134,8 +134,7 @@ def test_a_recipe_file_with_a_wrong_key_names_the_file(tmp_path: Path, capsys: p
 
 
 def test_a_missing_run_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("resume", "sample", "export"):
-        out = [] if command == "resume" else ["--out", str(tmp_path / "x.png")]
+    for command, out in (("resume", []), ("sample", ["--out", "x.png"]), ("export", ["--out", "x.onnx"])):
         assert_refused([command, str(tmp_path / "nowhere"), *out], "nowhere", capsys)
 
 
