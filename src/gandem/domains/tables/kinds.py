@@ -104,7 +104,8 @@ def _boolean(series: pl.Series, text: bool) -> Found | None:
     names = tuple(sorted(series.drop_nulls().unique().to_list()))
     if tuple(name.lower() for name in names) != ("false", "true"):
         return None
-    return _category(series, "boolean", "String", "true and false", names)
+    dtype = "Boolean" if text and names == ("false", "true") else "String"
+    return _category(series, "boolean", dtype, "true and false", names)
 
 
 def _date(series: pl.Series, text: bool) -> Found | None:
