@@ -186,7 +186,7 @@ def _regression(judgement: TableJudgement) -> Section | None:
         "Would a study find the same?",
         f"A {kind} regression of {found.target} on all other columns, in these rows and in held-out real ones, with "
         "95 % intervals. The clearest coefficients are drawn; numbers are in standard deviations.",
-        f"{page.table('Regression', head + lines)}<figure>{KEY}{drawn}</figure>",
+        f"{page.table('Regression', head + lines)}<figure>{KEY}<div class='scroll'>{drawn}</div></figure>",
     )
 
 
