@@ -14,7 +14,7 @@ from gandem.cli import main
 from gandem.domains.tables.drawings import forest, heat, histogram
 from gandem.judge.figure import Figure
 from gandem.judge.tables.rows import independent
-from gandem.judge.verdict import ORDER
+from gandem.judge.verdict import ORDER, RULES
 from tables_made import COLUMNS, table
 
 
@@ -111,6 +111,37 @@ def test_bad_requests_are_refused_in_one_line(
     assert main(["evaluate", *arguments]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and said in lines[0]
+
+
+GOOD = {
+    "Frechet share": 0.01,
+    "two-sample AUC": 0.52,
+    "spread": 1.0,
+    "coverage": 0.95,
+    "density": 1.0,
+    "missing cells": 0.0,
+    "different samples": 1e6,
+    "distance to the data": 1.0,
+    "copied share": 0.01,
+    "copied share of held-out data": 0.01,
+}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "verdict"),
+    [
+        ({}, "excellent"),
+        ({"global utility": 0.9, "membership attack": 0.55}, "excellent"),
+        ({"global utility": 0.7}, "usable"),
+        ({"global utility": 0.1}, "too little training"),
+        ({"two-sample AUC": 0.99, "global utility": 0.9}, "usable"),
+        ({"two-sample AUC": 0.99, "global utility": 0.1}, "too little training"),
+        ({"global utility": 0.9, "membership attack": 0.8}, "copies its data"),
+    ],
+)
+def test_what_a_domain_brings_decides(evidence: dict[str, float], verdict: str) -> None:
+    numbers = {name: Figure(value, value, value, 1000) for name, value in (GOOD | evidence).items()}
+    assert next(rule for rule in RULES if rule.holds(numbers)).verdict == verdict
 
 
 @pytest.mark.parametrize("categorical", [True, False])

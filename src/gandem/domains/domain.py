@@ -175,6 +175,11 @@ class Domain(Protocol):
         ...
 
     @property
+    def compared(self) -> int:
+        """How many samples of each kind are compared by features at most; that is quadratic in time."""
+        ...
+
+    @property
     def sample_file(self) -> str:
         """A name under which samples would be written, for the model card."""
         ...

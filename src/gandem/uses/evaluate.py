@@ -18,7 +18,7 @@ from gandem.domains.domain import Codec, Dataset, Domain, Features, Judged, Sect
 from gandem.domains.given import Given, opened, path_of
 from gandem.errors import RunError
 from gandem.judge.figure import Figure
-from gandem.judge.judgement import FEWEST, Copying, judge
+from gandem.judge.judgement import FEWEST, Copying, Judgement, judge
 from gandem.judge.usefulness import usefulness
 from gandem.judge.verdict import Verdict, improvement
 from gandem.recipe import Recipe
@@ -137,16 +137,15 @@ def _evaluate(
     known, known_labels = sets.real.samples(real_rows[:n])
     rows = _some(sets.real.count, max(n, TRAINING_COUNT), seed + 1)
     tell("looking at them")
-    seen = {"generated": extract(generated), "held-out": extract(held_out)}
-    seen["known"] = torch.cat([extract(sets.real.samples(part)[0]) for part in rows.split(AT_ONCE)])
-    seen["real"] = extract(known)
     lost = sets.domain.floors(known, seed)
+    seen = {"generated": extract(generated), "held-out": extract(held_out), "real": extract(known)}
+    seen["known"] = torch.cat([extract(sets.real.samples(part)[0]) for part in rows.split(AT_ONCE)])
     floors = {name: extract(samples) for name, samples in lost.items()}
     tell("comparing them")
     varied = [sets.domain.variants(samples[:COPY_COUNT]) for samples in (generated, held_out)]
     ours, theirs = (torch.cat([extract(samples) for samples in variants]) for variants in varied)
     copying = Copying.of(ours, seen["known"], theirs, len(varied[0]))
-    judgement = judge(seen["generated"], seen["held-out"], real=seen["real"], floors=floors, copying=copying, seed=seed)
+    judgement = _compared(seen, floors, copying, sets.domain.compared, seed)
     examination = sets.domain.examination(_judged(sets, generated, known, held_out, lost, seed), target, seed)
     verdict = Verdict.of(judgement, sets.improvement, evidence=examination.evidence)
     facts |= {
@@ -155,7 +154,11 @@ def _evaluate(
         "judgement": judgement.to_dict(),
         "classes": list(sets.classes),
     }
-    facts["counts"] |= {"held_out": len(held_out), "looked_for_copies": len(rows)}
+    facts["counts"] |= {
+        "held_out": len(held_out),
+        "compared": min(n, sets.domain.compared),
+        "looked_for_copies": len(rows),
+    }
     if labels is not None and known_labels is not None and held_labels is not None:
         tell("learning from them")
         labelled = [
@@ -169,6 +172,15 @@ def _evaluate(
     copied = sets.real.samples(rows[copying.pairs.training[:PAIRS]])[0]
     pictures = _pictures(sets, generated, held_out, copied, copying)
     return Evaluation(verdict, facts, pictures, examination.sections)
+
+
+def _compared(
+    seen: dict[str, torch.Tensor], floors: dict[str, torch.Tensor], copying: Copying, most: int, seed: int
+) -> Judgement:
+    """Compare the features of so many samples of each kind at most."""
+    generated, held_out, real = (seen[name][:most] for name in ("generated", "held-out", "real"))
+    lower = {name: features[:most] for name, features in floors.items()}
+    return judge(generated, held_out, real=real, floors=lower, copying=copying, seed=seed)
 
 
 def _judged(

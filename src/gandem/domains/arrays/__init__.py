@@ -37,6 +37,7 @@ class ArrayDomain:
     name = "arrays"
     noun = "samples"
     suffixes: tuple[str, ...] = ()
+    compared = 10_000
     sample_file = "samples.npy"
 
     def reads(self, source: Opened) -> bool:

@@ -36,6 +36,7 @@ class ImageDomain:
     name = "images"
     noun = "images"
     suffixes: tuple[str, ...] = ()
+    compared = 10_000
     sample_file = "samples.png"
 
     def reads(self, source: Opened) -> bool:

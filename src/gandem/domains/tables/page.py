@@ -16,8 +16,8 @@ from gandem.judge.tables.privacy import Attacked, Privacy
 from gandem.judge.tables.regression import Coefficient
 
 SETS = (GENERATED, REAL, FLOOR)
-TELLTALE, COEFFICIENTS, LOST, HEAT = 8, 14, 12, 40
-"""Columns that give it away, coefficients, lost categories and columns of the heat map that are shown."""
+TELLTALE, COEFFICIENTS, LOST, HEAT, MOST = 8, 14, 12, 40, 100
+"""Columns that give it away, coefficients, lost categories, columns of the heat map and columns that are shown."""
 KEY = '<p class="key"><b class="one">— generated</b><b class="two">■ real, held out</b></p>'
 NO_PRIVACY = (
     "Not measured: an attack is tested on rows of the training and on rows that were kept out of it, and of these "
@@ -74,8 +74,9 @@ def _two_sample(judgement: TableJudgement) -> Section:
 def _columns(judged: Judged, judgement: TableJudgement) -> Section:
     found = {name: judgement.rows[name].columns for name in (GENERATED, REAL)}
     lines = []
-    for index, name in enumerate(judgement.columns.names):
-        made, real = found[GENERATED][index], found[REAL][index]
+    furthest = np.argsort([-one.distance.value for one in found[GENERATED]], kind="stable")[:MOST]
+    for index in np.sort(furthest).tolist():
+        name, made, real = judgement.columns.names[index], found[GENERATED][index], found[REAL][index]
         drawn = histogram(
             judged.generated[:, index], judged.held_out[:, index], bool(judgement.columns.categorical[index])
         )
@@ -85,11 +86,12 @@ def _columns(judged: Judged, judgement: TableJudgement) -> Section:
             missing = "none"
         lines.append(page.row(name, [drawn, _said(made.distance), f"{real.distance.value:.3f}", missing], moved))
     head = page.head("column", "values", "distance", "distance of real rows", "missing, generated / real")
+    more = f" The {MOST} furthest of {len(judgement.columns):,}." if len(judgement.columns) > MOST else ""
     return Section(
         "Column by column",
         "Distance is the share of rows that would have to change: total variation of categories, the largest gap "
         "between the cumulative shares of numbers. Even fresh real rows are a little apart. In the drawings the most "
-        "frequent categories come first, and missing values are the last bar.",
+        "frequent categories come first, and missing values are the last bar." + more,
         KEY + page.table("Columns", head + "".join(lines)),
     )
 
@@ -184,7 +186,7 @@ def _regression(judgement: TableJudgement) -> Section | None:
         "Would a study find the same?",
         f"A {kind} regression of {found.target} on all other columns, in these rows and in held-out real ones, with "
         "95 % intervals. The clearest coefficients are drawn; numbers are in standard deviations.",
-        f"{page.table('Regression', head + lines)}<figure>{KEY}{drawn}</figure>",
+        f"{page.table('Regression', head + lines)}<figure>{KEY}<div class='scroll'>{drawn}</div></figure>",
     )
 
 

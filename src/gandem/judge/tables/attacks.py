@@ -20,8 +20,8 @@ from gandem.judge.tables.rows import Columns, codes, some, space
 
 AROUND, DIRECTIONS, LEARNT = 5, 8, 5_000
 """Neighbours that say how dense it is at a place, directions of a density, and rows of a kind that are learnt from."""
-CLOSE = 0.01
-"""Numbers whose ranks are at most so far apart agree."""
+CLOSE, COMPARED = 0.01, 50
+"""Numbers whose ranks are at most so far apart agree; most columns in which rows are compared."""
 BLOCK = 20_000_000
 """Comparisons that are held in memory at a time."""
 
@@ -106,8 +106,11 @@ def propensity(scene: Scene) -> np.ndarray:
 
 def agreement(scene: Scene) -> np.ndarray:
     """Some generated row has more of its values than any row of the population has."""
-    asked, generated, reference = _ranked(scene.reference, scene.columns, scene.asked, scene.generated, scene.reference)
-    ours, theirs = (_most_in_common(asked, rows, scene.columns.categorical) for rows in (generated, reference))
+    ranked = _ranked(scene.reference, scene.columns, scene.asked, scene.generated, scene.reference)
+    drawn = np.random.default_rng(scene.seed).permutation(len(scene.columns))[:COMPARED]
+    asked, generated, reference = (rows[:, drawn] for rows in ranked)
+    categorical = scene.columns.categorical[drawn]
+    ours, theirs = (_most_in_common(asked, rows, categorical) for rows in (generated, reference))
     return ours - theirs + 1e-3 * nearest_distance(scene)  # many rows have as much in common
 
 

@@ -17,7 +17,7 @@ from gandem.judge.figure import Figure
 from gandem.judge.tables.rows import Columns, cells, checked
 
 MOST_PAIRS = 500
-"""Pairs of columns that are looked at; of more, so many that are drawn at random."""
+"""Pairs of columns that are looked at; of more, about so many that are drawn at random."""
 
 
 class _Distance(NamedTuple):
@@ -74,10 +74,7 @@ def pair_trends(
     """
     generated, real = checked(columns, 2, generated=generated, real=real)
     (ours, theirs), counts = cells(reference, columns, generated, real)
-    pairs = list(combinations(range(len(columns)), 2))
-    if len(pairs) > MOST_PAIRS:
-        drawn = np.random.default_rng(seed).permutation(len(pairs))[:MOST_PAIRS]
-        pairs = [pairs[index] for index in np.sort(drawn)]
+    pairs = _some_pairs(len(columns), seed)
     values, of_one, of_other = {}, np.zeros(len(ours)), np.zeros(len(theirs))
     for i, j in pairs:
         one, other = (rows[:, i] * counts[j] + rows[:, j] for rows in (ours, theirs))
@@ -88,6 +85,14 @@ def pair_trends(
     mean = sum(values.values()) / len(pairs) if pairs else 1.0
     figure = _figure(_Distance(1 - mean, of_one, of_other))
     return Pairs(Figure(mean, 1 - figure.high, 1 - figure.low, len(ours), len(theirs)), values)
+
+
+def _some_pairs(count: int, seed: int) -> list[tuple[int, int]]:
+    """Return all pairs of columns, or about MOST_PAIRS that are drawn."""
+    if count * (count - 1) // 2 <= MOST_PAIRS:
+        return list(combinations(range(count), 2))
+    drawn = np.sort(np.random.default_rng(seed).integers(count, size=(MOST_PAIRS, 2)), axis=1)
+    return [(i, j) for i, j in np.unique(drawn, axis=0).tolist() if i < j]
 
 
 def missing_patterns(generated: np.ndarray, real: np.ndarray, columns: Columns) -> Figure | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import qr
 
 from gandem.errors import JudgeError
 from gandem.judge.figure import Figure
@@ -17,8 +16,9 @@ from gandem.judge.tables.rows import Columns, checked
 
 RARE, MOST_LEVELS, MOST_TERMS = 0.01, 20, 200
 """A category below this share of the real rows has no coefficient; most categories of a column, and terms, that do."""
-RIDGE, STEPS = 1.0, 50
-"""Weight of the squared coefficients, which keeps those finite that the rows leave open; steps of Newton's method."""
+RIDGE, STEPS, SAME = 1.0, 50, 1e-4
+"""Weight of the squared coefficients, which keeps those finite that the rows leave open; steps of Newton's method; what
+must be left of a term, as a share of its length, when the earlier ones are taken out."""
 
 
 @dataclass(frozen=True)
@@ -161,12 +161,19 @@ def _terms(reference: np.ndarray, columns: Columns, target: int) -> list[tuple[i
     terms = terms[:MOST_TERMS]
     if not terms:
         return []
-    design = _design(reference, reference, terms)
-    centred = design - design.mean(0)
-    _, triangle, order = qr(centred / np.maximum(centred.std(0), 1e-12), mode="economic", pivoting=True)
-    sizes = np.abs(np.diag(triangle))
-    kept = np.sort(order[: len(sizes)][sizes > 1e-6 * max(sizes[0], 1e-12)])
-    return [terms[index] for index in kept]
+    return _independent(terms, _design(reference, reference, terms))
+
+
+def _independent(terms: list[tuple[int, int | None]], design: np.ndarray) -> list[tuple[int, int | None]]:
+    """Leave out every term that is a combination of earlier ones (Gram and Schmidt)."""
+    kept, basis = [], np.zeros((len(design), 0))
+    for term, column in zip(terms, (design - design.mean(0)).T, strict=True):
+        rest = column - basis @ (basis.T @ column)
+        length = np.linalg.norm(rest)
+        if length > SAME * max(float(np.linalg.norm(column)), 1e-12):
+            kept.append(term)
+            basis = np.column_stack([basis, rest / length])
+    return kept
 
 
 def _design(rows: np.ndarray, reference: np.ndarray, terms: list[tuple[int, int | None]]) -> np.ndarray:

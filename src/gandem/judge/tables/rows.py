@@ -15,8 +15,9 @@ BINS, FREQUENT, IN_CELL = 10, 20, 25
 than so many rows for every cell of two columns."""
 CODES = 255
 """Most categories of a column that a boosted tree of scikit-learn takes."""
-SIGNS = 32
-"""Categories that have a direction of their own in the space; more are told apart by as many random signs."""
+SIGNS, WIDE, DIRECTIONS = 32, 64, 256
+"""Categories that have a direction of their own in the space; more are told apart by as many random signs. Columns of a
+wide table, and random directions onto which its space is projected."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +118,20 @@ def space(reference: np.ndarray, columns: Columns, *sets: np.ndarray) -> tuple[T
     """Return rows as points, float64 (n, d), in which every column weighs alike.
 
     A number is its rank among the reference rows, in [0, 1]; another category is a distance of 1, exactly where there
-    are up to SIGNS of them and about so where there are more; missing is a category too.
+    are up to SIGNS of them and about so where there are more; missing is a category too. Of more than WIDE columns all
+    distances but 0 are right to about a tenth.
     """
+    rng = np.random.default_rng(0)
     points: list[list[np.ndarray]] = [[] for _ in sets]
     for column, categorical in enumerate(columns.categorical):
         values = [rows[:, column] for rows in sets]
-        part = _directions(values) if categorical else _ranks(reference[:, column], values)
-        for kept, point in zip(points, part, strict=True):
-            kept.append(point)
+        parts = _directions(values) if categorical else _ranks(reference[:, column], values)
+        turn = rng.standard_normal((parts[0].shape[1], DIRECTIONS)) / np.sqrt(DIRECTIONS)
+        for kept, part in zip(points, parts, strict=True):
+            if len(columns) <= WIDE:
+                kept.append(part)
+            else:  # summed up at once: the whole space would not fit in memory
+                kept[:] = [part @ turn + (kept[0] if kept else 0.0)]
     return tuple(torch.from_numpy(np.concatenate(kept, 1)) for kept in points)
 
 

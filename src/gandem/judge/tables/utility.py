@@ -16,8 +16,10 @@ from gandem.judge.two_sample import auc
 
 CLASSES, ROUNDS = 8, 100
 """Most classes of a target: the frequent ones, and the others together; resamples of the tested rows."""
-LEARNT, TESTED, TREES, TARGETS, FEW = 2_000, 2_000, 20, 40, 20
-"""Of the utility of every column: rows that are learnt from and tested, boosting rounds, columns in turn, resamples."""
+LEARNT, TESTED, TREES, FEW = 2_000, 2_000, 20, 20
+"""Of the utility of every column: rows that are learnt from and tested, boosting rounds, resamples."""
+TARGETS, WORK = (5, 40), 1_000
+"""Fewest and most columns in turn; in between as many as make, times all columns, so many."""
 
 Measure = Callable[[np.ndarray, np.ndarray], float]
 """Called as measure(truth, said) with the tested rows, or a resample of them."""
@@ -88,9 +90,8 @@ def global_utility(
     *rows, tested = codes(columns, *checked(columns, 2, **sets, held_out=held_out))
     learnt = {name: some(those, LEARNT, seed) for name, those in zip(sets, rows, strict=True)}
     tested = some(tested, TESTED, seed)
-    chosen = np.arange(len(columns))
-    if len(chosen) > TARGETS:
-        chosen = np.sort(np.random.default_rng(seed).permutation(len(chosen))[:TARGETS])
+    most = int(np.clip(WORK // len(columns), *TARGETS))
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(columns))[:most])
     rounds: dict[str, list[np.ndarray]] = {name: [] for name in learnt}
     kept = []
     for target in chosen.tolist():
