@@ -11,8 +11,8 @@ from table_parts import Result, origin, table
 ROWS = """
 A fifth of each table, never shown to anybody, judges. Told apart: AUC of a gradient-boosted classifier between made and
 held-out real rows, equally many, each scored by a model that has not seen it; 0.5 if it cannot. Useful: AUC on held-out
-real rows of such a classifier that learnt the target from made rows. Pairs: 1 - total variation of two columns together,
-mean over all pairs. Target: share of the rarer value of the target in made and in real rows. Seconds: of one processor
+real rows of such a classifier that learnt the target from made rows. Pairs: 1 - total variation of two columns
+together, mean over all pairs. Target: share of its rarer value in made and in real rows. Seconds: of one processor
 core, for reading, training and, of ours, judging. Means of the seeds, in brackets the half-width of the 95 % interval
 over the held-out rows of the first. CTGAN and TVAE at their own defaults (300 epochs); the real rows are the training
 rows themselves, which no generator can be better than; independent columns are the floor.
@@ -85,8 +85,8 @@ def conditions_section(result: Result) -> list[str]:
     ]
     head = ["asked", "real rows", "part of all, % (as told)", "met, %", "total variation", "of real halves"]
     text = (
-        f"Twenty random conditions on Adult, {found['count']:,} rows each: met in {100 * found['mean_met']:.2f} % of the rows; "
-        "total variation of the other columns from real rows that meet them, mean over columns, and the same between two "
-        "halves of those real rows, which is what their number makes out of nothing."
+        f"Twenty random conditions on Adult, {found['count']:,} rows each: met in {100 * found['mean_met']:.2f} % of the "
+        "rows; total variation of the other columns from real rows that meet them, mean over columns, and the same "
+        "between two halves of those real rows, which is what their number makes out of nothing."
     )
     return ["## Rows on conditions", "", text, "", *table(head, rows), *origin([result])]
