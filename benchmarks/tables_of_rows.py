@@ -85,8 +85,8 @@ def conditions_section(result: Result) -> list[str]:
     ]
     head = ["asked", "real rows", "part of all, % (as told)", "met, %", "total variation", "of real halves"]
     text = (
-        f"Twenty random conditions on Adult, {found['count']:,} rows each: met in {100 * found['mean_met']:.2f} % of the "
-        "rows; total variation of the other columns from real rows that meet them, mean over columns, and the same "
+        f"Twenty random conditions on Adult, {found['count']:,} rows each: met in {100 * found['mean_met']:.2f} % of "
+        "them; total variation of the other columns from real rows that meet them, mean over columns, and the same "
         "between two halves of those real rows, which is what their number makes out of nothing."
     )
     return ["## Rows on conditions", "", text, "", *table(head, rows), *origin([result])]

@@ -22,7 +22,7 @@ _TINY = 1e-6
 class TableGenerator(nn.Module):
     """A row, cell by cell: each is drawn from what the network expects, given the cells that are known by then.
 
-    The known cells' embeddings are added up, h = start + sum_i E_i(x_i), and column c has the logits V_c f(h) (Uria et
+    The known cells' embeddings are added up, h = start + sum_i E_i(x_i) (of a bin, a line over its residual), and column c has the logits V_c f(h) (Uria et
     al. 2016, "NADE"; in any order, Uria et al. 2014). As the order is free, whatever is known in advance comes first:
     the same network answers every condition, fills gaps, and says how probable a row is. Output biases are the log
     frequencies and weights zero at first, so that a training starts from independent columns.
@@ -42,7 +42,7 @@ class TableGenerator(nn.Module):
         self.residuals = {at: place for place, at in enumerate(_with_residuals(spec))}
         self.start = nn.Parameter(torch.zeros(width))
         self.embedding = nn.Parameter(torch.randn(sum(tokens), width) / (2 * math.sqrt(len(tokens))))
-        self.slopes = nn.Parameter(torch.zeros(len(self.residuals), width))
+        self.slopes = nn.Parameter(torch.zeros(sum(tokens), width))
         heads = [nn.Linear(width, block.tokens) for block in spec.blocks]
         self.heads = nn.ModuleList(heads)
         self.residual_heads = nn.ModuleList(nn.Linear(width, 2) for _ in self.residuals)
@@ -67,7 +67,7 @@ class TableGenerator(nn.Module):
             token, embedded = self._draw(at, self._logits(at, h), quantiles[:, at])
             drawn = h + embedded
             residual = self._residual(at, drawn, quantiles) if at in self.residuals else None
-            drawn = drawn if residual is None else drawn + self._slope(at, residual)
+            drawn = drawn if residual is None else drawn + self._slope(at, token, residual)
             cell = token if residual is None else torch.cat([token, residual], 1)
             if known is not None:  # what is known stays, and is in h already
                 given, open_ = self._cell(known, at), self._open(known, at)
@@ -142,10 +142,11 @@ class TableGenerator(nn.Module):
     def _embed(self, at: int, token: Tensor, residual: Tensor | None = None) -> Tensor:
         start = self._token_starts[at]
         embedded = token @ self.embedding[start : start + token.shape[1]]
-        return embedded if residual is None else embedded + self._slope(at, residual)
+        return embedded if residual is None else embedded + self._slope(at, token, residual)
 
-    def _slope(self, at: int, residual: Tensor) -> Tensor:
-        return residual * self.slopes[self.residuals[at]]
+    def _slope(self, at: int, token: Tensor, residual: Tensor) -> Tensor:
+        start = self._token_starts[at]
+        return residual * (token @ self.slopes[start : start + token.shape[1]])
 
     def _draw(self, at: int, logits: Tensor, quantiles: Tensor) -> tuple[Tensor, Tensor]:
         """Return one-hots (n, tokens) of the tokens at quantiles (n,), and their embeddings (n, width)."""
