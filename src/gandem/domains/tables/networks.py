@@ -22,10 +22,11 @@ _TINY = 1e-6
 class TableGenerator(nn.Module):
     """A row, cell by cell: each is drawn from what the network expects, given the cells that are known by then.
 
-    The known cells' embeddings are added up, h = start + sum_i E_i(x_i) (of a bin, a line over its residual), and column c has the logits V_c f(h) (Uria et
-    al. 2016, "NADE"; in any order, Uria et al. 2014). As the order is free, whatever is known in advance comes first:
-    the same network answers every condition, fills gaps, and says how probable a row is. Output biases are the log
-    frequencies and weights zero at first, so that a training starts from independent columns.
+    The known cells' embeddings are added up, h = start + sum_i E_i(x_i) (of a bin a line over its residual), and column
+    c has the logits V_c f(h) (Uria et al. 2016, "NADE"; in any order, Uria et al. 2014). As the order is free, whatever
+    is known in advance comes first: the same network answers every condition, fills gaps, and says how probable a row
+    is. Output biases are the log frequencies and weights zero at first, so that a training starts from independent
+    columns.
 
     Every cell has a latent of its own, the quantile at which it is drawn, and a second one where it has a residual: the
     row is a function of its latents. In training the gradient of a drawn token is that of a softmax relaxed by the
@@ -42,7 +43,9 @@ class TableGenerator(nn.Module):
         self.residuals = {at: place for place, at in enumerate(_with_residuals(spec))}
         self.start = nn.Parameter(torch.zeros(width))
         self.embedding = nn.Parameter(torch.randn(sum(tokens), width) / (2 * math.sqrt(len(tokens))))
-        self.slopes = nn.Parameter(torch.zeros(sum(tokens), width))
+        binned = [tokens[at] for at in self.residuals]
+        self._slope_starts = dict(zip(self.residuals, accumulate(binned[:-1], initial=0), strict=False))
+        self.slopes = nn.Parameter(torch.zeros(sum(binned), width))
         heads = [nn.Linear(width, block.tokens) for block in spec.blocks]
         self.heads = nn.ModuleList(heads)
         self.residual_heads = nn.ModuleList(nn.Linear(width, 2) for _ in self.residuals)
@@ -145,7 +148,7 @@ class TableGenerator(nn.Module):
         return embedded if residual is None else embedded + self._slope(at, token, residual)
 
     def _slope(self, at: int, token: Tensor, residual: Tensor) -> Tensor:
-        start = self._token_starts[at]
+        start = self._slope_starts[at]
         return residual * (token @ self.slopes[start : start + token.shape[1]])
 
     def _draw(self, at: int, logits: Tensor, quantiles: Tensor) -> tuple[Tensor, Tensor]:
