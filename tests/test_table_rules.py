@@ -46,6 +46,8 @@ def test_all_rules_are_found_and_said(data: TableData) -> None:
         "fahrenheit = 1.8 x celsius + 32",
         "began <= ended",
     }
+    assert len({rule.target.name for rule in data.codec.rules if not isinstance(rule, Order)}) == 7
+    assert len(data.codec.rules) == 8
     text = "\n".join(TABLES.lines(data.report))
     assert "city determines state" in text and "WARNING: 'contact'" in text
 
