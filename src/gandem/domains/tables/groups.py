@@ -15,7 +15,7 @@ FEWEST_MEMBERS, FEWEST_ROWS = 3, 50
 
 
 def one_hot_groups(columns: Sequence[Modelled]) -> tuple[list[Modelled], list[Rule]]:
-    """Put a category in the place of such columns; return the columns that are left, and rules that work out the others.
+    """Put a category in the place of such columns; return what is left, and rules that work the members out.
 
     A group stands side by side among the columns of zeros and ones.
     """
