@@ -186,6 +186,12 @@ class NumberTokens:
         token = np.minimum(np.searchsorted(self.high, least), len(self.high) - 1)
         return np.maximum(least, self.low[token])
 
+    def lowered(self, values: np.ndarray, strictly: bool) -> np.ndarray:
+        """Return the largest numbers that can come out and are not above values (n,), or below them if `strictly`."""
+        most = self.scale.lowered(values, strictly)
+        token = np.maximum(np.searchsorted(self.low, most, side="right") - 1, 0)
+        return np.minimum(most, self.high[token])
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         numbers = {name: getattr(self, name).tolist() for name in ("low", "high", "ranks", "places", "counts")}
