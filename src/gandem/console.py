@@ -128,7 +128,7 @@ class Console:
         path = event["path"]
         self._say(
             f"finished: {event['images']:,} {self._noun} in {duration(event['seconds'])}; the run is {path}",
-            f"next: gandem sample {path} --count 16 --out grid.png",
+            f"next: gandem sample {path} --count 16 --out {event.get('sample_file', 'grid.png')}",
         )
 
     def _on_playing(self, event: Event) -> None:

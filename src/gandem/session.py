@@ -75,7 +75,12 @@ def play(
             trainer.fit(recorder)
             recorder.report("finished", trainer)
             recorder.finish()
-            facts = {"images": trainer.images, "seconds": trainer.seconds, "path": str(run.path)}
+            facts = {
+                "images": trainer.images,
+                "seconds": trainer.seconds,
+                "path": str(run.path),
+                "sample_file": run.domain.sample_file,
+            }
             recorder.event("finished", **facts)
             if engine.is_main:
                 found = evaluate_run(
