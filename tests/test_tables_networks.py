@@ -41,6 +41,7 @@ def cells() -> Tensor:
     return torch.stack(rows)
 
 
+@torch.no_grad()
 def probabilities(made: TableGenerator, points: int = 1000) -> Tensor:
     """The probability of each of the 24 combinations, integrated over the residual."""
     rows = cells().repeat_interleave(points, 0)
@@ -60,6 +61,7 @@ def test_rows_come_as_often_as_their_probability_says() -> None:
     assert float((found - probabilities(made)).abs().max()) < 0.005
 
 
+@torch.no_grad()
 def test_any_order_gives_rows_their_first_frequencies() -> None:
     made = TableGenerator(SPEC, 16).eval()
     expected = (math.log(0.5) + math.log(0.9) + math.log(0.25)) + math.log(0.5)  # residuals even over [-1, 1]
