@@ -104,8 +104,8 @@ def _intervals(facts: Mapping[str, Any]) -> str:
     return _section(
         "What each arm changes",
         f"95 % intervals, corrected because the folds share training rows. Grey: differences within {margin:g}, "
-        "which are of no practical use. The generator is the one planned comparison; the free arms are judged with Holm's "
-        "procedure.",
+        "which are of no practical use. The generator is the one planned comparison; the free arms are judged with "
+        "Holm's procedure.",
         f'<div class="card">{_svg("Differences to doing nothing", said, height, parts)}</div>' + _beside(facts),
     )
 
@@ -155,7 +155,7 @@ def _curve(facts: Mapping[str, Any]) -> str:
     return _section(
         f"Worth {facts['worth_said']}",
         "AUC on real test rows, learnt from parts of the real rows, without any augmentation. How many more real rows "
-        "would do what the generated ones do is read off it, assuming that every doubling of the rows gives the same again.",
+        "would do what the generated ones do is read off it, assuming that every doubling of them gives the same again.",
         f'<div class="card">{_svg("Learning curve", said, CURVE_HEIGHT, parts)}</div>',
     )
 
