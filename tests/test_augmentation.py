@@ -15,6 +15,7 @@ pytest.importorskip("polars")
 
 from sklearn.base import BaseEstimator
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 import gandem
@@ -34,7 +35,7 @@ STUMP = Learner("tree", lambda categorical, seed: DecisionTreeClassifier(max_dep
 
 
 def problem(count: int = 120, seed: int = 0, groups: int | None = None, columns: int = 4) -> Problem:
-    """A third of the rows is rare and lies elsewhere; the last column is the number of the row, which nobody may know."""
+    """A third of the rows is rare and lies elsewhere; the last column is the number of the row, by which one is known."""
     rng = np.random.default_rng(seed)
     labels = (rng.permutation(count) % 3 == 0).astype(np.int64)
     rows = rng.normal(size=(count, columns)) + labels[:, None] * np.linspace(0, 1, columns)
@@ -90,8 +91,8 @@ def test_no_test_row_is_ever_learnt_from_and_groups_stay_together(seed: int, gro
     assert sorted(tested) == list(range(120)), "every row is tested once"
 
 
-def answered(asked: Problem, generator: Any, **choices: Any) -> dict[str, Any]:
-    played = Experiment(asked, generator, (BAYES, STUMP), FREE, **choices)
+def answered(asked: Problem, generator: Any) -> dict[str, Any]:
+    played = Experiment(asked, generator, (BAYES, STUMP), FREE)
     return verdict([played.play(split) for split in splits(asked, 5, 2, 0)])
 
 
@@ -104,11 +105,17 @@ def test_copies_and_shuffled_rows_do_not_help(seed: int) -> None:
 
 
 def test_rows_given_back_help() -> None:
-    whole = problem(4000, seed=1, columns=30)
-    shown = Problem(whole.rows[:120, :-1], whole.labels[:120], whole.classes, np.zeros(29, bool))
-    facts = answered(shown, Fresh(whole.rows[120:, :-1], whole.labels[120:]), amounts=("x9",))
+    """A board of 8 x 8 fields: neighbours cannot learn it from 200 rows, and can from ten times as many."""
+    rng = np.random.default_rng(0)
+    rows = rng.random((3000, 2))
+    labels = (rows * 8).astype(np.int64).sum(1) % 2
+    shown = Problem(rows[:200], labels[:200], ("black", "white"), np.zeros(2, bool))
+    learner = Learner("neighbours", lambda categorical, seed: KNeighborsClassifier(), weighted=False)
+    played = Experiment(shown, Fresh(rows[200:], labels[200:]), (learner,), FREE, ("x9",))
+    facts = verdict([played.play(split) for split in splits(shown, 5, 2, 0)])
     assert facts["verdict"] == "HELPS", facts["because"]
     assert facts["difference"]["low"] > 0 and facts["smallest"] >= facts["margin"]
+    assert facts["worth"]["rows"] is None or facts["worth"]["rows"] > 0
 
 
 def test_nothing_but_the_generators_arm_is_played_anew_for_another_generator() -> None:
@@ -240,8 +247,6 @@ def test_a_class_that_lies_in_one_group_cannot_be_divided() -> None:
 
 
 def test_arms_that_need_weights_are_left_out_for_learners_without() -> None:
-    from sklearn.neighbors import KNeighborsClassifier
-
     learner = own(KNeighborsClassifier())
     found = Experiment(problem(), Copies(), (learner,), FREE).play(next(splits(problem(), 3, 1, 0)))
     assert not {"class weights", "mixup"} & set(found["scores"]["KNeighborsClassifier"])

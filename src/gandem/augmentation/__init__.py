@@ -122,7 +122,7 @@ def _answered(source: Source, folder: Folder, who: Any, generator: Any, tell: Wa
     facts |= {"question": folder.question, "counts": dict(zip(problem.classes, problem.counts.tolist(), strict=True))}
     facts |= {"notes": list(source.notes), "noun": problem.noun, "sentence": verdict.sentence(facts)}
     facts |= {"worth_said": verdict.worth(facts), "files": []}
-    if facts["verdict"] == verdict.HELPS and not (ours is False and source.write is _nowhere):
+    if facts["verdict"] == verdict.HELPS:
         progress.doing("the generator learns from all rows")
         facts["files"] = _kept(source, folder, generator, ours, facts)
     page.write(facts, folder.path / PAGE)
