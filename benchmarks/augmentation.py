@@ -10,8 +10,7 @@ Nulls, on `tangled`:
 
 - copies: the training rows again, drawn with replacement. Nothing that the learner did not have.
 - shuffled: every column drawn by itself within the class. Not quite a null: if columns happen to be independent given
-  the
-  class, that is what naive Bayes assumes, and may help. Every HELPS is counted as a false alarm nevertheless.
+  the class, that is what naive Bayes assumes, and may help. Every HELPS counts as a false alarm nevertheless.
 - chance: labels without any relation to the rows, and fresh rows of the same kind. Nothing can help, exactly.
 
 The planted gain (fresh): the other 7,200 real rows are given back, as many as an amount asks for, "x9" all of them. On
@@ -38,7 +37,7 @@ from benchmarks.measured import RESULTS, save_result
 from gandem.augmentation.arms import AMOUNTS, FREE, Generator
 from gandem.augmentation.controls import Copies, Fresh, Shuffled
 from gandem.augmentation.experiment import Experiment
-from gandem.augmentation.folder import FOLDS
+from gandem.augmentation.folder import FOLDS as LOG
 from gandem.augmentation.learners import Learner
 from gandem.augmentation.problem import Problem
 from gandem.augmentation.splits import splits
@@ -212,7 +211,7 @@ def ask_tables(sources: list[str], data: Path, budget: str, work: Path, folder: 
         kept = ("verdict", "sentence", "baseline", "difference", "smallest", "calibration", "worth", "arms", "beside")
         kept += ("amounts", "learner", "curve", "table", "counts", "folds", "margin")
         answers[source] = {key: facts[key] for key in kept}
-        answers[source]["seconds"] = sum(json.loads(line)["seconds"] for line in (work / name / FOLDS).open())
+        answers[source]["seconds"] = sum(json.loads(line)["seconds"] for line in (work / name / LOG).open())
         save_result("augmentation-tables", {"budget": budget, "tables": answers}, folder=folder)
 
 

@@ -35,7 +35,7 @@ STUMP = Learner("tree", lambda categorical, seed: DecisionTreeClassifier(max_dep
 
 
 def problem(count: int = 120, seed: int = 0, groups: int | None = None, columns: int = 4) -> Problem:
-    """A third of the rows is rare and lies elsewhere; the last column is the number of the row, by which one is known."""
+    """A third of the rows is rare and lies elsewhere; the last column is the number of the row."""
     rng = np.random.default_rng(seed)
     labels = (rng.permutation(count) % 3 == 0).astype(np.int64)
     rows = rng.normal(size=(count, columns)) + labels[:, None] * np.linspace(0, 1, columns)
