@@ -98,9 +98,13 @@ def _answered(source: Source, folder: Folder, who: Any, generator: Any, tell: Wa
     from gandem.augmentation import gan, page, splits, verdict
     from gandem.augmentation.experiment import Experiment
     from gandem.augmentation.folder import FACTS, PAGE
-    from gandem.run import write_json
+    from gandem.run import read_json, write_json
 
     question, problem = folder.question, source.problem
+    if (folder.path / FACTS).is_file():
+        known = read_json(folder.path / FACTS)
+        tell({"event": "augmented", "path": str(folder.path), "text": page.lines(known, folder.path / PAGE)})
+        return known
     progress = _Progress(tell, question["folds"] * question["repeats"], len(folder.records))
     parts = list(splits.splits(problem, question["folds"], question["repeats"], question["seed"]))
     tell({"event": "augmenting", "text": [_said(problem, question), *source.notes]})
@@ -114,7 +118,7 @@ def _answered(source: Source, folder: Folder, who: Any, generator: Any, tell: Wa
     experiment = Experiment.of(problem, generator, who)
     for number in range(len(folder.records), len(parts)):
         began = time.monotonic()
-        record = experiment.play(parts[number], lambda doing: progress.doing(doing))
+        record = experiment.play(parts[number], progress.doing)
         folder.add({"fold": number, **record, "seconds": round(time.monotonic() - began, 3)})
         progress.finished()
     shutil.rmtree(folder.path / WORK, ignore_errors=True)
