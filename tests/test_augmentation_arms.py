@@ -76,6 +76,7 @@ def test_pictures_stay_pictures(name: str) -> None:
     np.testing.assert_array_equal(made.rows[:12], training.rows)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2), min_size=3, max_size=60), st.sampled_from(["balance", "x1", "x3"]))
 def test_an_amount_adds_what_it_says(labels: list[int], amount: str) -> None:
     counts, added = np.bincount(labels, minlength=3), wanted(np.array(labels), 3, amount)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("sklearn")
@@ -17,6 +17,7 @@ from gandem.comparison.arms import quantile
 numbers = st.lists(st.floats(-1, 1, width=32), min_size=2, max_size=20)
 
 
+@settings(deadline=None)
 @given(numbers, st.floats(0.05, 1))
 def test_the_interval_is_that_of_nadeau_and_bengio(values: list[float], share: float) -> None:
     count = len(values)
@@ -47,6 +48,7 @@ def test_holm_by_hand() -> None:
     assert holm({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=3), st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_rejects_what_the_step_down_procedure_rejects(p_values: dict[str, float]) -> None:
     left, rejected = sorted(p_values.values()), 0
