@@ -10,8 +10,7 @@ Nulls, on `tangled`:
 
 - copies: the training rows again, drawn with replacement. Nothing that the learner did not have.
 - shuffled: every column drawn by itself within the class. Not quite a null: if columns happen to be independent given
-  the
-  class, that is what naive Bayes assumes, and may help. Every HELPS is counted as a false alarm nevertheless.
+  the class, that is what naive Bayes assumes, and may help. Every HELPS counts as a false alarm nevertheless.
 - chance: labels without any relation to the rows, and fresh rows of the same kind. Nothing can help, exactly.
 
 The planted gain (fresh): the other 7,200 real rows are given back, as many as an amount asks for, "x9" all of them. On
@@ -33,10 +32,12 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+import gandem
 from benchmarks.measured import RESULTS, save_result
 from gandem.augmentation.arms import AMOUNTS, FREE, Generator
 from gandem.augmentation.controls import Copies, Fresh, Shuffled
 from gandem.augmentation.experiment import Experiment
+from gandem.augmentation.folder import FOLDS as LOG
 from gandem.augmentation.learners import Learner
 from gandem.augmentation.problem import Problem
 from gandem.augmentation.splits import splits
@@ -201,16 +202,42 @@ def run_trials(kind: str, count: int, work: Path, folder: Path) -> None:
             save_result(f"augmentation-{kind}", summary(known), folder=folder)
 
 
+def ask_tables(sources: list[str], data: Path, budget: str, work: Path, folder: Path) -> None:
+    """Ask of every table whether gandem's own generator helps, whatever the answer is; what was stopped goes on."""
+    answers = {}
+    for source in sources:
+        name, _, target = source.partition(":")
+        facts = gandem.augment(data / f"{name}.csv", target, budget=budget, out=work / name, watch=tell)
+        kept = ("verdict", "sentence", "baseline", "difference", "smallest", "calibration", "worth", "arms", "beside")
+        kept += ("amounts", "learner", "curve", "table", "counts", "folds", "margin")
+        answers[source] = {key: facts[key] for key in kept}
+        answers[source]["seconds"] = sum(json.loads(line)["seconds"] for line in (work / name / LOG).open())
+        save_result("augmentation-tables", {"budget": budget, "tables": answers}, folder=folder)
+
+
+def tell(event: dict[str, Any]) -> None:
+    for line in event.get("text", []):
+        print(line, flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True)
     trials = commands.add_parser("trials")
     trials.add_argument("kind", choices=TRIALS)
     trials.add_argument("--count", type=int, default=100)
-    trials.add_argument("--work", type=Path, default=Path("runs/benchmarks/augmentation"))
-    trials.add_argument("--results", type=Path, default=RESULTS)
+    tables = commands.add_parser("tables")
+    tables.add_argument("sources", nargs="+", help="NAME:TARGET of a .csv file in the folder of data")
+    tables.add_argument("--data", type=Path, required=True)
+    tables.add_argument("--budget", default="1m")
+    for each in (trials, tables):
+        each.add_argument("--work", type=Path, default=Path("runs/benchmarks/augmentation"))
+        each.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
-    run_trials(options.kind, options.count, options.work, options.results)
+    if options.what == "trials":
+        run_trials(options.kind, options.count, options.work, options.results)
+    else:
+        ask_tables(options.sources, options.data, options.budget, options.work, options.results)
 
 
 if __name__ == "__main__":

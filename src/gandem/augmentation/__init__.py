@@ -17,6 +17,7 @@ from gandem.training.budget import parse_budget
 if TYPE_CHECKING:
     from gandem.augmentation.folder import Folder
     from gandem.augmentation.source import Source
+    from gandem.augmentation.splits import Split
 
 MODEL = "model"
 """The run folder of the generator that made the rows, where the answer is HELPS."""
@@ -54,7 +55,7 @@ def augment(
     """
     for module in ("sklearn", "imblearn"):
         optional(module, "augment")
-    from gandem.augmentation import learners, problem
+    from gandem.augmentation import learners, problem, splits
     from gandem.augmentation.folder import Folder
     from gandem.augmentation.source import Source, read
 
@@ -67,6 +68,7 @@ def augment(
     what = Source(source, (), _nowhere) if isinstance(source, problem.Problem) else read(source, target, group)
     asked = what.problem
     asked.check(folds)
+    parts = list(splits.splits(asked, folds, repeats, seed))
     who = given or learners.defaults(asked.pictures)
     question = {
         "source": asked.name,
@@ -85,7 +87,7 @@ def augment(
     path = Path(out) if out is not None else Folder.free(Path("runs"), stem, question)
     folder = Folder.opened(path, question)
     try:
-        return _answered(what, folder, who, generator, tell)
+        return _answered(what, folder, parts, who, generator, tell)
     except (Interrupted, KeyboardInterrupt) as stopped:
         shutil.rmtree(folder.path / WORK, ignore_errors=True)
         signal = stopped.signal if isinstance(stopped, Interrupted) else "SIGINT"
@@ -93,16 +95,21 @@ def augment(
         raise Interrupted(signal, 0, folder.path, f"the same command with --out {folder.path}", done) from None
 
 
-def _answered(source: Source, folder: Folder, who: Any, generator: Any, tell: Watch) -> dict[str, Any]:
+def _answered(
+    source: Source, folder: Folder, parts: list[Split], who: Any, generator: Any, tell: Watch
+) -> dict[str, Any]:
     """Play the folds that are not finished, judge all of them, and write what the answer calls for."""
-    from gandem.augmentation import gan, page, splits, verdict
+    from gandem.augmentation import gan, page, verdict
     from gandem.augmentation.experiment import Experiment
     from gandem.augmentation.folder import FACTS, PAGE
-    from gandem.run import write_json
+    from gandem.run import read_json, write_json
 
     question, problem = folder.question, source.problem
+    if (folder.path / FACTS).is_file():
+        known = read_json(folder.path / FACTS)
+        tell({"event": "augmented", "path": str(folder.path), "text": page.lines(known, folder.path / PAGE)})
+        return known
     progress = _Progress(tell, question["folds"] * question["repeats"], len(folder.records))
-    parts = list(splits.splits(problem, question["folds"], question["repeats"], question["seed"]))
     tell({"event": "augmenting", "text": [_said(problem, question), *source.notes]})
     ours = generator is None
     if ours:
@@ -114,7 +121,7 @@ def _answered(source: Source, folder: Folder, who: Any, generator: Any, tell: Wa
     experiment = Experiment.of(problem, generator, who)
     for number in range(len(folder.records), len(parts)):
         began = time.monotonic()
-        record = experiment.play(parts[number], lambda doing: progress.doing(doing))
+        record = experiment.play(parts[number], progress.doing)
         folder.add({"fold": number, **record, "seconds": round(time.monotonic() - began, 3)})
         progress.finished()
     shutil.rmtree(folder.path / WORK, ignore_errors=True)
@@ -122,7 +129,7 @@ def _answered(source: Source, folder: Folder, who: Any, generator: Any, tell: Wa
     facts |= {"question": folder.question, "counts": dict(zip(problem.classes, problem.counts.tolist(), strict=True))}
     facts |= {"notes": list(source.notes), "noun": problem.noun, "sentence": verdict.sentence(facts)}
     facts |= {"worth_said": verdict.worth(facts), "files": []}
-    if facts["verdict"] == verdict.HELPS and not (ours is False and source.write is _nowhere):
+    if facts["verdict"] == verdict.HELPS:
         progress.doing("the generator learns from all rows")
         facts["files"] = _kept(source, folder, generator, ours, facts)
     page.write(facts, folder.path / PAGE)

@@ -155,8 +155,7 @@ def _curve(facts: Mapping[str, Any]) -> str:
     return _section(
         f"Worth {facts['worth_said']}",
         "AUC on real test rows, learnt from parts of the real rows, without any augmentation. How many more real rows "
-        "would do what the generated ones do is read off it, assuming that every doubling of the rows gives the same "
-        "again.",
+        "would do what the generated ones do is read off it, assuming that every doubling of them gives as much again.",
         f'<div class="card">{_svg("Learning curve", said, CURVE_HEIGHT, parts)}</div>',
     )
 

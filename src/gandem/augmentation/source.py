@@ -61,7 +61,9 @@ def _frame(path: Path) -> Any:
             return polars.read_parquet(path)
         if path.suffix.lower() == ".xlsx":
             return polars.read_excel(path)
-        return polars.read_csv(path, separator=TABLES[path.suffix.lower()], infer_schema_length=None)
+        return polars.read_csv(
+            path, separator=TABLES[path.suffix.lower()], infer_schema_length=None, try_parse_dates=True
+        )
     except (polars.exceptions.PolarsError, OSError, ValueError) as error:
         raise SourceError(f"{path}: cannot be read as a table: {str(error).splitlines()[0]}") from error
 
@@ -92,7 +94,7 @@ def _table(frame: Any, name: str, target: str, group: str | None) -> Source:
             categories[column] = known
     rows = np.stack(columns, 1) if columns else np.zeros((len(there), 0))
     mask = np.array([categories[column] is not None for column in kept], bool)
-    groups = None if group is None else there[group].cast(str).fill_null("").rank("dense").to_numpy().astype(np.int64)
+    groups = None if group is None else np.unique(_texts(there[group]), return_inverse=True)[1].astype(np.int64)
     problem = Problem(rows, labels, classes, mask, groups, name)
 
     def write(folder: Path, made: np.ndarray, called: np.ndarray) -> Path:
