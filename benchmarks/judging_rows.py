@@ -1,10 +1,10 @@
 """Does the judge for tables tell good rows from worthless and from copied ones?
 
-    python -m benchmarks.judging_rows --sets adult german_credit mammography credit_default_uci
+    python benchmarks/judging_rows.py --sets adult german_credit mammography credit_default_uci
 
 The distinct rows of a table are divided into what a generator would have been trained on (half), what is held out (a
-quarter) and fresh rows (a quarter). Judged are, in the place of generated rows: the fresh rows, which are the best there
-is; the training rows with every column shuffled by itself; and the training rows themselves. Writes JSON to --results.
+quarter) and fresh rows (a quarter). Judged are, in the place of generated rows: the fresh rows, which are the best
+there is; the training rows with every column shuffled by itself; and the training rows themselves. Writes JSON to --results.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from measured import RESULTS, save_result
+
 import gandem
-from benchmarks.measured import RESULTS, save_result
 
 TARGETS = {
     "adult": "income",

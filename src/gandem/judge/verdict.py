@@ -62,7 +62,7 @@ RULES = (
     Rule(
         "excellent",
         lambda of: (
-            of["two-sample AUC"].high <= 0.6 and of["coverage"].value >= 0.9 and _least(of, "global utility", 1.0) > 0.8
+            of["two-sample AUC"].high <= 0.6 and of["coverage"].value >= 0.9 and _least(of, "global utility", 1.0) > 0.5
         ),
         ("two-sample AUC", "coverage", "global utility"),
         "Use it. Training further would hardly show.",
@@ -70,7 +70,9 @@ RULES = (
     Rule(
         "usable",
         lambda of: (
-            of["Frechet share"].high <= 0.05 and of["coverage"].value >= 0.6 and _least(of, "global utility", 1.0) > 0.5
+            (of["Frechet share"].high <= 0.05 or of["two-sample AUC"].high <= 0.7)
+            and of["coverage"].value >= 0.6
+            and _least(of, "global utility", 1.0) > 0.5
         ),
         ("Frechet share", "coverage", "two-sample AUC", "global utility"),
         "Use it where a trained eye may tell it from the data; more time would still help (gandem resume).",
