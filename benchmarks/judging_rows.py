@@ -4,7 +4,8 @@
 
 The distinct rows of a table are divided into what a generator would have been trained on (half), what is held out (a
 quarter) and fresh rows (a quarter). Judged are, in the place of generated rows: the fresh rows, which are the best
-there is; the training rows with every column shuffled by itself; and the training rows themselves. Writes JSON to --results.
+there is; the training rows with every column shuffled by itself; and the training rows themselves. Writes JSON to
+--results.
 """
 
 from __future__ import annotations
