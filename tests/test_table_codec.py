@@ -90,7 +90,7 @@ def test_categories_come_back_exactly(values: list[int]) -> None:
 
 
 def test_three_hundred_thousand_categories() -> None:
-    counts = np.sort(np.random.default_rng(0).zipf(1.3, 300_000).clip(1, 10_000))[::-1]
+    counts = np.sort(np.random.default_rng(0).zipf(1.3, 300_000).clip(1, 100))[::-1]
     tokens = CategoryTokens(counts, 0)
     column = np.arange(300_000, dtype=np.float64)
     codes, residuals = tokens.encode(column, np.random.default_rng(1).random(len(column)))

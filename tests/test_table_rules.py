@@ -46,6 +46,8 @@ def test_all_rules_are_found_and_said(data: TableData) -> None:
         "fahrenheit = 1.8 x celsius + 32",
         "began <= ended",
     }
+    assert len({rule.target.name for rule in data.codec.rules if not isinstance(rule, Order)}) == 7
+    assert len(data.codec.rules) == 8
     text = "\n".join(TABLES.lines(data.report))
     assert "city determines state" in text and "WARNING: 'contact'" in text
 
@@ -127,6 +129,14 @@ def test_strict_orders_and_chains() -> None:
     assert [str(rule) for rule in orders] == ["a < b", "b <= c"]
     made = wild(data.codec)
     assert (made["a"] < made["b"]).all() and (made["b"] <= made["c"]).all()
+    noise = torch.randn(2000, *data.spec.shape, generator=torch.Generator().manual_seed(1))
+    asked = data.codec.decode(noise, fixed=("b",))  # then it is a that gives way, and c
+    free = data.codec.from_dict({**data.codec.to_dict(), "rules": []}).decode(noise)
+    at = {name: data.codec.names.index(name) for name in "abc"}
+    assert np.array_equal(asked[:, at["b"]], free[:, at["b"]])
+    reachable = asked[:, at["b"]] > frame["a"].min()
+    assert (asked[:, at["a"]] < asked[:, at["b"]])[reachable].all()
+    assert (asked[:, at["b"]] <= asked[:, at["c"]]).all()
     for name in "abc":
         assert frame[name].min() <= made[name].min() and made[name].max() <= frame[name].max()
 

@@ -140,8 +140,9 @@ def test_adult_as_it_is_at_uci() -> None:
     assert "education determines education-num" in data.report["rules"]
 
 
-WIDE = ",".join(f"c{number}" for number in range(10_000))
-CELLS = "\n".join(",".join(str((row + number) % 2) for number in range(10_000)) for row in range(12))
+WIDTH = 1_500
+WIDE = ",".join(f"c{number}" for number in range(WIDTH))
+CELLS = "\n".join(",".join(str((row + number) % 2) for number in range(WIDTH)) for row in range(12))
 
 
 @pytest.mark.parametrize(
@@ -220,10 +221,10 @@ def test_what_is_odd_is_read_and_said(text: str | bytes, note: str, names: list[
     assert table(data).columns == names
 
 
-def test_ten_thousand_columns(tmp_path: Path) -> None:
+def test_thousands_of_columns(tmp_path: Path) -> None:
     (tmp_path / "wide.csv").write_text(f"{WIDE}\n{CELLS}\n")
     data = read(tmp_path / "wide.csv")
-    assert len(data.codec.columns) == 10_000 and table(data).shape == (12, 10_000)
+    assert len(data.codec.columns) == WIDTH and table(data).shape == (12, WIDTH)
     assert TABLES.lines(data.report)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,18 +62,31 @@ class TableCodec:
         rng = np.random.default_rng([seed, zlib.crc32(self.columns[index].name.encode())])
         return self.tokens[index].encode(values, rng.random(len(values)))
 
-    def decoded(self, codes: np.ndarray, residuals: np.ndarray) -> np.ndarray:
-        """Return samples float64 (n, c) of codes and residuals (n, c)."""
+    def decoded(self, codes: np.ndarray, residuals: np.ndarray, fixed: Collection[str] = ()) -> np.ndarray:
+        """Return samples float64 (n, c) of codes and residuals (n, c).
+
+        fixed: names of columns that must come out as they stand there, as somebody has asked for them; where a rule
+        puts two numbers in order, the other one gives way.
+        """
         parts = [each.decode(codes[:, index], residuals[:, index]) for index, each in enumerate(self.tokens)]
+        self._put_in_order(parts, fixed)
+        return np.stack(parts, 1)
+
+    def _put_in_order(self, parts: list[np.ndarray], fixed: Collection[str]) -> None:
+        """Raise numbers that a rule wants above others, or lower those where the higher ones are fixed."""
         place = {name: index for index, name in enumerate(self.names)}
         for rule in self.rules:
-            if isinstance(rule, Order):
-                low, high = parts[place[rule.low]], parts[place[rule.high]]
-                wrong = rule.wrong({rule.low: low, rule.high: high})
-                tokens = self.tokens[place[rule.high]]
-                if wrong.any() and isinstance(tokens, NumberTokens):
-                    high[wrong] = tokens.raised(low[wrong], rule.strictly)
-        return np.stack(parts, 1)
+            if not isinstance(rule, Order):
+                continue
+            low, high = parts[place[rule.low]], parts[place[rule.high]]
+            wrong = rule.wrong({rule.low: low, rule.high: high})
+            if not wrong.any():
+                continue
+            name, values, bound = (rule.low, low, high) if rule.high in fixed else (rule.high, high, low)
+            tokens = self.tokens[place[name]]
+            assert isinstance(tokens, NumberTokens)
+            moved = tokens.lowered if rule.high in fixed else tokens.raised
+            values[wrong] = moved(bound[wrong], rule.strictly)
 
     def worked_out(self, samples: np.ndarray) -> dict[str, tuple[Column, np.ndarray]]:
         """Return the numbers (n,) of all columns that are modelled or follow from those by rules, by name."""
@@ -98,8 +111,11 @@ class TableCodec:
         """Turn samples (n, c) into float32 (n, *spec.shape) in [-1, 1]."""
         return self.dense(*self.codes(samples, seed))
 
-    def decode(self, samples: Tensor) -> np.ndarray:
-        """Turn tensors (n, *spec.shape) into samples (n, c); of each block the largest token counts."""
+    def decode(self, samples: Tensor, fixed: Collection[str] = ()) -> np.ndarray:
+        """Turn tensors (n, *spec.shape) into samples (n, c); of each block the largest token counts.
+
+        fixed: as for `decoded`.
+        """
         rows = samples.detach().cpu()
         codes = np.empty((len(rows), len(self.columns)), np.int32)
         residuals = np.zeros(codes.shape, np.float32)
@@ -107,7 +123,7 @@ class TableCodec:
             codes[:, index] = rows[:, start : start + block.tokens].argmax(1).numpy()
             if block.residual:
                 residuals[:, index] = rows[:, start + block.tokens].float().clamp(-1, 1).numpy()
-        return self.decoded(codes, residuals)
+        return self.decoded(codes, residuals, fixed)
 
     def given(self, samples: np.ndarray) -> pl.DataFrame:
         """Turn samples (n, c) into a table with all columns of the source, in their order, by their names and types."""

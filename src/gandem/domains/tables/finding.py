@@ -20,7 +20,7 @@ EACH = 5
 _TRIED, _PROBED = 4096, 64
 
 
-@dataclass
+@dataclass(eq=False)
 class Modelled:
     """A column that may take part in rules, with its numbers float64 (n,)."""
 
@@ -49,7 +49,7 @@ def find_rules(columns: Sequence[Modelled]) -> list[Rule]:
 
     A column that a rule works out stands in no rule before it, so that all can be worked out one after the other.
     """
-    if not 2 <= len(columns) <= MOST_COLUMNS:
+    if len(columns) < 2:
         return []
     rules: list[Rule] = list(_determined(columns))
     worked_out = {rule.target.name for rule in rules if isinstance(rule, Determined)}

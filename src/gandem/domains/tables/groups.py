@@ -15,9 +15,9 @@ FEWEST_MEMBERS, FEWEST_ROWS = 3, 50
 
 
 def one_hot_groups(columns: Sequence[Modelled]) -> tuple[list[Modelled], list[Rule]]:
-    """Put a category in the place of such columns; return all columns, and rules that work the members out.
+    """Put a category in the place of such columns; return what is left, and rules that work the members out.
 
-    The category comes before the first member. A group stands side by side among the columns of zeros and ones.
+    A group stands side by side among the columns of zeros and ones.
     """
     binary = [column for column in columns if _is_binary(column)]
     kept, rules, start = list(columns), list[Rule](), 0
@@ -26,6 +26,7 @@ def one_hot_groups(columns: Sequence[Modelled]) -> tuple[list[Modelled], list[Ru
         if members:
             group = _joined(members, {column.name for column in columns})
             kept.insert(kept.index(members[0]), group)
+            kept = [column for column in kept if column not in members]
             rules += [_member(group, number, member) for number, member in _numbered(group, members)]
         start += len(members) or 1
     return kept, rules

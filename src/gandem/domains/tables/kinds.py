@@ -104,7 +104,8 @@ def _boolean(series: pl.Series, text: bool) -> Found | None:
     names = tuple(sorted(series.drop_nulls().unique().to_list()))
     if tuple(name.lower() for name in names) != ("false", "true"):
         return None
-    return _category(series, "boolean", "String", "true and false", names)
+    dtype = "Boolean" if text and names == ("false", "true") else "String"
+    return _category(series, "boolean", dtype, "true and false", names)
 
 
 def _date(series: pl.Series, text: bool) -> Found | None:
@@ -141,7 +142,7 @@ def _key(series: pl.Series, text: bool) -> Found | None:
     if len(present) < FEWEST_KEYS or present.n_unique() < len(present):
         return None
     if series.dtype == pl.String:
-        number = _as_number(present) if text else None
+        number = _numbers_of(present, []) if text else None
         if number is None:
             one_word = not present.str.contains(r"\s").any()
             coded = (present.str.contains(r"\d").mean() or 0) > HALF  # type: ignore[operator]
@@ -182,29 +183,43 @@ def _as_number(series: pl.Series) -> pl.Series | None:
 
 
 _COMMAS = {
+    r"^[+-]?([1-9]\d{0,2}(,\d{3})+|\d{1,3})(\.\d+)?$": (",", "", "commas between thousands"),
     r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?$": (".", ",", "decimal commas"),
-    r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$|^[+-]?\d{1,3}(\.\d+)?$": (",", "", "commas between thousands"),
 }
+"""Forms of numbers; what is taken out of them, what stands for the point, and what this is called."""
 
 
-def _written_otherwise(series: pl.Series, notes: list[str]) -> pl.Series | None:
-    """Read numbers with decimal commas, with commas between thousands, or with a few marks for what is missing."""
+def _with_commas(series: pl.Series, notes: list[str]) -> pl.Series | None:
+    """Read numbers with decimal commas or with commas between thousands."""
+    if not series.str.contains(",").any():
+        return None
     for form, (taken, comma, what) in _COMMAS.items():
-        if series.str.contains(form).all() and series.str.contains(",").any():
+        if series.str.contains(form).all():
             notes.append(f"{series.name!r}: numbers with {what}; they come back with points")
             text = series.str.replace_all(taken, "", literal=True)
             return _as_number(text.str.replace(comma, ".", literal=True) if comma else text)
+    return None
+
+
+def _with_marks(series: pl.Series, notes: list[str]) -> pl.Series | None:
+    """Read numbers among which a few texts stand for what is missing."""
     if series.str.contains(r"^[+-]?0\d").any():
         return None
     number = series.cast(pl.Float64, strict=False)
     strange = series.filter(number.is_null() & series.is_not_null())
     marks = strange.unique().sort().to_list()
-    if len(marks) <= MOST_MARKS and len(strange) <= HALF * series.count() and number.n_unique() > FEWEST_KEYS:
-        notes.append(
-            f"WARNING: {series.name!r} holds numbers, and {len(strange):,} x {', '.join(marks)}: read as missing"
-        )
-        return number
-    return None
+    if len(marks) > MOST_MARKS or len(strange) > HALF * series.count() or number.n_unique() <= FEWEST_KEYS:
+        return None
+    notes.append(f"WARNING: {series.name!r} holds numbers, and {len(strange):,} x {', '.join(marks)}: read as missing")
+    return number
+
+
+def _numbers_of(series: pl.Series, notes: list[str]) -> pl.Series | None:
+    """Read the numbers of a column of text in whatever form they stand."""
+    for found in (_as_number(series), _with_commas(series, notes)):
+        if found is not None:
+            return found
+    return _with_marks(series, notes)
 
 
 def _number(series: pl.Series, text: bool, kind: str | None = None) -> Found | None:
@@ -212,9 +227,7 @@ def _number(series: pl.Series, text: bool, kind: str | None = None) -> Found | N
     notes: list[str] = []
     number: pl.Series | None
     if series.dtype == pl.String:
-        number = _as_number(series)
-        if number is None and text:
-            number = _written_otherwise(series, notes)
+        number = _numbers_of(series, notes) if text else _as_number(series)
         if number is None or (not text and not number.cast(pl.String).eq_missing(series).all()):
             return None
     elif series.dtype.is_numeric():
@@ -373,9 +386,7 @@ def read_as(series: pl.Series, column: Column, field: Field, notes: list[str]) -
 def _number_of(series: pl.Series) -> pl.Series:
     if series.dtype != pl.String:
         return series.to_physical() if series.dtype == pl.Duration else series
-    found = _as_number(series)
-    if found is None:
-        found = _written_otherwise(series, [])
+    found = _numbers_of(series, [])
     return series.cast(pl.Float64, strict=False) if found is None else found
 
 

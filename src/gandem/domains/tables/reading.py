@@ -18,7 +18,7 @@ from gandem.domains.given import Frame
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.columns import Column
 from gandem.domains.tables.data import OtherRows, TableData
-from gandem.domains.tables.finding import Modelled, find_rules
+from gandem.domains.tables.finding import MOST_COLUMNS, Modelled, find_rules
 from gandem.domains.tables.groups import one_hot_groups
 from gandem.domains.tables.kinds import Found, look, read_as
 from gandem.domains.tables.report import data_report
@@ -53,7 +53,9 @@ def _read(table: Table, options: DataOptions, cache: Path | None, progress: Prog
             f"{table.name}: no column to learn from, only {kinds}; say what one is: data.columns.NAME=KIND"
         )
     rules: list[Rule] = []
-    if options.rules == "auto":
+    if options.rules == "auto" and len(columns) > MOST_COLUMNS:
+        table.notes.append(f"rules are looked for among {MOST_COLUMNS} columns at most, so not here")
+    elif options.rules == "auto":
         columns, rules = one_hot_groups(columns)
         rules += find_rules(columns)
     worked_out = {rule.target.name for rule in rules if not isinstance(rule, Order)}

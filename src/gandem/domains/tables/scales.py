@@ -66,6 +66,12 @@ class Grid:
         below = values <= places if strictly else values < places
         return np.where(below, self.value(places + self.width), values) if self.step else places
 
+    def lowered(self, places: np.ndarray, strictly: bool = False) -> np.ndarray:
+        """Return the largest values that are not above places (n,), or below them if `strictly`."""
+        values = self.value(places)
+        above = values >= places if strictly else values > places
+        return np.where(above, self.value(places - self.width), values) if self.step else places
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {"grid": [self.origin, self.step, self.decimals]}
@@ -145,6 +151,13 @@ class Calendar:
         steps = np.floor(values / self.step) + 1 if strictly else np.ceil(values / self.step)
         return steps * self.step
 
+    def lowered(self, values: np.ndarray, strictly: bool = False) -> np.ndarray:
+        """Return the latest dates that are not after seconds (n,), or before them if `strictly`."""
+        if not self.step:
+            return values
+        steps = np.ceil(values / self.step) - 1 if strictly else np.floor(values / self.step)
+        return steps * self.step
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {"calendar": [self.step, list(self.days), list(self.hours)]}
@@ -194,6 +207,12 @@ class Months:
         found = self.value(self._number(values))
         below = found <= values if strictly else found < values
         return np.where(below, self.value(self._number(found) + self.step), found)
+
+    def lowered(self, values: np.ndarray, strictly: bool = False) -> np.ndarray:
+        """Return the latest dates that are not after seconds (n,), or before them if `strictly`."""
+        found = self.value(self._number(values))
+        above = found >= values if strictly else found > values
+        return np.where(above, self.value(self._number(found) - self.step), found)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

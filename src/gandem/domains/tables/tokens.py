@@ -21,6 +21,7 @@ BINS, FEWEST_IN_BIN = 32, 10
 KNOTS, KEPT = 8, 16
 """Places between which a bin is linear, and different values up to which a bin keeps a place for each."""
 _PRECISION = 2.0**-23
+_LEAST_SHARE = 2.0**-21  # of the shared token: single precision tells no finer ones apart
 
 
 class CategoryTokens:
@@ -36,7 +37,8 @@ class CategoryTokens:
         many = len(self.counts) > MOST_TOKENS
         self.head = MOST_TOKENS - 1 if many else len(self.counts)
         rest = self.counts[self.head :]
-        self._ends = -1 + 2 * np.concatenate([[0], np.cumsum(rest)]) / max(int(rest.sum()), 1)
+        shares = np.maximum(rest / max(int(rest.sum()), 1), min(_LEAST_SHARE, 0.5 / max(len(rest), 1)))
+        self._ends = -1 + 2 * np.concatenate([[0], np.cumsum(shares)]) / max(float(shares.sum()), 1e-12)
 
     @property
     def block(self) -> Block:
@@ -183,6 +185,12 @@ class NumberTokens:
         least = self.scale.raised(values, strictly)
         token = np.minimum(np.searchsorted(self.high, least), len(self.high) - 1)
         return np.maximum(least, self.low[token])
+
+    def lowered(self, values: np.ndarray, strictly: bool) -> np.ndarray:
+        """Return the largest numbers that can come out and are not above values (n,), or below them if `strictly`."""
+        most = self.scale.lowered(values, strictly)
+        token = np.maximum(np.searchsorted(self.low, most, side="right") - 1, 0)
+        return np.minimum(most, self.high[token])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
