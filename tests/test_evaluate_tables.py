@@ -132,7 +132,8 @@ GOOD = {
     [
         ({}, "excellent"),
         ({"global utility": 0.9, "membership attack": 0.55}, "excellent"),
-        ({"global utility": 0.7}, "usable"),
+        ({"two-sample AUC": 0.65, "global utility": 0.7, "Frechet share": 0.2}, "usable"),
+        ({"two-sample AUC": 0.75, "global utility": 0.7, "Frechet share": 0.2}, "too little training"),
         ({"global utility": 0.1}, "too little training"),
         ({"two-sample AUC": 0.99, "global utility": 0.9}, "usable"),
         ({"two-sample AUC": 0.99, "global utility": 0.1}, "too little training"),

@@ -82,7 +82,7 @@ RULES = (
     Rule(
         "excellent",
         lambda of: (
-            of["two-sample AUC"].high <= 0.6 and of["coverage"].value >= 0.9 and _least(of, "global utility", 1.0) > 0.8
+            of["two-sample AUC"].high <= 0.6 and of["coverage"].value >= 0.9 and _least(of, "global utility", 1.0) > 0.5
         ),
         ("two-sample AUC", "coverage", "global utility"),
         "Use it. Training further would hardly show.",
@@ -90,7 +90,7 @@ RULES = (
     Rule(
         "usable",
         lambda of: (
-            of["Frechet share"].high <= 0.05
+            (of["Frechet share"].high <= 0.05 or of["two-sample AUC"].high <= 0.7)
             and of["coverage"].value >= 0.6
             and of["two-sample AUC"].high <= 0.8
             and _least(of, "global utility", 1.0) > 0.5

@@ -52,7 +52,7 @@ def _two_sample(judgement: TableJudgement) -> Section:
     )
     drops = rows[GENERATED].drops
     order = np.argsort(drops)[::-1][:TELLTALE]
-    told = [index for index in order if drops[index] > 0.005]
+    told = [index for index in order if drops[index] > 0.005 and rows[GENERATED].auc.low > 0.5]
     if told:
         cells = "".join(
             page.row(
