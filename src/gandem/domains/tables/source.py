@@ -39,8 +39,7 @@ class Table:
         self.name, self.rows, self.notes, self.text, self.folder = name, rows, notes, text, folder
         schema = rows.collect_schema()
         self.names, self.dtypes = schema.names(), dict(schema)
-        in_memory = isinstance(rows, pl.DataFrame)
-        self._count = rows.height if in_memory else int(rows.select(pl.len()).collect().item())
+        self._count = rows.height if isinstance(rows, pl.DataFrame) else int(rows.select(pl.len()).collect().item())
 
     def __len__(self) -> int:
         return self._count
