@@ -39,12 +39,7 @@ class Table:
         self.name, self.rows, self.notes, self.text, self.folder = name, rows, notes, text, folder
         schema = rows.collect_schema()
         self.names, self.dtypes = schema.names(), dict(schema)
-<<<<<<< HEAD
-        counted = rows if isinstance(rows, pl.DataFrame) else rows.select(pl.len()).collect()
-        self._count = counted.height if counted is rows else int(counted.item())
-=======
         self._count = rows.height if isinstance(rows, pl.DataFrame) else int(rows.select(pl.len()).collect().item())
->>>>>>> 069e59bcd4c7204fbf2e9d8ac2cc010a600e325c
 
     def __len__(self) -> int:
         return self._count
