@@ -168,6 +168,19 @@ class Referee:
         state = f"learning: distance {examined['distance']:.3g}, variety {examined['spread']:.2f} of real"
         return Ruling(state, dials=self._augmentation(examined, dials), best=best)
 
+    def has_settled(self, progress: float) -> bool:
+        """Whether the last judgements gained less than their own noise, or next to nothing."""
+        judged = [each for each in self.memory.judgements[self.memory.era :] if each["progress"] >= self.grown]
+        values = [math.log(max(each["distance"], 1e-12)) for each in judged]
+        last = max(LAST, sum(each["progress"] > progress - LAST_PART for each in judged))
+        if not self.stop or self.memory.settled is not None or progress < self._earliest or len(values) < last + LAST:
+            return False
+        bends = [
+            (before + after) / 2 - here for before, here, after in zip(values, values[1:], values[2:], strict=False)
+        ]
+        noise = 1.4826 * statistics.median(abs(bend) for bend in bends) / math.sqrt(1.5)
+        return min(values[:-last]) - min(values[-last:]) < max(LEAST_GAIN, noise)
+
     def clock(self, progress: float) -> float:
         """Return the progress of the schedules: that of the budget, and faster once the quality has settled."""
         settled = self.memory.settled
@@ -268,19 +281,6 @@ class Referee:
     def _earliest(self) -> float:
         """Part of the budget before which nothing has settled."""
         return max(EARLIEST, self.grown + LAST_PART) if self.grown else EARLIEST
-
-    def has_settled(self, progress: float) -> bool:
-        """Whether the last judgements gained less than their own noise, or next to nothing."""
-        judged = [each for each in self.memory.judgements[self.memory.era :] if each["progress"] >= self.grown]
-        values = [math.log(max(each["distance"], 1e-12)) for each in judged]
-        last = max(LAST, sum(each["progress"] > progress - LAST_PART for each in judged))
-        if not self.stop or self.memory.settled is not None or progress < self._earliest or len(values) < last + LAST:
-            return False
-        bends = [
-            (before + after) / 2 - here for before, here, after in zip(values, values[1:], values[2:], strict=False)
-        ]
-        noise = 1.4826 * statistics.median(abs(bend) for bend in bends) / math.sqrt(1.5)
-        return min(values[:-last]) - min(values[-last:]) < max(LEAST_GAIN, noise)
 
     def _augmentation(self, examined: Numbers, dials: Numbers) -> dict[str, float]:
         known = examined.get("gap_auc", math.nan)
