@@ -17,8 +17,8 @@ LOOK = 16
 """Steps between two looks at the losses."""
 MEMORY = 64
 """Looks that the running medians go back; fewer than half of them are no usual to compare with."""
-MILESTONES = frozenset(2**power for power in range(3, 40))
-"""Looks after which a training without trouble is saved while nothing is judged: going back costs half at most."""
+MILESTONES = frozenset(round(8 * 1.25**power) for power in range(100))
+"""Looks after which a training without trouble is saved while nothing is judged: going back costs a fifth at most."""
 ROLLBACKS = 3
 """After so many, turned dials among them, going on does not help."""
 LAST, LAST_PART, LEAST_GAIN, EARLIEST = 3, 0.2, 0.02, 0.4
@@ -128,7 +128,8 @@ class Referee:
         memory.looked += 1
         ruling = self._rule(AT_A_LOOK, now, images, dials)
         # The first judgement comes so soon that the beginning will do: what leads to trouble begins before it shows.
-        if ruling is None and not self.every and memory.looked in MILESTONES and not any(memory.streaks.values()):
+        quiet = not any(memory.streaks.values()) and not signals["skipped"]
+        if ruling is None and quiet and not self.every and memory.looked in MILESTONES:
             memory.untroubled = images
             return Ruling(memory.words, keep=True)
         return ruling or Ruling(memory.words)
