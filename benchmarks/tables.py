@@ -158,7 +158,7 @@ def judging_section(result: Result) -> list[str]:
         cells = []
         for name in sets:
             found = figures[name]["verdicts"]
-            told = found.get(cheat) or found.get("all")
+            told = found.get(cheat) or (None if cheat.startswith("trained") else found.get("all"))
             share = f" ({interval(told['frechet_share'])})" if told and "frechet_share" in told else ""
             cells.append(told["verdict"] + share if told else "-")
         rows.append([cheat, *cells])
@@ -172,7 +172,8 @@ def judging_section(result: Result) -> list[str]:
         "## What the judge says of cheats",
         f"\nVerdict and, in brackets, Fréchet share. Features {features['name']}, {features['fingerprint']}.\n",
         *table(["", *sets], rows),
-        f"\nHow often copying is said of samples of which none, or a tenth, are copies (samples a trial: {counts}).\n",
+        f"\nHow often copying is said of samples of which none, or a tenth, are copies (samples a trial: {counts}).",
+        'With fewer than 100 samples the verdict is "cannot tell", and the row only says how much would be missed.\n',
         *table(["a tenth copied", *sets], copied),
         *origin([result]),
     ]

@@ -17,8 +17,8 @@ LOOK = 16
 """Steps between two looks at the losses."""
 MEMORY = 64
 """Looks that the running medians go back; fewer than half of them are no usual to compare with."""
-MILESTONES = frozenset(2**power for power in range(3, 40))
-"""Looks after which a training without trouble is saved while nothing is judged: going back costs half at most."""
+MILESTONES = frozenset(round(8 * 1.25**power) for power in range(100))
+"""Looks after which a training without trouble is saved while nothing is judged: going back costs a fifth at most."""
 ROLLBACKS = 3
 """After so many, turned dials among them, going on does not help."""
 LAST, LAST_PART, LEAST_GAIN, EARLIEST = 3, 0.2, 0.02, 0.4
@@ -128,7 +128,8 @@ class Referee:
         memory.looked += 1
         ruling = self._rule(AT_A_LOOK, now, images, dials)
         # The first judgement comes so soon that the beginning will do: what leads to trouble begins before it shows.
-        if ruling is None and not self.every and memory.looked in MILESTONES and not any(memory.streaks.values()):
+        quiet = not any(memory.streaks.values()) and not signals["skipped"]
+        if ruling is None and quiet and not self.every and memory.looked in MILESTONES:
             memory.untroubled = images
             return Ruling(memory.words, keep=True)
         return ruling or Ruling(memory.words)
@@ -167,6 +168,19 @@ class Referee:
             return self._noted(Ruling("settled: cooling down to the end", "settle", best=best), images)
         state = f"learning: distance {examined['distance']:.3g}, variety {examined['spread']:.2f} of real"
         return Ruling(state, dials=self._augmentation(examined, dials), best=best)
+
+    def has_settled(self, progress: float) -> bool:
+        """Whether the last judgements gained less than their own noise, or next to nothing."""
+        judged = [each for each in self.memory.judgements[self.memory.era :] if each["progress"] >= self.grown]
+        values = [math.log(max(each["distance"], 1e-12)) for each in judged]
+        last = max(LAST, sum(each["progress"] > progress - LAST_PART for each in judged))
+        if not self.stop or self.memory.settled is not None or progress < self._earliest or len(values) < last + LAST:
+            return False
+        bends = [
+            (before + after) / 2 - here for before, here, after in zip(values, values[1:], values[2:], strict=False)
+        ]
+        noise = 1.4826 * statistics.median(abs(bend) for bend in bends) / math.sqrt(1.5)
+        return min(values[:-last]) - min(values[-last:]) < max(LEAST_GAIN, noise)
 
     def clock(self, progress: float) -> float:
         """Return the progress of the schedules: that of the budget, and faster once the quality has settled."""
@@ -268,19 +282,6 @@ class Referee:
     def _earliest(self) -> float:
         """Part of the budget before which nothing has settled."""
         return max(EARLIEST, self.grown + LAST_PART) if self.grown else EARLIEST
-
-    def has_settled(self, progress: float) -> bool:
-        """Whether the last judgements gained less than their own noise, or next to nothing."""
-        judged = [each for each in self.memory.judgements[self.memory.era :] if each["progress"] >= self.grown]
-        values = [math.log(max(each["distance"], 1e-12)) for each in judged]
-        last = max(LAST, sum(each["progress"] > progress - LAST_PART for each in judged))
-        if not self.stop or self.memory.settled is not None or progress < self._earliest or len(values) < last + LAST:
-            return False
-        bends = [
-            (before + after) / 2 - here for before, here, after in zip(values, values[1:], values[2:], strict=False)
-        ]
-        noise = 1.4826 * statistics.median(abs(bend) for bend in bends) / math.sqrt(1.5)
-        return min(values[:-last]) - min(values[-last:]) < max(LEAST_GAIN, noise)
 
     def _augmentation(self, examined: Numbers, dials: Numbers) -> dict[str, float]:
         known = examined.get("gap_auc", math.nan)

@@ -81,8 +81,8 @@ AT_A_LOOK = (
     ),
     Trouble(
         "too steep",
-        lambda of: of["generator_loss"] > 3.3 and of["regularisation"] < 0.01 * of["generator_loss"],
-        4,
+        lambda of: of["generator_loss"] > 2 and of["regularisation"] < 0.004 * of["generator_loss"],
+        3,
         "roll back",
         "the discriminator is too steep: a loss of {generator_loss:.2g} for the generator, and next to no penalty",
         MUCH_SMOOTHER,
@@ -116,7 +116,8 @@ of the size of the weights since the last look. discriminator_update: size of Ad
 weights, as it will be when the warm-up is over; healthy trainings have about 0.03 (0.10 with first weights of 0.02), a
 rate ten times too high 0.14 from the first step on. rise: the largest penalty or gradient beside its running median.
 regularisation: what the penalties add to the discriminator's loss; healthy games that are easy at first have a loss of
-4 for the generator too, and 0.015 of that in the penalties, those that run off 0.003 or less (docs/experiments.md)."""
+4 for the generator too, and 0.005 of that or more in the penalties, those that run off 0.003 or less
+(docs/experiments.md)."""
 
 AT_A_JUDGEMENT = (
     Trouble(
