@@ -38,7 +38,7 @@ TABLES = {
     "mammography": ("mammography.csv", "class", "300k"),
 }
 """File, target, and the rows that gandem is shown."""
-PARTS = 10
+PARTS, MISSING = 10, "missing"
 Table = pl.DataFrame
 
 
@@ -47,7 +47,7 @@ def load(name: str, folder: Path) -> tuple[Table, Table, str]:
     file, target, _ = TABLES[name]
     frame = pl.read_csv(folder / "tables" / file, infer_schema_length=None)
     texts = [column for column in frame.columns if frame[column].dtype == pl.String]
-    frame = frame.with_columns(pl.col(texts).str.strip_chars())
+    frame = frame.with_columns(pl.col(texts).str.strip_chars().replace("?", None))
     train, test = train_test_split(
         np.arange(len(frame)), test_size=0.2, random_state=0, stratify=frame[target].cast(pl.String).to_numpy()
     )
@@ -77,6 +77,7 @@ def by_library(name: str) -> Callable[..., tuple[Callable[[int], Table], dict]]:
         frame = train.to_pandas()
         texts = [column for column in train.columns if train[column].dtype == pl.String or column == target]
         model = {"ctgan": ctgan.CTGAN, "tvae": ctgan.TVAE}[name]()
+        frame[texts] = frame[texts].fillna(MISSING)  # they take no missing values
         model.fit(frame, discrete_columns=texts)
         return lambda count: pl.from_pandas(model.sample(count)), {"version": ctgan.__version__}
 
@@ -107,8 +108,9 @@ def numbers(tables: list[Table]) -> tuple[list[np.ndarray], np.ndarray]:
         parts = [table[name] for table in tables]
         texts = any(part.dtype == pl.String for part in parts)
         if texts:
-            known = {text: place for place, text in enumerate(sorted({str(each) for part in parts for each in part}))}
-            columns.append([np.array([known[str(each)] for each in part], float) for part in parts])
+            parts = [part.cast(pl.String).fill_null(MISSING) for part in parts]
+            known = {text: place for place, text in enumerate(sorted({text for part in parts for text in part}))}
+            columns.append([np.array([known[text] for text in part], float) for part in parts])
         else:
             columns.append([part.cast(pl.Float64).fill_null(float("nan")).to_numpy() for part in parts])
         categorical.append(texts and len(known) <= 255)
@@ -171,7 +173,8 @@ def nonsense(name: str, made: Table, train: Table) -> dict[str, int]:
     found = {"categories lost": 0}
     for column in train.columns:
         if train[column].dtype == pl.String:
-            found["categories lost"] += len(set(train[column]) - set(made[column].cast(pl.String)))
+            texts = [table[column].cast(pl.String).fill_null(MISSING) for table in (train, made)]
+            found["categories lost"] += len(set(texts[0]) - set(texts[1]))
     if name == "adult":
         right = dict(zip(train["education"], train["education-num"], strict=True))
         wrong = [right.get(a) != b for a, b in zip(made["education"], made["education-num"], strict=True)]
