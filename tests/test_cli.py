@@ -221,8 +221,9 @@ def test_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[s
     grid.write_bytes(b"precious")
     assert_refused(["sample", "run", "--out", str(grid)], "--force", capsys)
     assert_refused(["sample", "run", "--out", str(tmp_path), "--force"], "holds something", capsys)
-    assert_refused(["export", "run", "--out", str(grid)], "--force", capsys)
-    assert grid.read_bytes() == b"precious"
+    model = grid.rename(tmp_path / "model.onnx")
+    assert_refused(["export", "run", "--out", str(model)], "--force", capsys)
+    assert model.read_bytes() == b"precious"
 
 
 @pytest.fixture(scope="module")

@@ -40,10 +40,12 @@ class Told(NamedTuple):
 
     inputs: one row for each sample, as networks take it: labels int64 (n,), or rows of what is known; None for nothing.
     chance: part of all samples that meet the conditions anyway, as the generator sees it; None where nobody knows.
+    fixed: names that must come out of the codec as the generator was told them.
     """
 
     inputs: Tensor | None
     chance: float | None = None
+    fixed: tuple[str, ...] = ()
 
 
 def conditions(where: Where | None) -> tuple[Condition, ...]:

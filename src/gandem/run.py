@@ -130,7 +130,8 @@ class Run:
         if not 0 <= truncation <= 4:
             raise RecipeError(f"truncation = {truncation}: must lie between 0 and 4")
         noise = latents.draw(count, self.recipe.network.latent, seed, truncation)
-        samples = self.codec.decode(latents.generate(self.generator(), noise, told.inputs))
+        made = latents.generate(self.generator(), noise, told.inputs)
+        samples = self.codec.decode(made, told.fixed) if told.fixed else self.codec.decode(made)
         return samples, told.inputs.numpy() if told.inputs is not None and self.spec.num_labels else None
 
     def summary(self) -> dict[str, Any]:

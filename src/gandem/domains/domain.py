@@ -85,8 +85,11 @@ class Codec(Protocol):
         """Shape and labels of one sample."""
         ...
 
-    def decode(self, samples: torch.Tensor) -> np.ndarray:
-        """Turn (n, *spec.shape) tensors in [-1, 1] into the array that people use (images: uint8 NHWC)."""
+    def decode(self, samples: torch.Tensor, *fixed: Any) -> np.ndarray:
+        """Turn (n, *spec.shape) tensors in [-1, 1] into the array that people use (images: uint8 NHWC).
+
+        fixed: names that must come out as they stand there, for codecs that mend what breaks a rule.
+        """
         ...
 
     def to_dict(self) -> dict[str, Any]:

@@ -51,7 +51,9 @@ def told(codec: TableCodec, generator: TableGenerator, where: Sequence[Condition
         raise RecipeError(
             f"--where {' '.join(map(str, where))}: no row meets all of it, as far as this generator knows; ask for less"
         )
-    return Told(known[_resampled(weights, count, rng)], float(weights.mean()))
+    exact = any(condition.operator == "=" and codec.spec.blocks[names[condition.name]].residual for condition in where)
+    chance = None if exact else float(weights.mean())  # of one value within a bin nobody knows
+    return Told(known[_resampled(weights, count, rng)], chance, tuple(codec.names[index] for index in asked))
 
 
 def _drawn(

@@ -26,6 +26,7 @@ def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | F
     """Return the table with every gap in a learnt column filled by a draw, given all that its row holds."""
     table, values = open_table(source), read_like(source, codec).values
     gaps = np.isnan(values)
+    whole = tuple(name for name, gap in zip(codec.names, gaps.any(0), strict=True) if not gap)
     rng = torch.Generator().manual_seed(seed)
     filled = values.copy()
     for start in range(0, len(values), AT_ONCE):
@@ -40,7 +41,7 @@ def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | F
             cells, _ = generator.draw(index, known[rows], quantiles, allowed)
             begin = codec.spec.starts[index]
             known[rows, begin : begin + block.width] = cells
-        filled[part] = np.where(gaps[part], codec.decode(known), values[part])
+        filled[part] = np.where(gaps[part], codec.decode(known, whole), values[part])
     made = codec.given(filled)
     learnt = set(codec.worked_out(filled))
     return pl.DataFrame([made[name] if name in learnt else table.column(name) for name in made.columns])
