@@ -138,6 +138,7 @@ def _evaluate(
     rows = _some(sets.real.count, max(n, TRAINING_COUNT), seed + 1)
     tell("looking at them")
     lost = sets.domain.floors(known, seed)
+    examination = sets.domain.examination(_judged(sets, generated, known, held_out, lost, seed), target, seed)
     seen = {"generated": extract(generated), "held-out": extract(held_out), "real": extract(known)}
     seen["known"] = torch.cat([extract(sets.real.samples(part)[0]) for part in rows.split(AT_ONCE)])
     floors = {name: extract(samples) for name, samples in lost.items()}
@@ -146,7 +147,6 @@ def _evaluate(
     ours, theirs = (torch.cat([extract(samples) for samples in variants]) for variants in varied)
     copying = Copying.of(ours, seen["known"], theirs, len(varied[0]))
     judgement = _compared(seen, floors, copying, sets.domain.compared, seed)
-    examination = sets.domain.examination(_judged(sets, generated, known, held_out, lost, seed), target, seed)
     verdict = Verdict.of(judgement, sets.improvement, evidence=examination.evidence)
     facts |= {
         "verdict": verdict.to_dict(),
