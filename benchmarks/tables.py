@@ -194,7 +194,8 @@ FAULTS = """
 Trainings of {seconds:g} seconds on one core with one thing wrong. Seen: a warning about the data, a trouble in the
 referee's words, or a ruling other than "settled"; in time: within 5 % of the budget after it began, the measuring of
 the machine not counted. Score: Fréchet distance on held-out samples as a multiple of the healthy training's of the same
-data and seed (median). A healthy training that is "seen" is a false alarm."""
+data and seed (median). A healthy training that is "seen" is a false alarm. The rules for a rate or a penalty that is
+wrong changed between the commits below; docs/experiments.md says how."""
 
 
 def faults_section(results: list[Result]) -> list[str]:
