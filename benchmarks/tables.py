@@ -270,6 +270,25 @@ def stopping_section(results: list[Result]) -> list[str]:
     return ["## Stopping", STOPPING, "", *table(head, rows), "", summary, *origin(results)]
 
 
+def cost_section(results: list[Result]) -> list[str]:
+    """Return what judging cost in trainings with the defaults."""
+    rows = [
+        [
+            f"{found['set']}, {found['minutes']:g} minutes",
+            f"{found['judgements']}",
+            f"{found['quick']:.0f}",
+            f"{found['final']:.0f}",
+            f"{found['quick'] + found['final']:.0f}",
+        ]
+        for found in (result["figures"] for result in results)
+    ]
+    text = (
+        "Seconds of a training with the defaults, as its own log has them. The final judgement comes after the budget."
+    )
+    head = ["", "quick judgements", "of them, s", "final one, s", "together, s"]
+    return ["## What judging costs", "", text, "", *table(head, rows), *origin(results)]
+
+
 def page(results: dict[str, Result]) -> str:
     """Return the whole page."""
     lines = ["# Benchmarks", "", "Made by `benchmarks/tables.py` from `benchmarks/results/*.json`; do not edit."]
@@ -287,6 +306,8 @@ def page(results: dict[str, Result]) -> str:
         lines += faults_section(faults)
     if stopping := [result for name, result in results.items() if name.startswith("stopping-")]:
         lines += stopping_section(stopping)
+    if costs := [result for name, result in results.items() if name.startswith("cost-")]:
+        lines += cost_section(costs)
     if gaussians := [result for name, result in results.items() if name.startswith("gaussians-")]:
         lines += gaussians_section(gaussians)
     if stacked := [result for name, result in results.items() if name.startswith("stacked-")]:
