@@ -198,6 +198,9 @@ data and seed (median). A healthy training that is "seen" is a false alarm. The 
 wrong changed between the commits below; docs/experiments.md says how."""
 
 
+RECOVERABLE = ("rate x 10", "gamma / 100", "NaN in a weight")
+
+
 def faults_section(results: list[Result]) -> list[str]:
     """Return how often each fault was seen, how soon, and what became of the training."""
     by_fault: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -209,11 +212,15 @@ def faults_section(results: list[Result]) -> list[str]:
             ratio = own["value"] / of_healthy["value"] if own and of_healthy else None
             by_fault[row["fault"]].append(row | {"ratio": ratio})
     rows = []
+    counts: Counter[str] = Counter()
     for fault, found in by_fault.items():
         begins = 0.5 if fault == "NaN in a weight" else 0.0
         seen = [row for row in found if row["seen_at"] is not None]
         in_time = [row for row in seen if row["seen_at"] <= begins + 0.05]
+        counts += Counter({"alarms": len(seen)} if fault == "healthy" else {"in time": len(in_time), "all": len(found)})
         ratios = [row["ratio"] for row in found if row["ratio"] is not None]
+        if fault in RECOVERABLE:
+            counts += Counter(recovered=sum(ratio <= 1.2 for ratio in ratios), recoverable=len(ratios))
         said = Counter(row["said"].split(":")[0] for row in seen).most_common(1)
         rows.append(
             [
@@ -231,7 +238,10 @@ def faults_section(results: list[Result]) -> list[str]:
     return [
         "## What the referee sees",
         FAULTS.format(seconds=results[0]["figures"]["seconds"]),
-        *["", *table(head, rows)],
+        *["", *table(head, rows), ""],
+        f"Faults seen in time: {counts['in time']} of {counts['all']}. False alarms: {counts['alarms']} of "
+        f"{len(by_fault['healthy'])}. Recovered, of {', '.join(RECOVERABLE)}: "
+        f"{counts['recovered']} of {counts['recoverable']}.",
         *origin(results),
     ]
 
