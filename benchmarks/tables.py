@@ -195,7 +195,11 @@ FAULTS = """
 Trainings of {seconds:g} seconds on one core with one thing wrong. Seen: a warning about the data, a trouble in the
 referee's words, or a ruling other than "settled"; in time: within 5 % of the budget after it began, the measuring of
 the machine not counted. Score: Fréchet distance on held-out samples as a multiple of the healthy training's of the same
-data and seed (median). A healthy training that is "seen" is a false alarm."""
+data and seed (median). A healthy training that is "seen" is a false alarm. The rules for a rate or a penalty that is
+wrong changed between the commits below; docs/experiments.md says how."""
+
+
+RECOVERABLE = ("rate x 10", "gamma / 100", "NaN in a weight")
 
 
 def faults_section(results: list[Result]) -> list[str]:
@@ -209,11 +213,15 @@ def faults_section(results: list[Result]) -> list[str]:
             ratio = own["value"] / of_healthy["value"] if own and of_healthy else None
             by_fault[row["fault"]].append(row | {"ratio": ratio})
     rows = []
+    counts: Counter[str] = Counter()
     for fault, found in by_fault.items():
         begins = 0.5 if fault == "NaN in a weight" else 0.0
         seen = [row for row in found if row["seen_at"] is not None]
         in_time = [row for row in seen if row["seen_at"] <= begins + 0.05]
+        counts += Counter({"alarms": len(seen)} if fault == "healthy" else {"in time": len(in_time), "all": len(found)})
         ratios = [row["ratio"] for row in found if row["ratio"] is not None]
+        if fault in RECOVERABLE:
+            counts += Counter(recovered=sum(ratio <= 1.2 for ratio in ratios), recoverable=len(ratios))
         said = Counter(row["said"].split(":")[0] for row in seen).most_common(1)
         rows.append(
             [
@@ -231,7 +239,10 @@ def faults_section(results: list[Result]) -> list[str]:
     return [
         "## What the referee sees",
         FAULTS.format(seconds=results[0]["figures"]["seconds"]),
-        *["", *table(head, rows)],
+        *["", *table(head, rows), ""],
+        f"Faults seen in time: {counts['in time']} of {counts['all']}. False alarms: {counts['alarms']} of "
+        f"{len(by_fault['healthy'])}. Recovered, of {', '.join(RECOVERABLE)}: "
+        f"{counts['recovered']} of {counts['recoverable']}.",
         *origin(results),
     ]
 
@@ -270,6 +281,25 @@ def stopping_section(results: list[Result]) -> list[str]:
     return ["## Stopping", STOPPING, "", *table(head, rows), "", summary, *origin(results)]
 
 
+def cost_section(results: list[Result]) -> list[str]:
+    """Return what judging cost in trainings with the defaults."""
+    rows = [
+        [
+            f"{found['set']}, {found['minutes']:g} minutes",
+            f"{found['judgements']}",
+            f"{found['quick']:.0f}",
+            f"{found['final']:.0f}",
+            f"{found['quick'] + found['final']:.0f}",
+        ]
+        for found in (result["figures"] for result in results)
+    ]
+    text = (
+        "Seconds of a training with the defaults, as its own log has them. The final judgement comes after the budget."
+    )
+    head = ["", "quick judgements", "of them, s", "final one, s", "together, s"]
+    return ["## What judging costs", "", text, "", *table(head, rows), *origin(results)]
+
+
 def page(results: dict[str, Result]) -> str:
     """Return the whole page."""
     lines = ["# Benchmarks", "", "Made by `benchmarks/tables.py` from `benchmarks/results/*.json`; do not edit."]
@@ -287,6 +317,8 @@ def page(results: dict[str, Result]) -> str:
         lines += faults_section(faults)
     if stopping := [result for name, result in results.items() if name.startswith("stopping-")]:
         lines += stopping_section(stopping)
+    if costs := [result for name, result in results.items() if name.startswith("cost-")]:
+        lines += cost_section(costs)
     if gaussians := [result for name, result in results.items() if name.startswith("gaussians-")]:
         lines += gaussians_section(gaussians)
     if stacked := [result for name, result in results.items() if name.startswith("stacked-")]:
