@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("sklearn")
@@ -76,7 +76,7 @@ def test_pictures_stay_pictures(name: str) -> None:
     np.testing.assert_array_equal(made.rows[:12], training.rows)
 
 
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(0, 2), min_size=3, max_size=60), st.sampled_from(["balance", "x1", "x3"]))
 def test_an_amount_adds_what_it_says(labels: list[int], amount: str) -> None:
     counts, added = np.bincount(labels, minlength=3), wanted(np.array(labels), 3, amount)
@@ -86,7 +86,7 @@ def test_an_amount_adds_what_it_says(labels: list[int], amount: str) -> None:
         assert (added == int(amount[1:]) * counts).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 1000), st.integers(1, 50))
 def test_controls_give_what_they_are_called_after(seed: int, count: int) -> None:
     training, others = rows(seed=seed), rows(seed=seed + 1)

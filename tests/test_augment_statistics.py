@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("sklearn")
@@ -17,7 +17,7 @@ from gandem.comparison.arms import quantile
 numbers = st.lists(st.floats(-1, 1, width=32), min_size=2, max_size=20)
 
 
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(numbers, st.floats(0.05, 1))
 def test_the_interval_is_that_of_nadeau_and_bengio(values: list[float], share: float) -> None:
     count = len(values)
@@ -48,7 +48,7 @@ def test_holm_by_hand() -> None:
     assert holm({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}
 
 
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_rejects_what_the_step_down_procedure_rejects(values: list[float]) -> None:
     p_values = {str(place): value for place, value in enumerate(values)}

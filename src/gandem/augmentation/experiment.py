@@ -64,24 +64,25 @@ class Experiment:
         sampler = self.generator.fit(fit.rows, fit.labels, problem.categorical, split.seed)
         found: dict[str, Any] = {"rows": {"train": len(split.train), "test": len(split.test)}}
         found |= {"validation": {}, "chosen": {}, "scores": {}, "curve": {}}
+        free = {name: _once(arm) for name, arm in self.arms.items()}
+        adding = {amount: _once(self._adding(sampler, amount)) for amount in self._amounts(split)}
         for learner in self.learners:
             tell(f"{learner.name} learns")
             name = learner.name
             if known is None:
-                found["scores"][name], chosen = self._free(learner, split)
+                found["scores"][name], chosen = self._free(learner, split, free)
                 found["validation"][name] = chosen
                 found["curve"][name] = self._curve(learner, split)
             else:
                 found["scores"][name] = dict(known["scores"][name])
                 found["validation"][name], found["curve"][name] = known["validation"][name], known["curve"][name]
-            adding = {amount: self._adding(sampler, amount) for amount in self._amounts(split)}
             scored, _, found["chosen"][name] = self._arm(learner, split, adding)
             found["scores"][name][GENERATOR] = scored
         return found
 
-    def _free(self, learner: Learner, split: Split) -> tuple[dict[str, Any], float]:
+    def _free(self, learner: Learner, split: Split, free: Mapping[str, Arm]) -> tuple[dict[str, Any], float]:
         """Return the scores of doing nothing and of every free arm, and the AUC of nothing on the validation rows."""
-        arms = {name: arm for name, arm in self.arms.items() if learner.weighted or name not in NEEDS_WEIGHTS}
+        arms = {name: arm for name, arm in free.items() if learner.weighted or name not in NEEDS_WEIGHTS}
         scored, validated, _ = self._arm(learner, split, {NOTHING: nothing})
         return {
             NOTHING: scored,
@@ -126,3 +127,19 @@ class Experiment:
         """Return the amounts that add something worth the name."""
         labels, classes = self.problem.labels[split.train], len(self.problem.classes)
         return [each for each in self.amounts if wanted(labels, classes, each).sum() >= FEWEST * len(labels)]
+
+
+def _once(arm: Arm) -> Arm:
+    """Remember what an arm makes of rows, which costs more than learning from it; every learner sees the same.
+
+    In one fold an arm sees two sets of rows, `fit` and the training part, which differ in their number.
+    """
+    known: dict[int, Training] = {}
+
+    def remembered(training: Training, categorical: np.ndarray, seed: int) -> Training:
+        count = len(training.labels)
+        if count not in known:
+            known[count] = arm(training, categorical, seed)
+        return known[count]
+
+    return remembered

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve, roc_auc_score
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 PRECISION = 0.8
 """Precision at which the recall is read."""
@@ -60,12 +60,14 @@ def scores(
         "auc": primary(probabilities, labels, positives),
         "average_precision": _mean(average_precision_score(is_, by) for is_, by in zip(is_one, ranked, strict=True)),
         "brier": float(squares[:, positives[0]].mean() if len(positives) == 1 else squares.sum(1).mean()),
-        "f1": _mean(
-            f1_score(is_, by >= least, zero_division=0.0)
-            for is_, by, least in zip(is_one, ranked, decided, strict=True)
-        ),
+        "f1": _mean(_f1(is_, by >= least) for is_, by, least in zip(is_one, ranked, decided, strict=True)),
         "recall": _mean(_recall(is_, by) for is_, by in zip(is_one, ranked, strict=True)),
     }
+
+
+def _f1(is_one: np.ndarray, said: np.ndarray) -> float:
+    """Return 2 TP / (2 TP + FP + FN), 0 where nothing is found."""
+    return 2 * int((is_one & said).sum()) / max(int(is_one.sum() + said.sum()), 1)
 
 
 def _recall(is_one: np.ndarray, by: np.ndarray) -> float:
