@@ -33,7 +33,7 @@ from gandem.judge.two_sample import delong
 
 TABLES = {
     "adult": ("adult.csv", "income", "600k"),
-    "credit": ("credit_default_uci.csv", "default.payment.next.month", "600k"),
+    "credit": ("credit_default_uci.csv", "default.payment.next.month", "1200k"),
     "german": ("german_credit.csv", "credit_risk", "100k"),
     "mammography": ("mammography.csv", "class", "300k"),
 }
@@ -92,7 +92,7 @@ def independent(train: Table, target: str, work: Path, budget: str, seed: int) -
 
 def real(train: Table, target: str, work: Path, budget: str, seed: int) -> tuple[Callable[[int], Table], dict]:
     """The training rows themselves: what no generator can be better than."""
-    return lambda count: train.sample(min(count, len(train)), seed=seed), {}
+    return lambda count: train.sample(min(count, len(train)), shuffle=True, seed=seed), {}
 
 
 ARMS = {"gandem": by_gandem, "ctgan": by_library("ctgan"), "tvae": by_library("tvae")} | {
