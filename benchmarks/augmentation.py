@@ -74,7 +74,7 @@ class QuickLogistic(BaseEstimator):
         inputs = self._inputs(rows)
         weight = np.ones(len(rows)) if sample_weight is None else sample_weight
         self.slope_ = np.zeros(inputs.shape[1])
-        for _ in range(8):
+        for _ in range(6):
             p = self._positive(inputs)
             gradient = inputs.T @ (weight * (p - labels)) + self.slope_
             self.slope_ -= np.linalg.solve(
