@@ -74,7 +74,7 @@ class QuickLogistic(BaseEstimator):
         inputs = self._inputs(rows)
         weight = np.ones(len(rows)) if sample_weight is None else sample_weight
         self.slope_ = np.zeros(inputs.shape[1])
-        for _ in range(8):
+        for _ in range(6):
             p = self._positive(inputs)
             gradient = inputs.T @ (weight * (p - labels)) + self.slope_
             self.slope_ -= np.linalg.solve(
@@ -186,21 +186,22 @@ def run_trials(kind: str, count: int, work: Path, folder: Path) -> None:
             file.write(json.dumps(known[-1]) + "\n")
         said = {name: each["verdict"] for name, each in known[-1].items()}
         print(seed, f"{time.process_time() - began:.1f} s", said, flush=True)
-        if len(known) % 10 == 0 or len(known) == count:
+        if len(known) % 10 == 0:
             save_result(f"augmentation-{kind}", summary(known), folder=folder)
+    save_result(f"augmentation-{kind}", summary(known), folder=folder)
 
 
-def ask_tables(sources: list[str], data: Path, budget: str, work: Path, folder: Path) -> None:
+def ask_tables(sources: list[str], data: Path, work: Path, folder: Path, **asked: Any) -> None:
     """Ask of every table whether gandem's own generator helps, whatever the answer is; what was stopped goes on."""
     answers = {}
     for source in sources:
         name, _, target = source.partition(":")
-        facts = gandem.augment(data / f"{name}.csv", target, budget=budget, out=work / name, watch=tell)
+        facts = gandem.augment(data / f"{name}.csv", target, out=work / name, watch=tell, **asked)
         kept = ("verdict", "sentence", "baseline", "difference", "smallest", "calibration", "worth", "arms", "beside")
         kept += ("amounts", "learner", "curve", "table", "counts", "folds", "margin")
         answers[source] = {key: facts[key] for key in kept}
         answers[source]["seconds"] = sum(json.loads(line)["seconds"] for line in (work / name / LOG).open())
-        save_result("augmentation-tables", {"budget": budget, "tables": answers}, folder=folder)
+        save_result("augmentation-tables", asked | {"tables": answers}, folder=folder)
 
 
 def tell(event: dict[str, Any]) -> None:
@@ -218,6 +219,8 @@ def main() -> None:
     tables.add_argument("sources", nargs="+", help="NAME:TARGET of a .csv file in the folder of data")
     tables.add_argument("--data", type=Path, required=True)
     tables.add_argument("--budget", default="1m")
+    tables.add_argument("--folds", type=int, default=5)
+    tables.add_argument("--repeats", type=int, default=2)
     for each in (trials, tables):
         each.add_argument("--work", type=Path, default=Path("runs/benchmarks/augmentation"))
         each.add_argument("--results", type=Path, default=RESULTS)
@@ -226,7 +229,8 @@ def main() -> None:
         sklearn.set_config(skip_parameter_validation=True)  # a good part of the time of scores on a hundred rows
         run_trials(options.kind, options.count, options.work, options.results)
     else:
-        ask_tables(options.sources, options.data, options.budget, options.work, options.results)
+        asked = {key: getattr(options, key) for key in ("budget", "folds", "repeats")}
+        ask_tables(options.sources, options.data, options.work, options.results, **asked)
 
 
 if __name__ == "__main__":

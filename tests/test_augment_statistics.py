@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 pytest.importorskip("sklearn")
 pytest.importorskip("scipy")
 
+from sklearn import metrics
+
 from gandem.augmentation.scores import scores, thresholds
 from gandem.augmentation.statistics import HELPS, HURTS, SAME, UNKNOWN, answer, corrected, holm, smallest
 from gandem.comparison.arms import quantile
@@ -108,3 +110,21 @@ def test_of_three_classes_every_score_is_a_mean() -> None:
     found = scores(guess, np.arange(3), (0, 1, 2), [0.5] * 3)
     assert (found["auc"], found["f1"], found["recall"]) == (1, 1, 1)
     assert found["brier"] == pytest.approx((0.06 + 0.06 + 0.24) / 3)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 10_000), st.integers(4, 40))
+def test_scores_are_those_of_scikit_learn(seed: int, count: int) -> None:
+    """Probabilities of one decimal, so that there are ties."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(count) % 3 == 0).astype(np.int64)
+    rare = rng.integers(0, 11, count) / 10
+    guess = np.stack([1 - rare, rare], 1)
+    decided = thresholds(guess, labels, (1,))
+    found = scores(guess, labels, (1,), decided)
+    assert found["auc"] == pytest.approx(metrics.roc_auc_score(labels, rare))
+    assert found["average_precision"] == pytest.approx(metrics.average_precision_score(labels, rare))
+    assert found["f1"] == pytest.approx(metrics.f1_score(labels, rare >= decided[0]))
+    assert found["f1"] == pytest.approx(max(metrics.f1_score(labels, rare >= least) for least in np.unique(rare)))
+    precision, recall, _ = metrics.precision_recall_curve(labels, rare)
+    assert found["recall"] == pytest.approx(recall[precision >= 0.8].max())

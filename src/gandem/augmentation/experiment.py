@@ -67,7 +67,7 @@ class Experiment:
         free = {name: _once(arm) for name, arm in self.arms.items()}
         adding = {amount: _once(self._adding(sampler, amount)) for amount in self._amounts(split)}
         for learner in self.learners:
-            tell(f"{learner.name} learns")
+            tell(f"learning: {learner.name}")
             name = learner.name
             if known is None:
                 found["scores"][name], chosen = self._free(learner, split, free)

@@ -95,19 +95,18 @@ class Gan:
 class _Frame:
     """Rows (n, d) as a table that gandem learns, of columns c0, c1, ... and one of labels, and back.
 
-    categorical: which columns hold the numbers of categories, bool (d,). constant: what columns always are that say
-    nothing, NaN for others.
+    categorical: which columns hold the numbers of categories, bool (d,). first: the first row, (d,), which says what the
+    columns that do not vary always are. varied: columns of more than one value, a gap counted as one, bool (d,).
     """
 
     categorical: np.ndarray
-    constant: np.ndarray
+    first: np.ndarray
     varied: np.ndarray
 
     @classmethod
     def of(cls, rows: np.ndarray, categorical: np.ndarray) -> _Frame:
         """Look at rows."""
-        varied = np.array([len(np.unique(column[~np.isnan(column)])) > 1 for column in rows.T], bool)
-        return cls(categorical, rows[0] if len(rows) else np.zeros(rows.shape[1]), varied)
+        return cls(categorical, rows[0], np.array([len(np.unique(column)) > 1 for column in rows.T], bool))
 
     def given(self, rows: np.ndarray, labels: np.ndarray) -> Any:
         columns: dict[str, Any] = {}
@@ -125,7 +124,7 @@ class _Frame:
 
     def sampled(self, run: Run, count: int, label: int, seed: int) -> np.ndarray:
         made = run.sample(count, {LABEL: str(label)}, seed)
-        rows = np.repeat(self.constant[None], count, 0)
+        rows = np.repeat(self.first[None], count, 0)
         for at in np.flatnonzero(self.varied).tolist():
             rows[:, at] = made[f"c{at}"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         return rows

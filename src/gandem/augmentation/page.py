@@ -28,7 +28,7 @@ def write(facts: Mapping[str, Any], path: Path) -> None:
         source=escape(str(question["source"])),
         verdict=escape(facts["verdict"]),
         mark=COLOURS[facts["verdict"]],
-        sentence=escape(facts["sentence"]),
+        sentence=escape(_below(facts)),
         because="".join(f"<li><b>{escape(name)}</b> <span>{escape(said)}</span></li>" for name, said in _facts(facts)),
         intervals=_intervals(facts),
         curve=_curve(facts),
@@ -43,6 +43,12 @@ def lines(facts: Mapping[str, Any], page: Path) -> list[str]:
     """Say the answer in a few lines for a terminal."""
     files = [f"{name}: {page.parent / name}" for name in facts["files"]]
     return [facts["sentence"], *(f"{name}: {said}" for name, said in _facts(facts)), *files, f"the page: {page}"]
+
+
+def _below(facts: Mapping[str, Any]) -> str:
+    """Return the sentence without the word that stands above it."""
+    said = facts["sentence"].removeprefix(f"{facts['verdict']}: ")
+    return said[:1].upper() + said[1:]
 
 
 def signed(figure: Mapping[str, Any]) -> str:
@@ -63,7 +69,7 @@ def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("difference with generated rows", signed(facts["difference"])),
         ("smallest effect this data could show", f"{smallest:.3f}" if math.isfinite(smallest or math.inf) else "none"),
         ("cost in calibration, Brier score (above 0 is worse)", signed(brier)),
-        ("worth", facts["worth_said"]),
+        ("worth in real rows", facts["worth_said"]),
         ("free arms that help", ", ".join(helped) or "none"),
     ]
 
@@ -99,7 +105,7 @@ def _intervals(facts: Mapping[str, Any]) -> str:
         )
     for tick in (-reach / 1.05, 0, reach / 1.05):
         parts.append(f'<text x="{x(tick)}" y="{height - 18}" text-anchor="middle">{tick:+.3f}</text>')
-    parts.append(f'<text x="{RIGHT}" y="{height - 2}" text-anchor="end">difference of the AUC to doing nothing</text>')
+    parts.append(f'<text x="{RIGHT}" y="{height - 5}" text-anchor="end">difference of the AUC to doing nothing</text>')
     said = "; ".join(f"{arm} {signed(each)}, {each['answer']}" for arm, each in arms.items())
     return _section(
         "What each arm changes",
@@ -135,7 +141,7 @@ def _curve(facts: Mapping[str, Any]) -> str:
     most = points[-1][0]
 
     def place(rows: float, auc: float) -> tuple[float, float]:
-        across = LEFT - 100 + rows / most * (RIGHT - LEFT + 60)
+        across = LEFT - 100 + rows / most * (RIGHT - LEFT - 90)
         return round(across, 1), round(20 + (high - auc) / (high - low) * (CURVE_HEIGHT - 70), 1)
 
     line = " ".join(f"{x},{y}" for x, y in (place(*point) for point in points))
@@ -148,12 +154,12 @@ def _curve(facts: Mapping[str, Any]) -> str:
     x, y = place(most, ours)
     parts.append(f'</g><g class="ours"><circle class="dot" cx="{x}" cy="{y}" r="5"/></g>')
     parts.append(
-        f'<text x="{x - 12}" y="{y}" dy=".35em" text-anchor="end" class="name">with generated rows {ours:.3f}</text>'
+        f'<text x="{x + 12}" y="{y}" dy=".35em" class="name">with generated rows {ours:.3f}</text>'
     )
     parts.append(f'<text x="{RIGHT}" y="{CURVE_HEIGHT - 4}" text-anchor="end">real rows to learn from</text>')
     said = "; ".join(f"{auc:.3f} from {rows:,.0f} rows" for rows, auc in points)
     return _section(
-        f"Worth {facts['worth_said']}",
+        f"Worth in real rows: {facts['worth_said']}",
         "AUC on real test rows, learnt from parts of the real rows, without any augmentation. How many more real rows "
         "would do what the generated ones do is read off it, assuming that every doubling of them gives as much again.",
         f'<div class="card">{_svg("Learning curve", said, CURVE_HEIGHT, parts)}</div>',

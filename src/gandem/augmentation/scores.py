@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+from scipy.stats import rankdata
 
 PRECISION = 0.8
 """Precision at which the recall is read."""
@@ -35,16 +35,16 @@ PRIMARY = "auc"
 
 def primary(probabilities: np.ndarray, labels: np.ndarray, positives: Sequence[int]) -> float:
     """Return the AUC, for more than two classes the mean over one against the rest; probabilities (n, k)."""
-    return float(np.mean([roc_auc_score(labels == one, probabilities[:, one]) for one in positives]))
+    return _mean(_auc(labels == one, probabilities[:, one]) for one in positives)
 
 
 def thresholds(probabilities: np.ndarray, labels: np.ndarray, positives: Sequence[int]) -> list[float]:
     """Return for each class of `positives` the least probability that counts as that class, by the best F1."""
     found = []
     for one in positives:
-        precision, recall, steps = precision_recall_curve(labels == one, probabilities[:, one])
+        precision, recall, steps = _precision_and_recall(labels == one, probabilities[:, one])
         total = np.maximum(precision + recall, 1e-12)
-        found.append(float(steps[np.argmax((2 * precision * recall / total)[:-1])]))
+        found.append(float(steps[np.argmax(2 * precision * recall / total)]))
     return found
 
 
@@ -58,7 +58,7 @@ def scores(
     squares = (probabilities - truth) ** 2
     return {
         "auc": primary(probabilities, labels, positives),
-        "average_precision": _mean(average_precision_score(is_, by) for is_, by in zip(is_one, ranked, strict=True)),
+        "average_precision": _mean(_average_precision(is_, by) for is_, by in zip(is_one, ranked, strict=True)),
         "brier": float(squares[:, positives[0]].mean() if len(positives) == 1 else squares.sum(1).mean()),
         "f1": _mean(_f1(is_, by >= least) for is_, by, least in zip(is_one, ranked, decided, strict=True)),
         "recall": _mean(_recall(is_, by) for is_, by in zip(is_one, ranked, strict=True)),
@@ -70,10 +70,31 @@ def _f1(is_one: np.ndarray, said: np.ndarray) -> float:
     return 2 * int((is_one & said).sum()) / max(int(is_one.sum() + said.sum()), 1)
 
 
+def _auc(is_one: np.ndarray, by: np.ndarray) -> float:
+    """Return the chance that one of the class is ranked above one of the others, ties half (Mann and Whitney 1947)."""
+    ones = int(is_one.sum())
+    above = rankdata(by)[is_one].sum() - ones * (ones + 1) / 2
+    return float(above / (ones * (len(by) - ones)))
+
+
+def _precision_and_recall(is_one: np.ndarray, by: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (precision, recall, threshold), an entry for each different value of `by`, falling."""
+    order = np.argsort(-by, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(by[order])), len(by) - 1)  # equal values are found together
+    found = np.cumsum(is_one[order])[last]
+    return found / (last + 1), found / found[-1], by[order][last]
+
+
+def _average_precision(is_one: np.ndarray, by: np.ndarray) -> float:
+    """Return the mean of the precision over the steps of the recall."""
+    precision, recall, _ = _precision_and_recall(is_one, by)
+    return float((np.diff(recall, prepend=0) * precision).sum())
+
+
 def _recall(is_one: np.ndarray, by: np.ndarray) -> float:
     """Return the largest recall at which the precision still is PRECISION, a property of the ranking alone."""
-    precision, recall, _ = precision_recall_curve(is_one, by)
-    return float(recall[precision >= PRECISION].max())
+    precision, recall, _ = _precision_and_recall(is_one, by)
+    return float(recall[precision >= PRECISION].max(initial=0.0))
 
 
 def _mean(values: object) -> float:

@@ -181,8 +181,11 @@ def worth(facts: dict[str, Any]) -> str:
     if found["rows"] is None:
         return "not said: the learning curve does not rise clearly, so that more real rows would not show a gain either"
     most = MOST_TIMES * facts["curve"][-1][0]
-
-    def said(rows: float) -> str:
-        return f"more than {most:,.0f}" if rows >= most else f"{rows:,.0f}"
-
-    return f"{said(found['rows'])} more real rows ({said(found['low'])} to {said(found['high'])})"
+    low, high = (f"{found[end]:+,.0f}" for end in ("low", "high"))
+    interval = f"{low} to {f'more than +{most:,.0f}' if found['high'] >= most else high}"
+    if found["low"] <= 0 <= found["high"]:
+        return f"not to be told from no rows at all ({interval} real rows)"
+    if found["rows"] < 0:
+        return f"as much as losing {-found['rows']:,.0f} of the real rows ({interval})"
+    rows = f"more than {most:,.0f}" if found["rows"] >= most else f"{found['rows']:,.0f}"
+    return f"{rows} more real rows ({interval})"
