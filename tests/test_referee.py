@@ -80,6 +80,8 @@ def test_numbers_that_are_not_finite_roll_back_with_a_lower_rate() -> None:
     ruling = referee.look(16, signals(skipped=1.0), DIALS)
     assert (ruling.action, dict(ruling.dials)) == ("roll back", {"learning rate": 0.7})
     assert "not finite in 100% of the steps" in ruling.state and referee.memory.skipped == LOOK
+    broken = Referee().look(16, signals(skipped=1 / LOOK, generator__size=math.nan), DIALS)
+    assert broken.action == "roll back" and "not finite in 6% of the steps" in broken.state
     one = Referee().look(16, signals(skipped=1 / LOOK), DIALS)
     assert one.action == "play on"  # one step is left out and that is all
 

@@ -45,6 +45,7 @@ UNREMARKABLE = {
     "regularisation": 1.0,
     "generator_gradient": 1.0,
     "discriminator_update": 0.0,
+    "broken": 0.0,
 }
 """Numbers of a look where a game does not tell them."""
 
@@ -242,7 +243,8 @@ class Referee:
                 "regularisation": "discriminator/regularisation",
             }
         found = {ours: signals[name] for ours, name in told.items() if name in signals}
-        return found | {"rise": rise, "moved": moved}
+        broken = any(name.endswith("/size") and not math.isfinite(value) for name, value in signals.items())
+        return found | {"rise": rise, "moved": moved, "broken": float(broken)}
 
     def _rule(self, table: Iterable[Trouble], now: Numbers, images: int, dials: Numbers) -> Ruling | None:
         """Return the ruling of the first trouble that shows, or None."""

@@ -41,7 +41,7 @@ MUCH_SMOOTHER = {"gamma": 30.0}
 AT_A_LOOK = (
     Trouble(
         "not finite",
-        lambda of: of["skipped"] >= 0.5,
+        lambda of: of["skipped"] >= 0.5 or of["broken"] > 0,
         1,
         "roll back",
         "numbers not finite in {skipped:.0%} of the steps",
@@ -115,9 +115,9 @@ AT_A_LOOK = (
 of the size of the weights since the last look. discriminator_update: size of Adam's next step beside that of the
 weights, as it will be when the warm-up is over; healthy trainings have about 0.03 (0.10 with first weights of 0.02), a
 rate ten times too high 0.14 from the first step on. rise: the largest penalty or gradient beside its running median.
-regularisation: what the penalties add to the discriminator's loss; healthy games that are easy at first have a loss of
-4 for the generator too, and 0.005 of that or more in the penalties, those that run off 0.003 or less
-(docs/experiments.md)."""
+broken: whether a weight is not finite. regularisation: what the penalties add to the discriminator's loss; healthy
+games that are easy at first have a loss of 4 for the generator too, and 0.005 of that or more in the penalties, those
+that run off 0.003 or less (docs/experiments.md)."""
 
 AT_A_JUDGEMENT = (
     Trouble(
