@@ -83,7 +83,7 @@ def distance(run: gandem.Run, count: int, judging: Judge, moment: Checkpoint | N
     generator = run.generator()
     if moment is not None:
         checkpoint.load_weights(generator, moment.tensors["generator_ema"])
-    made = latents.generate(generator, latents.draw(count, run.recipe.network.latent, 0), run.labels(count, None))
+    made = latents.generate(generator, latents.draw(count, run.recipe.network.latent, 0), run.told(count).inputs)
     return judging.kernel_distance(run.codec.decode(made))
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from measured import ROOT, load_results
 from table_parts import ARMS, Result, interval, origin, table
 from tables_of_modes import gaussians_section, stacked_section
+from tables_of_rows import conditions_section, rows_section
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 TASKS = {
@@ -322,6 +323,10 @@ def page(results: dict[str, Result]) -> str:
         lines += gaussians_section(gaussians)
     if stacked := [result for name, result in results.items() if name.startswith("stacked-")]:
         lines += stacked_section(stacked)
+    if rows := {name: result for name, result in results.items() if name.startswith("rows-")}:
+        lines += rows_section(rows)
+    if "conditions" in results:
+        lines += conditions_section(results["conditions"])
     if "kill" in results:
         lines += kill_section(results["kill"])
     return "\n".join(lines).rstrip() + "\n"

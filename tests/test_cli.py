@@ -71,7 +71,7 @@ def test_help_does_not_wait_for_torch(arguments: list[str]) -> None:
         ("sample run --out x.png --where Bag", "label=3"),
         ("sample run --out x.png --count few", "--count"),
         ("sample run --out x.png --truncation high", "--truncation"),
-        ("export run --out x.onnx --format keras", "onnx"),
+        ("export run --out x.keras", ".onnx"),
         ("export run", "--out"),
     ],
 )
@@ -134,8 +134,7 @@ def test_a_recipe_file_with_a_wrong_key_names_the_file(tmp_path: Path, capsys: p
 
 
 def test_a_missing_run_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("resume", "sample", "export"):
-        out = [] if command == "resume" else ["--out", str(tmp_path / "x.png")]
+    for command, out in (("resume", []), ("sample", ["--out", "x.png"]), ("export", ["--out", "x.onnx"])):
         assert_refused([command, str(tmp_path / "nowhere"), *out], "nowhere", capsys)
 
 
@@ -222,8 +221,9 @@ def test_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[s
     grid.write_bytes(b"precious")
     assert_refused(["sample", "run", "--out", str(grid)], "--force", capsys)
     assert_refused(["sample", "run", "--out", str(tmp_path), "--force"], "holds something", capsys)
-    assert_refused(["export", "run", "--out", str(grid)], "--force", capsys)
-    assert grid.read_bytes() == b"precious"
+    model = grid.rename(tmp_path / "model.onnx")
+    assert_refused(["export", "run", "--out", str(model)], "--force", capsys)
+    assert model.read_bytes() == b"precious"
 
 
 @pytest.fixture(scope="module")

@@ -178,7 +178,7 @@ def test_fine_stages_wait_their_turn(padded: ImageData) -> None:
 def test_effort_counts_small_images_as_less(padded: ImageData) -> None:
     game = growing(padded)
     batch = padded.batch(torch.arange(2)) | game.draw(2, torch.Generator().manual_seed(0))
-    small, whole = game.flops_per_sample(batch, 1), game.flops_per_sample(batch)
+    small, whole = game.flops_per_sample(batch, game.stages[0]), game.flops_per_sample(batch)
     done = game.effort(batch)
     assert small < whole
     assert [done(progress) for progress in (0.0, 0.25, 0.5, 0.75, 1.0)] == pytest.approx(

@@ -10,15 +10,15 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "gandem"
 
 LAYERS = [
-    {"errors", "spec", "launch", "holdout", "judge", "referee", "strict_json"},
+    {"errors", "spec", "launch", "holdout", "judge", "referee", "strict_json", "page", "conditions"},
     {"recipe"},
     {"game", "latents"},
-    {"domains", "training", "run", "recording", "uses"},
+    {"domains", "training", "run", "model", "recording", "uses"},
     {"session"},
     {"preparation"},
     {"api"},
-    {"trainer"},
-    {"comparison"},
+    {"trainer", "estimator"},
+    {"comparison", "augmentation"},
     {"__init__"},
     {"console", "exit_codes", "options"},
     {"cli"},

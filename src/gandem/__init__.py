@@ -13,10 +13,13 @@ __all__ = [
     "NoiseGame",
     "Recipe",
     "Run",
+    "TableGAN",
     "Trainer",
+    "augment",
     "compare",
     "evaluate",
     "export_onnx",
+    "impute",
     "inspect_source",
     "learn_features",
     "load_recipe",
@@ -24,13 +27,16 @@ __all__ = [
     "plan_training",
     "play",
     "resume",
+    "score",
     "train",
 ]
 
 if TYPE_CHECKING:
     from gandem.api import evaluate, inspect_source, plan_training, resume, train
+    from gandem.augmentation import augment
     from gandem.comparison import compare
     from gandem.errors import GandemError
+    from gandem.estimator import TableGAN
     from gandem.game.noise_game import NoiseGame
     from gandem.recipe import Recipe, load_recipe
     from gandem.run import Run, open_run
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
     from gandem.uses.export import export_onnx
     from gandem.uses.learn import learn_features
     from gandem.uses.play import play
+    from gandem.uses.rows import impute, score
 
 # Imported on first use, so that `gandem --help` does not wait for torch.
 _HOME = {
@@ -45,10 +52,13 @@ _HOME = {
     "NoiseGame": "game.noise_game",
     "Recipe": "recipe",
     "Run": "run",
+    "TableGAN": "estimator",
     "Trainer": "trainer",
+    "augment": "augmentation",
     "compare": "comparison",
     "evaluate": "api",
     "export_onnx": "uses.export",
+    "impute": "uses.rows",
     "inspect_source": "api",
     "learn_features": "uses.learn",
     "load_recipe": "recipe",
@@ -56,6 +66,7 @@ _HOME = {
     "plan_training": "api",
     "play": "uses.play",
     "resume": "api",
+    "score": "uses.rows",
     "train": "api",
 }
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from gandem.domains import domain_of
 from gandem.domains.domain import Dataset
-from gandem.domains.given import Arrays, Given, opened, path_of
+from gandem.domains.given import Given, Opened, opened, path_of
 from gandem.errors import GandemError, RecipeError, RunError
 from gandem.preparation import Prepared, prepare, read
 from gandem.recipe import OWN, load_recipe
 from gandem.recording import Watch, free_path
-from gandem.run import Run, create_run, must_be_new, open_run
+from gandem.run import Run, create_run, is_run, must_be_new, open_run
 from gandem.session import keep, play, teller
 from gandem.training.budget import Budget, parse_budget
 from gandem.training.build import build_game
@@ -123,8 +123,9 @@ def plan_training(
     """Do all that `train` does before the first step and return {"data": ..., "recipe": ..., "plan": ...}."""
     if out is not None:
         must_be_new(Path(out))
-    prepared = _prepare(opened(source), recipe, settings, budget, seed, device, precision, watch)
-    plan = {**prepared.plan.to_dict(), "text": prepared.plan.lines()}
+    given = opened(source)
+    prepared = _prepare(given, recipe, settings, budget, seed, device, precision, watch)
+    plan = {**prepared.plan.to_dict(), "text": prepared.plan.lines(domain_of(given).noun)}
     return {"data": prepared.dataset.report, "recipe": prepared.recipe.model_dump(mode="json"), "plan": plan}
 
 
@@ -143,17 +144,21 @@ def evaluate(
     made: Run | Given,
     real: Given = None,
     *,
+    held_out: Given = None,
     out: str | Path | None = None,
     count: int = COUNT,
     features: str | Path | None = None,
+    target: str | None = None,
     seed: int = 0,
     watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Judge a run, or samples as files, and return the verdict with every number behind it, as in report.json.
 
     made: a run, its folder, or samples in any form that `train` takes. real: real samples; for a run, None takes those
-    that were held out of its training. out: an .html page to write; a run has its own, report.html, and keeps the facts
-    too. count: samples to judge at most. features: weights to look with, .onnx or .safetensors.
+    that were held out of its training. held_out: for samples whose generator was trained on `real`, other real ones to
+    judge by. out: an .html page to write; a run has its own, report.html, and keeps the facts too. count: samples to
+    judge at most. features: weights to look with, .onnx or .safetensors. target: the column of a table whose prediction
+    is to be judged.
     Raises GandemError with one line that says what to do.
     """
     if count < 1:
@@ -162,16 +167,23 @@ def evaluate(
         raise RunError(f"{out} is a folder; name the page itself, as in {Path(out) / 'page.html'}")
     tell = teller(watch)
     path = made.path if isinstance(made, Run) else path_of(made)
-    is_run = path is not None and (path / "recipe.yaml").is_file()
-    run = made if isinstance(made, Run) else open_run(str(path)) if is_run else None
+    run = made if isinstance(made, Run) else open_run(path) if path is not None and is_run(path) else None
     found = judged(
-        run or made, real, count=count, features=features, seed=seed, tell=lambda doing: tell("judging", doing=doing)
+        run or made,
+        real,
+        held_out=held_out,
+        count=count,
+        features=features,
+        target=target,
+        seed=seed,
+        tell=lambda doing: tell("judging", doing=doing),
     )
-    return keep(found, run, None if out is None else Path(out), str(path or "samples"), tell)
+    kept = run if run is not None and run.path.is_dir() else None  # a model file stays as it is
+    return keep(found, kept, None if out is None else Path(out), str(path or "samples"), tell)
 
 
 def _prepare(
-    source: Arrays | str | Path,
+    source: Opened,
     recipe: str | Path,
     settings: dict[str, Any] | None,
     budget: str,

@@ -39,6 +39,7 @@ class Console:
         self._clock = clock
         self._printed = clock()
         self._newest_samples = ""
+        self._noun = "images"
 
     def __enter__(self) -> Console:
         return self
@@ -62,11 +63,12 @@ class Console:
         self._redraw(text, lambda: _bar(done / total if total else 0.0, text))
 
     def _on_data(self, event: Event) -> None:
+        self._noun = event.get("noun", self._noun)
         self._say(*event["text"])
 
     def _on_measure(self, event: Event) -> None:
         size = f", 1/{2 ** event['halvings']} of each side" if event["halvings"] else ""
-        speed = f"{event['images_per_second']:,.0f} images/s"
+        speed = f"{event['images_per_second']:,.0f} {self._noun}/s"
         self._say(f"measured: width {event['width']} in {event['precision']}, batch {event['batch']}{size}: {speed}")
 
     def _on_plan(self, event: Event) -> None:
@@ -75,35 +77,38 @@ class Console:
     def _on_pace(self, event: Event) -> None:
         every, samples = event["every"], event["samples"]
         self._say(
-            f"referee: a quick judgement of {samples:,} samples every {every:,} images"
+            f"referee: a quick judgement of {samples:,} samples every {every:,} {self._noun}"
             if every
             else "referee: the budget is too short for quick judgements; the losses are watched"
         )
 
     def _on_judged(self, event: Event) -> None:
         if not self._terminal.is_terminal:
-            self._say(f"referee at {event['images']:,} images: {event['state']}")
+            self._say(f"referee at {event['images']:,} {self._noun}: {event['state']}")
 
     def _on_ruling(self, event: Event) -> None:
         if event["action"] == "roll back":
             turned = ", ".join(f"{name} now {value:.3g} of the recipe's" for name, value in event["dials"].items())
-            back = f"{event['back_to']:,} images" if event["back_to"] else "the beginning"
+            back = f"{event['back_to']:,} {self._noun}" if event["back_to"] else "the beginning"
             self._say(f"{event['reason']}: rolled back to {back}, {turned}")
         elif event["action"] == "turn":
             turned = ", ".join(f"{name} now {value:.3g} of the recipe's" for name, value in event["dials"].items())
             self._say(f"{event['reason']}: {turned}")
         elif event["action"] == "stop":
-            self._say(f"{event['reason']}: going on does not help; the training ends at {event['images']:,} images")
+            self._say(
+                f"{event['reason']}: going on does not help; the training ends at {event['images']:,} {self._noun}"
+            )
         else:
-            self._say(f"{event['reason']} ({event['images']:,} images)")
+            self._say(f"{event['reason']} ({event['images']:,} {self._noun})")
 
     def _on_resumed(self, event: Event) -> None:
-        self._say(*event["damaged"], f"resumed at {event['images']:,} images")
+        self._noun = event.get("noun", self._noun)
+        self._say(*event["damaged"], f"resumed at {event['images']:,} {self._noun}")
 
     def _on_progress(self, event: Event) -> None:
-        done = f"{event['images']:,} images, {event['images_per_second']:,.0f}/s"
+        done = f"{event['images']:,} {self._noun}, {event['images_per_second']:,.0f}/s"
         left = "" if event["eta_seconds"] is None else f", {duration(event['eta_seconds'])} left"
-        losses = _losses(event)
+        losses = _losses(event, self._noun)
         newest = [Text(f"samples: {self._newest_samples}", style="dim")] if self._newest_samples else []
         self._redraw(
             f"{event['progress']:4.0%} {done}{left} | {event['state']} | {losses}",
@@ -117,13 +122,13 @@ class Console:
 
     def _on_checkpoint(self, event: Event) -> None:
         if not self._terminal.is_terminal:
-            self._say(f"checkpoint at {event['images']:,} images: {event['path']}")
+            self._say(f"checkpoint at {event['images']:,} {self._noun}: {event['path']}")
 
     def _on_finished(self, event: Event) -> None:
         path = event["path"]
         self._say(
-            f"finished: {event['images']:,} images in {duration(event['seconds'])}; the run is {path}",
-            f"next: gandem sample {path} --count 16 --out grid.png",
+            f"finished: {event['images']:,} {self._noun} in {duration(event['seconds'])}; the run is {path}",
+            f"next: gandem sample {path} --count 16 --out {event.get('sample_file', 'grid.png')}",
         )
 
     def _on_playing(self, event: Event) -> None:
@@ -139,6 +144,17 @@ class Console:
     def _on_compared(self, event: Event) -> None:
         self._say(*event["text"])
 
+    def _on_augmenting(self, event: Event) -> None:
+        self._say(*event["text"])
+
+    def _on_augmenting_fold(self, event: Event) -> None:
+        left = "" if event["eta_seconds"] is None else f", {duration(event['eta_seconds'])} left"
+        text = f"{event['doing']}{left}"
+        self._redraw(f"{event['progress']:4.0%} {text}", lambda: _bar(event["progress"], text))
+
+    def _on_augmented(self, event: Event) -> None:
+        self._say(*event["text"])
+
     def _on_judging(self, event: Event) -> None:
         self._redraw(f"judging: {event['doing']}", lambda: Text(f"judging: {event['doing']} ..."))
 
@@ -148,7 +164,7 @@ class Console:
     def _on_finished_already(self, event: Event) -> None:
         path = event["path"]
         self._say(
-            f"{path} is finished already, at {event['images']:,} images; "
+            f"{path} is finished already, at {event['images']:,} {self._noun}; "
             f"give it more as in: gandem resume {path} --budget {event.get('more', '+10m')}"
         )
 
@@ -226,11 +242,12 @@ def _bar(progress: float, text: str) -> Table:
     return row
 
 
-def _losses(event: Event) -> str:
+def _losses(event: Event, noun: str = "images") -> str:
     """Return the parts of the losses that say how the two players stand."""
     names = {
         "discriminator/adversarial": "D",
         "generator/adversarial": "G",
+        "generator/surprise": "-log p",
         "discriminator/r1": "R1",
         "discriminator/r2": "R2",
         "discriminator/penalty": "penalty",
@@ -238,5 +255,5 @@ def _losses(event: Event) -> str:
     }
     losses = event["losses"]
     parts = [f"{short} {losses[name]:.3g}" for name, short in names.items() if name in losses]
-    averaged = [f"EMA half-life {event['ema_halflife']:,.0f} images"] if "ema_halflife" in event else []
+    averaged = [f"EMA half-life {event['ema_halflife']:,.0f} {noun}"] if "ema_halflife" in event else []
     return "  ".join([*parts, *averaged])

@@ -64,20 +64,28 @@ class Interrupted(GandemError):
     """A signal stopped the training after a checkpoint was written.
 
     signal: "SIGINT" or "SIGTERM"; images: real images shown so far; path: the run folder, once it is known; again: how
-    to go on, if not by resuming that.
+    to go on, if not by resuming that; done: how far it had come, where images do not say it.
     """
 
-    def __init__(self, signal: str, images: int, path: str | Path | None = None, again: str | None = None) -> None:
-        super().__init__(signal, images, path, again)
+    def __init__(
+        self,
+        signal: str,
+        images: int,
+        path: str | Path | None = None,
+        again: str | None = None,
+        done: str | None = None,
+    ) -> None:
+        super().__init__(signal, images, path, again, done)
         self.signal = signal
         self.images = images
         self.path = path
         self.again = again
+        self.done = done
 
     def __str__(self) -> str:
         """Say where it stopped and how to go on."""
         again = self.again or f"gandem resume {self.path or 'RUN'}"
-        return f"stopped at {self.images:,} images; continue with: {again}"
+        return f"stopped at {self.done or f'{self.images:,} images'}; continue with: {again}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gandem.game.noise_game import ask
 
 BATCH = 64
+"""Samples that are made at a time; generators of small ones say `at_once` themselves."""
 
 
 def draw(count: int, size: int, seed: int, truncation: float = 1.0) -> Tensor:
@@ -35,15 +36,16 @@ def walk(keys: Tensor, frames: int) -> Tensor:
 def generate(generator: nn.Module, latents: Tensor, labels: Tensor | None) -> Tensor:
     """Return what the generator makes of latents (n, size) and labels (n,), computed in fp32 on its own device."""
     device = next(generator.parameters()).device
+    many = int(getattr(generator, "at_once", BATCH))
     return torch.cat(
         [
             ask(
                 generator,
-                latents[at : at + BATCH].to(device),
-                None if labels is None else labels[at : at + BATCH].to(device),
+                latents[at : at + many].to(device),
+                None if labels is None else labels[at : at + many].to(device),
             )
             .float()
             .cpu()
-            for at in range(0, len(latents), BATCH)
+            for at in range(0, len(latents), many)
         ]
     )

@@ -28,14 +28,10 @@ def _size(text: str | None) -> int | tuple[int, int] | None:
     return int(height) if width is None else (int(height), int(width))
 
 
-def read_condition(text: str | None) -> dict[str, int | str] | None:
-    """Read label=3 or label=Bag."""
-    if text is None:
-        return None
-    key, equals, value = text.partition("=")
-    if not equals or not key or not value:
-        raise RecipeError(f"--where {text!r} is not key=value, as in --where label=3")
-    return {key: int(value) if value.isdecimal() else value}
+def must_end(out: Path, suffixes: tuple[str, ...]) -> None:
+    """Refuse a name that does not say in which of these forms to write."""
+    if out.suffix.lower() not in suffixes:
+        raise RecipeError(f"--out {out}: give it a name that ends in {' or '.join(suffixes)}")
 
 
 def must_be_free(out: Path, force: bool) -> None:

@@ -7,12 +7,11 @@ import platform
 import sys
 from collections.abc import Callable
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from gandem.domains import domain_of
 from gandem.domains.domain import Dataset, Domain
-from gandem.domains.given import Arrays, path_of
+from gandem.domains.given import Opened, path_of
 from gandem.errors import RecipeError
 from gandem.game.noise_game import NoiseGame
 from gandem.holdout import automatic_share
@@ -38,7 +37,7 @@ class Prepared:
     def __init__(self, dataset: Dataset, held_out: Dataset, recipe: Recipe, plan: Plan, budget: Budget) -> None:
         self.dataset, self.held_out, self.recipe, self.plan, self.budget = dataset, held_out, recipe, plan, budget
 
-    def data(self, source: Arrays | str | Path) -> dict[str, Any]:
+    def data(self, source: Opened) -> dict[str, Any]:
         """Return what data.json holds; "path" is None for data that are in memory only."""
         path = path_of(source)
         return {
@@ -65,7 +64,7 @@ class Prepared:
 
 
 def prepare(
-    source: Arrays | str | Path,
+    source: Opened,
     wanted: Recipe,
     allowed: Budget,
     device: str,
@@ -83,7 +82,12 @@ def prepare(
     dataset, held_out = whole.split(share)
     if not dataset.count:
         raise RecipeError(f"data.held_out = {share:g} leaves nothing of {whole.count} images to train on")
-    tell("data", report=whole.report, text=[*domain.lines(whole.report), _held_out_line(held_out.count, whole.count)])
+    tell(
+        "data",
+        noun=domain.noun,
+        report=whole.report,
+        text=[*domain.lines(whole.report), _held_out_line(held_out.count, whole.count)],
+    )
     processes = Engine(device).processes
     multiple = processes * group_size(wanted)
     wanted = domain.decided(dataset, wanted)
@@ -92,7 +96,7 @@ def prepare(
         lambda width: build(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell, multiple
     )
     check(wanted, plan.batch, processes)  # there may be less data than for what was asked
-    tell("plan", **plan.to_dict(), text=plan.lines())
+    tell("plan", **plan.to_dict(), text=plan.lines(domain.noun))
     augment: float | str = wanted.game.augment
     if augment == "auto":
         augment = "adaptive" if held_out.count >= ENOUGH_HELD_OUT else 1.0
@@ -132,7 +136,7 @@ def _held_out_line(held_out: int, count: int) -> str:
     return f"{line}, too few for a verdict{more}"
 
 
-def read(domain: Domain, source: Arrays | str | Path, recipe: Recipe, watch: Watch | None) -> Dataset:
+def read(domain: Domain, source: Opened, recipe: Recipe, watch: Watch | None) -> Dataset:
     """Read a source whole, and tell how far it is."""
     tell = teller(watch)
     return domain.read(

@@ -43,6 +43,11 @@ class DataOptions(Section):
     held_out: float | Auto = "auto"
     """Part of the data that is kept from the training to judge by; auto: 0.1, 5,000 samples at most, 0 below 200."""
 
+    columns: dict[str, str] = {}
+    """Kinds of a table's columns where the found ones are wrong: {zip: category}; or data.columns.zip=category."""
+    rules: Literal["auto", "none"] = "auto"
+    """auto: what all rows of a table keep (one column determines another, a <= b, sums) is kept by every sample."""
+
     @field_validator("held_out")
     @classmethod
     def _held_out_in_range(cls, share: float | str) -> float | str:
@@ -69,7 +74,7 @@ class NetworkOptions(Section):
     blocks: int | Auto = Field("auto")
     """Residual blocks in each stage; auto: more for larger samples."""
     latent: int = Field(64, ge=1, le=4096)
-    """Size of the latent vector z."""
+    """Size of the latent vector z; a row of a table always has one number for each cell that is drawn."""
     init: str = "scaled"
     """First weights of both: scaled (each network's own), glorot, he, orthogonal or normal."""
     spectral_norm: bool = False
@@ -124,6 +129,11 @@ class GameOptions(Section):
     """Largest absolute weight of the discriminator, kept by clipping after its turns; 0 for any."""
     lecam: float = Field(0.0, ge=0)
     """Weight of what keeps the discriminator's scores near the usual ones of the other kind, beside the penalty."""
+    likelihood: Annotated[float, Field(ge=0)] | Auto = "auto"
+    """Weight of -log p(real sample) in the generator's loss, for those that know it; auto: 1 for tables, else 0."""
+    opening: Annotated[float, Field(ge=0, le=1)] | Auto = "auto"
+    """Part of the budget in which the generator learns by likelihood alone, and the discriminator waits; auto: half of
+    it for tables, else 0."""
     growth: float = Field(0.35, ge=0, le=0.9)
     """Part of the budget in which the game is played with samples of a fraction of their size; 0: never."""
     augment: float | Literal["adaptive"] | Auto = "auto"
@@ -243,11 +253,12 @@ class Recipe(Section):
         state = self.model_dump()
         for key, value in settings.items():
             section, _, name = key.partition(".")
-            if section not in state or not isinstance(state[section], dict):
+            name, _, entry = name.partition(".")
+            if not isinstance(state.get(section), dict) or name not in state[section]:
                 raise RecipeError(f"unknown recipe key '{key}'.{nearest(key, known_keys())}")
-            if name not in state[section]:
+            if entry and not isinstance(state[section][name], dict):
                 raise RecipeError(f"unknown recipe key '{key}'.{nearest(key, known_keys())}")
-            state[section][name] = value
+            state[section][name] = {**state[section][name], entry: value} if entry else value
         return _validated(state, "the settings")
 
     def fill(self, found: dict[str, Any]) -> Recipe:

@@ -65,7 +65,7 @@ class RunRecorder:
         """Draw a grid with latents that stay the same throughout, one class a column."""
         samples = self.run.codec.decode(latents.generate(generator, self._latents, self._labels))
         picture = io.BytesIO()
-        self.run.domain.preview(samples, self._columns).save(picture, "PNG")
+        self.run.domain.preview(samples, self.run.codec, self._columns).save(picture, "PNG")
         path = self.run.path / "samples" / f"{images:012d}.png"
         write_atomic(path, picture.getvalue())
         write_atomic(path.with_name("latest.png"), picture.getvalue())

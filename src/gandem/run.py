@@ -28,12 +28,12 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from PIL.Image import Image
 from torch import Tensor, nn
 
 from gandem import latents, strict_json
+from gandem.conditions import Told, Where, conditions
 from gandem.domains import DOMAINS
-from gandem.errors import RecipeError, RunError, nearest
+from gandem.errors import RecipeError, RunError
 from gandem.game.regularisation import fold, normalise
 from gandem.judge.figure import shown
 from gandem.recipe import OWN, Recipe, load_recipe
@@ -99,45 +99,40 @@ class Run:
             normalise(generator)
         return generator
 
-    def sample(
-        self, count: int, where: dict[str, Any] | None = None, seed: int = 0, truncation: float = 1.0
-    ) -> list[Image] | np.ndarray:
-        """Return `count` new samples: pictures, or an array of the form that the training was given.
+    def sample(self, count: int, where: Where | None = None, seed: int = 0, truncation: float = 1.0) -> Any:
+        """Return `count` new samples: pictures, an array of the form that the training was given, or a table.
 
-        where: {"label": 3} or {"label": "Bag"} for one class only; classes in turn when None.
+        where: {"label": 3} or {"label": "Bag"} for one class only; classes in turn when None. Of tables any columns:
+        {"sex": "F", "age": (60, None)}, or as on the command line, ["sex=F", "age>=60"].
         truncation: factor on the latents; below 1 more typical and less varied.
         """
         samples, _ = self.sample_array(count, where, seed, truncation)
         return self.codec.given(samples)
 
     def sample_array(
-        self, count: int, where: dict[str, Any] | None = None, seed: int = 0, truncation: float = 1.0
+        self, count: int, where: Where | None = None, seed: int = 0, truncation: float = 1.0
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return (decoded samples, labels (count,) int64 or None); as `sample`, for images uint8 (count, H, W, C)."""
+        return self.made(self.told(count, where, seed), count, seed, truncation)
+
+    def told(self, count: int, where: Where | None = None, seed: int = 0) -> Told:
+        """Return what the generator is told so that `count` samples meet `where`."""
         if count < 1:
             raise RecipeError(f"count = {count}: ask for at least one sample")
         if not 0 <= seed < 2**63:
             raise RecipeError(f"seed = {seed}: must lie between 0 and 2^63")
+        return self.domain.told(self.codec, self.generator, conditions(where), count, seed)
+
+    def made(
+        self, told: Told, count: int, seed: int = 0, truncation: float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return what the generator makes of what it is told, as `sample_array` does."""
         if not 0 <= truncation <= 4:
             raise RecipeError(f"truncation = {truncation}: must lie between 0 and 4")
-        labels = self.labels(count, where)
         noise = latents.draw(count, self.recipe.network.latent, seed, truncation)
-        samples = self.codec.decode(latents.generate(self.generator(), noise, labels))
-        return samples, None if labels is None else labels.numpy()
-
-    def labels(self, count: int, where: dict[str, Any] | None) -> Tensor | None:
-        """Return the labels (count,) of samples that meet `where`, None for a run without classes."""
-        where = dict(where or {})
-        label = where.pop("label", None)
-        if where:
-            raise RecipeError(f"--where {next(iter(where))}=...: only label=... can be asked for")
-        if not self.spec.num_labels:
-            if label is not None:
-                raise RecipeError(f"--where label={label}: this run was trained without classes")
-            return None
-        if label is None:
-            return torch.arange(count) % self.spec.num_labels
-        return torch.full((count,), self._label(label), dtype=torch.int64)
+        made = latents.generate(self.generator(), noise, told.inputs)
+        samples = self.codec.decode(made, told.fixed) if told.fixed else self.codec.decode(made)
+        return samples, told.inputs.numpy() if told.inputs is not None and self.spec.num_labels else None
 
     def summary(self) -> dict[str, Any]:
         """Return what matters about the run, in plain JSON types."""
@@ -166,23 +161,19 @@ class Run:
             warnings.warn(f"{problem}; using {saved.path} instead", stacklevel=3)
         return saved.tensors["generator_ema"]
 
-    def _label(self, label: Any) -> int:
-        names = self.spec.labels
-        if str(label) in names:
-            return names.index(str(label))
-        if str(label).isdecimal() and int(label) < len(names):
-            return int(label)
-        raise RecipeError(f"--where label={label}: no such class.{nearest(str(label), names)}")
-
 
 def open_run(path: str | Path, generator: nn.Module | None = None, ema: float | None = None) -> Run:
-    """Open a run folder; raises RunError when it is not one or is damaged.
+    """Open a run folder, or a model file that was exported from one; raises RunError when it is none or is damaged.
 
     generator: a module like the one that was trained, for runs of `gandem.Trainer`; its weights come from the run.
     ema: width of the generator's average, as a part of the training, 0.02 to 0.25, where snapshots were kept
     (training.ema_snapshots); None for the average that the training made.
     """
     path = Path(path)
+    if path.is_file():
+        from gandem.model import Model
+
+        return Model(path)
     if not path.is_dir():
         raise RunError(f"there is no run folder {path}")
     if not (path / "recipe.yaml").is_file():
@@ -191,6 +182,11 @@ def open_run(path: str | Path, generator: nn.Module | None = None, ema: float | 
     if generator is not None and run.recipe.network.kind != OWN:
         raise RunError(f"{path} was trained with gandem's own networks: open it without generator=")
     return run
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is a run folder, or looks like a model file."""
+    return (path / "recipe.yaml").is_file() or (path.suffix.lower() == ".safetensors" and path.is_file())
 
 
 def create_run(path: Path, recipe: Recipe, codec: dict[str, Any], data: dict[str, Any], report: dict[str, Any]) -> Run:

@@ -68,12 +68,19 @@ def play(
         recorder = RunRecorder(run, watch, events_bytes, trainer.images) if engine.is_main else Silence(run)
         try:
             if trainer.images:
-                recorder.event("resumed", images=trainer.images, seconds=trainer.seconds, damaged=damaged)
+                recorder.event(
+                    "resumed", noun=run.domain.noun, images=trainer.images, seconds=trainer.seconds, damaged=damaged
+                )
             recorder.report("training", trainer)
             trainer.fit(recorder)
             recorder.report("finished", trainer)
             recorder.finish()
-            facts = {"images": trainer.images, "seconds": trainer.seconds, "path": str(run.path)}
+            facts = {
+                "images": trainer.images,
+                "seconds": trainer.seconds,
+                "path": str(run.path),
+                "sample_file": run.domain.sample_file,
+            }
             recorder.event("finished", **facts)
             if engine.is_main:
                 found = evaluate_run(

@@ -52,7 +52,8 @@ def train(
     """Train a generator on SOURCE.
 
     Args:
-        source: A folder of pictures (its subfolders are classes), a .zip or .tar of one, .npz, .parquet, MNIST files.
+        source: A folder of pictures (its subfolders are classes), a .zip or .tar of one, .npz, .parquet, MNIST files; a
+            table as .csv, .tsv, .parquet, .arrow, .xlsx, .sqlite or file.sqlite::table.
         out: The run folder to make; it must not exist.
         budget: How long: 90s, 10m, 2h, or how many images to show: 200k, 1M.
         recipe: A recipe by name, or a YAML file.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
-from gandem.cli.app import Budget, Fit, Force, Json, Settings, Size, app, report
+from gandem.cli.app import Budget, Fit, Force, Json, Quiet, Settings, Size, app, report
+from gandem.conditions import conditions
 from gandem.console import Console, describe
-from gandem.options import must_be_free, read_condition, read_settings
+from gandem.options import must_be_free, must_end, read_settings
+
+TABLES = (".csv", ".tsv", ".parquet", ".arrow")
 
 
 @app.command
@@ -17,7 +19,7 @@ def sample(
     *,
     out: Path,
     count: int = 16,
-    where: str | None = None,
+    where: list[str] | None = None,
     seed: int = 0,
     truncation: float = 1.0,
     interpolate: int | None = None,
@@ -30,10 +32,10 @@ def sample(
 
     Args:
         run: The run folder.
-        out: A folder for single PNGs, x.png for one grid, x.npz or x.npy for an array, x.gif for a walk (with
-            --interpolate).
+        out: A folder for single PNGs, x.png for one grid, x.npz or x.npy for an array, x.csv or x.parquet for rows of a
+            table, x.gif for a walk (with --interpolate).
         count: How many.
-        where: One class only, as label=3 or label=Bag.
+        where: One class only, as label=3 or label=Bag; of a table any column, as sex=F or 'age>=60'. May be repeated.
         seed: Equal seeds give equal pictures.
         truncation: Below 1 more typical and less varied, above 1 the reverse.
         interpolate: Walk through so many random points instead, into x.gif.
@@ -42,8 +44,8 @@ def sample(
         force: Replace what lies at --out.
         json: Print one JSON object.
     """
+    conditions(where)  # refused before anything is loaded
     must_be_free(out, force)
-    condition = read_condition(where)
     import gandem
     from gandem.uses.sample import write_samples
 
@@ -51,7 +53,7 @@ def sample(
         gandem.open_run(run, ema=ema),
         out,
         count=count,
-        where=condition,
+        where=where,
         seed=seed,
         truncation=truncation,
         interpolate=interpolate,
@@ -60,7 +62,68 @@ def sample(
     if json:
         report(written, json)
     else:
-        print(f"wrote {out}")
+        of_all = f"; {written['chance']:.2%} of all rows meet the conditions" if "chance" in written else ""
+        print(f"wrote {out}{of_all}")
+
+
+@app.command
+def impute(
+    run: Path,
+    source: str,
+    /,
+    *,
+    out: Path,
+    seed: int = 0,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Fill the gaps of the table SOURCE by what the generator of RUN has learnt.
+
+    Args:
+        run: The run folder, or a model file.
+        source: A table with the columns of the data that RUN was trained on.
+        out: The table to write, .csv, .tsv, .parquet or .arrow.
+        seed: Other seeds fill otherwise, as widely as real values vary.
+        force: Replace what lies at --out.
+        json: Print one JSON object.
+    """
+    must_end(out, TABLES)
+    must_be_free(out, force)
+    import gandem
+    from gandem.uses.rows import write_rows
+
+    opened = gandem.open_run(run)
+    written = write_rows(opened, gandem.impute(opened, source, seed), out)
+    report(written, json) if json else print(f"wrote {out}")
+
+
+@app.command
+def score(
+    run: Path,
+    source: str,
+    /,
+    *,
+    out: Path,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Say how typical each row of the table SOURCE is, as the generator of RUN has learnt it.
+
+    Args:
+        run: The run folder, or a model file.
+        source: A table with the columns of the data that RUN was trained on.
+        out: The same table with the columns log_likelihood and typical, the part of new rows that are less probable.
+        force: Replace what lies at --out.
+        json: Print one JSON object.
+    """
+    must_end(out, TABLES)
+    must_be_free(out, force)
+    import gandem
+    from gandem.uses.rows import write_rows
+
+    opened = gandem.open_run(run)
+    written = write_rows(opened, gandem.score(opened, source), out)
+    report(written, json) if json else print(f"wrote {out}")
 
 
 @app.command
@@ -84,8 +147,9 @@ def inspect(
     """
     settings = read_settings(set_, size, fit, None)
     import gandem
+    from gandem.run import is_run
 
-    if (path / "recipe.yaml").is_file():
+    if is_run(path):
         found = gandem.open_run(path).summary()
         lines = describe(found)
     else:
@@ -108,9 +172,11 @@ def evaluate(
     /,
     *,
     real: str | None = None,
+    held_out: str | None = None,
     out: Path | None = None,
     count: int = 10_000,
     features: Path | None = None,
+    target: str | None = None,
     seed: int = 0,
     force: Force = False,
     json: Json = False,
@@ -120,9 +186,12 @@ def evaluate(
     Args:
         made: A run folder, or samples in any form that train reads.
         real: Real samples; for a run its own held-out part if not given.
+        held_out: Real samples to judge by, where those of --real are all that the generator was trained on; only then
+            can attacks on training rows be tried out.
         out: The page to write (.html); a run has its own, report.html.
         count: How many samples to judge, if there are as many held-out real ones.
         features: Weights to look with (.onnx or .safetensors) instead of those that ship with gandem.
+        target: The column of a table to predict: how well is that learnt from the generated rows?
         seed: Seed of the samples that are drawn.
         force: Replace what lies at --out.
         json: Print one JSON object.
@@ -132,7 +201,72 @@ def evaluate(
     import gandem
 
     with Console(silent=json) as console:
-        facts = gandem.evaluate(made, real, out=out, count=count, features=features, seed=seed, watch=console)
+        facts = gandem.evaluate(
+            made,
+            real,
+            held_out=held_out,
+            out=out,
+            count=count,
+            features=features,
+            target=target,
+            seed=seed,
+            watch=console,
+        )
+    report(facts, json)
+
+
+@app.command
+def augment(
+    source: str,
+    /,
+    *,
+    target: str,
+    group: str | None = None,
+    learner: str | None = None,
+    budget: Budget = "2m",
+    folds: int = 5,
+    repeats: int = 2,
+    margin: float = 0.01,
+    seed: int = 0,
+    out: Path | None = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say whether synthetic data would help to learn from SOURCE: HELPS, NO DIFFERENCE, HURTS or CANNOT TELL.
+
+    Cross-validated on real rows that no generator has seen, beside what is free: class weights, oversampling, SMOTE.
+
+    Args:
+        source: A table (.csv, .tsv, .parquet, .xlsx), or labelled pictures or arrays, as for train.
+        target: The column to learn; labels for pictures and arrays.
+        group: A column whose equal values stay together, such as the patient.
+        learner: A scikit-learn classifier as module:Class; otherwise boosted trees and logistic regression, for
+            pictures a small network and logistic regression.
+        budget: Of the generator's training in each fold: 90s, 2m, or how many samples to show: 200k.
+        folds: Parts of the cross-validation.
+        repeats: How often it is divided anew.
+        margin: Difference of the AUC below which nothing is of practical use.
+        seed: Seed of everything random.
+        out: Folder of the answer; the same command again continues what was stopped.
+        json: Print nothing but one JSON object at the end.
+        quiet: Print nothing but errors.
+    """
+    import gandem
+
+    with Console(silent=json or quiet) as console:
+        facts = gandem.augment(
+            source,
+            target,
+            group=group,
+            learner=learner,
+            budget=budget,
+            folds=folds,
+            repeats=repeats,
+            margin=margin,
+            seed=seed,
+            out=out,
+            watch=console,
+        )
     report(facts, json)
 
 
@@ -215,27 +349,28 @@ def export(
     /,
     *,
     out: Path,
-    format: Literal["onnx"] = "onnx",
     ema: float | None = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Write the generator of RUN in a form that other programs run.
+    """Write the generator of RUN as one file: for other programs, or for gandem without the run.
 
     Args:
         run: The run folder.
-        out: The file to write.
-        format: ONNX, checked against the live generator before it is called done.
+        out: x.onnx for other programs, checked against the live generator before it is called done; x.safetensors
+            for gandem itself, which samples from it as from a run.
         ema: Another average of the weights, 0.02 to 0.25 of the training wide, if training.ema_snapshots kept any.
         force: Replace what lies at --out.
         json: Print one JSON object.
     """
+    must_end(out, (".onnx", ".safetensors"))
     must_be_free(out, force)
     import gandem
-    from gandem.uses.export import export_onnx
+    from gandem.uses.export import export as write
 
-    result = export_onnx(gandem.open_run(run, ema=ema), out)
+    result = write(gandem.open_run(run, ema=ema), out)
+    checked = f"; it agrees with the run to {result['max_difference']:.1e}" if "max_difference" in result else ""
     if json:
         report(result, json)
     else:
-        print(f"wrote {out} ({result['bytes'] / 1e6:.1f} MB); it agrees with the run to {result['max_difference']:.1e}")
+        print(f"wrote {out} ({result['bytes'] / 1e6:.1f} MB){checked}")

@@ -12,7 +12,7 @@ from PIL.Image import Image
 from gandem import api
 from gandem.comparison.arms import Arm, parse_arms, standing, table
 from gandem.comparison.picture import draw
-from gandem.domains.given import Arrays, Given, opened, path_of
+from gandem.domains.given import Given, Opened, opened, path_of
 from gandem.errors import GandemError, Interrupted, RecipeError, RunError, TrainingError
 from gandem.recording import free_path
 from gandem.run import Run, open_run, read_json, write_json
@@ -107,7 +107,7 @@ def _train(
     arm: Arm,
     seed: int,
     folder: Path,
-    source: Arrays | str | Path,
+    source: Opened,
     budget: str,
     common: dict[str, Any],
     device: str,
@@ -151,7 +151,7 @@ def _picture(found: Sequence[dict[str, Any]], arms: Sequence[Arm], folder: Path)
     for arm in arms:
         try:
             run = open_run(_place(folder, arm, 0))
-            strips[arm.name] = run.domain.preview(run.sample_array(STRIP)[0], STRIP)
+            strips[arm.name] = run.domain.preview(run.sample_array(STRIP)[0], run.codec, STRIP)
         except GandemError:
             continue  # it failed, which its row says
     metric, title = next(iter(METRICS.items()))

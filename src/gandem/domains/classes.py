@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import torch
 
-from gandem.errors import SourceError
+from gandem.conditions import Condition, Told
+from gandem.errors import RecipeError, SourceError, nearest
+from gandem.spec import SampleSpec
 
 
 def label_names(values: np.ndarray, where: str) -> list[str]:
@@ -51,3 +54,21 @@ def class_line(classes: dict[str, int]) -> str:
     shown = ", ".join(f"{name}: {count:,}" for name, count in list(classes.items())[:10])
     more = f" and {len(classes) - 10:,} more" if len(classes) > 10 else ""
     return f"{len(classes):,} classes: {shown}{more}"
+
+
+def told(spec: SampleSpec, count: int, where: Sequence[Condition]) -> Told:
+    """Return the labels of `count` samples that meet conditions: of one class, else of all in turn."""
+    names = spec.labels
+    for condition in where:
+        if condition.name != "label" or condition.operator != "=" or len(condition.values) > 1:
+            raise RecipeError(f"--where {condition}: only label=... can be asked for")
+        if not names:
+            raise RecipeError(f"--where {condition}: this run was trained without classes")
+    if not names:
+        return Told(None)
+    if not where:
+        return Told(torch.arange(count) % len(names))
+    label = str(where[-1].values[0])
+    if label not in names and not (label.isdecimal() and int(label) < len(names)):
+        raise RecipeError(f"--where label={label}: no such class.{nearest(label, names)}")
+    return Told(torch.full((count,), names.index(label) if label in names else int(label), dtype=torch.int64))

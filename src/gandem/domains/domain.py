@@ -5,7 +5,8 @@ The trainer, the run folder and the uses see these protocols only, never pixels 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +15,9 @@ import torch
 from PIL.Image import Image
 from torch import nn
 
-from gandem.domains.given import Arrays
+from gandem.conditions import Condition, Told
+from gandem.domains.given import Opened
+from gandem.judge.figure import Figure
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
 
@@ -60,6 +63,11 @@ class Dataset(Samples, Protocol):
         """How many different samples there are; `len` counts mirrored ones and the like too."""
         ...
 
+    @property
+    def rows(self) -> torch.Tensor:
+        """Which of the samples that were read these are, int64 (count,), from 0."""
+        ...
+
     def samples(self, indices: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
         """Return samples in [0, count) as people use them (images: uint8 NHWC) and their labels int64 (n,) if any."""
         ...
@@ -77,16 +85,19 @@ class Codec(Protocol):
         """Shape and labels of one sample."""
         ...
 
-    def decode(self, samples: torch.Tensor) -> np.ndarray:
-        """Turn (n, *spec.shape) tensors in [-1, 1] into the array that people use (images: uint8 NHWC)."""
+    def decode(self, samples: torch.Tensor, *fixed: Any) -> np.ndarray:
+        """Turn (n, *spec.shape) tensors in [-1, 1] into the array that people use (images: uint8 NHWC).
+
+        fixed: names that must come out as they stand there, for codecs that mend what breaks a rule.
+        """
         ...
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         ...
 
-    def given(self, samples: np.ndarray) -> np.ndarray | list[Image]:
-        """Turn decoded samples into what the data came as: an array, or pictures."""
+    def given(self, samples: np.ndarray) -> Any:
+        """Turn decoded samples into what the data came as: an array, pictures, or a table."""
         ...
 
 
@@ -112,6 +123,47 @@ class Features(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What is judged, and by what; decoded samples (n, ...) throughout.
+
+    generated, real, held_out: equally many of each; floors: made of `real`, see `Domain.floors`. more: makes about so
+    many generated samples, for what needs more of them than that. training: draws so many samples that the generator
+    was trained on, none of them held out, and says which of those that were read they are; None where nobody knows.
+    report: what was found when the generated samples were read, if they were.
+    """
+
+    codec: Any
+    generated: np.ndarray
+    real: np.ndarray
+    held_out: np.ndarray
+    floors: Mapping[str, np.ndarray]
+    more: Callable[[int], np.ndarray]
+    training: Callable[[int], tuple[np.ndarray, np.ndarray]] | None = None
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: a title, a sentence or two, and HTML."""
+
+    title: str
+    text: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What a domain finds by means of its own kind. facts: plain JSON, for report.json; sections: for the page.
+
+    evidence: numbers for the rules of the verdict, by name; one that is there already is replaced.
+    """
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    evidence: dict[str, Figure] = field(default_factory=dict)
+    sections: tuple[Section, ...] = ()
+
+
 class Domain(Protocol):
     """One kind of data."""
 
@@ -126,11 +178,21 @@ class Domain(Protocol):
         ...
 
     @property
+    def compared(self) -> int:
+        """How many samples of each kind are compared by features at most; that is quadratic in time."""
+        ...
+
+    @property
     def sample_file(self) -> str:
         """A name under which samples would be written, for the model card."""
         ...
 
-    def reads(self, source: str | Path | Arrays) -> bool:
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Names' ends of files that only this kind of samples is written to."""
+        ...
+
+    def reads(self, source: Opened) -> bool:
         """Whether a source holds this kind of data."""
         ...
 
@@ -146,12 +208,33 @@ class Domain(Protocol):
         """Return (generator, discriminator) for samples of this shape."""
         ...
 
-    def preview(self, samples: np.ndarray, columns: int | None = None) -> Image:
-        """Lay decoded samples out as one picture."""
+    def told(
+        self, codec: Any, generator: Callable[[], nn.Module], where: Sequence[Condition], count: int, seed: int
+    ) -> Told:
+        """Return what the generator is told, so that `count` samples meet all conditions; raises RecipeError.
+
+        generator: returns it, for domains whose generators are to be asked.
+        """
+        ...
+
+    def imputed(self, codec: Any, generator: nn.Module, source: Opened, seed: int) -> Any:
+        """Return a person's samples with their gaps filled; raises RecipeError where samples have none."""
+        ...
+
+    def scored(self, codec: Any, generator: nn.Module, source: Opened) -> Any:
+        """Return a person's samples with how probable each is; raises RecipeError where no generator knows."""
+        ...
+
+    def preview(self, samples: np.ndarray, codec: Any, columns: int | None = None) -> Image:
+        """Lay samples that a codec decoded out as one picture, `columns` of them in a row."""
         ...
 
     def pictures(self, samples: np.ndarray) -> list[Image]:
         """Turn decoded samples into a picture each; raises RecipeError where they are none."""
+        ...
+
+    def written(self, samples: np.ndarray, codec: Any, suffix: str) -> bytes:
+        """Return samples that a codec decoded as a file of one of the suffixes."""
         ...
 
     def features(self, codec: Any, path: Path | None = None) -> Features:
@@ -170,18 +253,26 @@ class Domain(Protocol):
         """Return sets made from decoded real samples that must lose against any generator, by name."""
         ...
 
+    def examination(self, judged: Judged, target: str | None, seed: int) -> Examination:
+        """Judge by means of the domain's own, beyond the features; target: a column to predict, if there are any."""
+        ...
+
     def lines(self, report: dict[str, Any]) -> list[str]:
         """Say a data report in a few lines."""
         ...
 
     def read(
         self,
-        source: str | Path | Arrays,
+        source: Opened,
         options: DataOptions,
         cache: Path | None = None,
         progress: Progress | None = None,
     ) -> Dataset:
         """Read a source whole. `cache` is a folder for decoded data that do not fit in memory."""
+        ...
+
+    def matching(self, source: Opened, codec: Any, options: DataOptions) -> Dataset:
+        """Read samples whose decoded form is that of a codec, to be judged beside samples that it decoded."""
         ...
 
     def codec(self, state: dict[str, Any]) -> Codec:

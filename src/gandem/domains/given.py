@@ -1,4 +1,4 @@
-"""What a person may give as data: a path, or arrays in memory, with labels or without."""
+"""What a person may give as data: a path, arrays in memory with labels or without, or a data frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from gandem.errors import SourceError
 
 Given = Any
-"""A path as str or Path; an array (n, ...) of NumPy, PyTorch or anything that NumPy takes; or (array, labels (n,))."""
+"""A path as str or Path; an array (n, ...) of NumPy, PyTorch or anything that NumPy takes; (array, labels (n,)); or a
+data frame of pandas, polars or anything that speaks Arrow."""
 
 PICTURE_SIDE = 16
 """Arrays (n, a, b) whose last two sizes are not below this may be grey pictures, others are series."""
@@ -52,13 +53,36 @@ class Arrays:
         return any(all(low <= least and most <= high for least, most in ends) for low, high in _RANGES)
 
 
-def opened(given: Given) -> Arrays | str | Path:
-    """Return arrays as `Arrays`, those of a file too, and any other path as it is; raises SourceError.
+@dataclass(frozen=True)
+class Frame:
+    """A data frame in memory, of whatever library."""
 
+    value: Any
+
+    @property
+    def name(self) -> str:
+        """What it is called in reports."""
+        return f"data frame of {type(self.value).__module__.partition('.')[0]}"
+
+    def __str__(self) -> str:
+        """Return the name, for messages."""
+        return self.name
+
+
+Opened = Arrays | Frame | str | Path
+"""What domains read."""
+
+
+def opened(given: Given) -> Opened:
+    """Return arrays as `Arrays`, those of a file too, data frames as `Frame`, and any other path as it is.
+
+    Raises SourceError for what is none of these.
     Files of arrays are .npy, and .npz with `samples` and, if there are any, `labels`.
     """
-    if isinstance(given, Arrays):
+    if isinstance(given, Arrays | Frame):
         return given
+    if _is_frame(given):
+        return Frame(given)
     if isinstance(given, (str, Path)):
         return _from_file(Path(given)) or given
     values, labels = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
@@ -72,6 +96,12 @@ def opened(given: Given) -> Arrays | str | Path:
 def path_of(given: Given) -> Path | None:
     """Return where data lie, or None if they are in memory only."""
     return Path(given) if isinstance(given, (str, Path)) else given.path if isinstance(given, Arrays) else None
+
+
+def _is_frame(given: Any) -> bool:
+    """Whether something has named columns, as data frames have and arrays have not."""
+    speaks = any(hasattr(type(given), name) for name in ("__arrow_c_stream__", "__dataframe__", "collect_schema"))
+    return speaks and hasattr(type(given), "columns")
 
 
 def _from_file(path: Path) -> Arrays | None:

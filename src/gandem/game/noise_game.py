@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from gandem.errors import known
+from gandem.errors import RecipeError, known
 from gandem.game.augmentation import DRAWS, augment
-from gandem.game.growth import FULL_SIZE, Growth, enlarge, halve
+from gandem.game.growth import FULL_SIZE, Growth, Stage, enlarge, halve
 from gandem.game.losses import LOSSES, Loss, win_rate
 from gandem.game.penalties import PENALTIES, LeCam, Penalty, Term, squared_gradient_norm
 from gandem.game.regularisation import force_norms
@@ -65,6 +66,9 @@ class NoiseGame:
     critic_steps: turns of the discriminator for one of the generator (Goodfellow et al. 2014, algorithm 1).
     clip: largest absolute weight that the discriminator may have after its turn (Arjovsky et al. 2017); 0 for any.
     lecam: weight of `LeCam`, beside the penalty; 0 for none.
+    likelihood: weight of -log p(x) in the generator's loss, for generators with log_likelihood(samples) -> (n,), which
+    learn from the real samples themselves as well; 0 for none. opening: part of the budget, from its beginning, in
+    which they learn from nothing else (as Yu et al. 2017, "SeqGAN", begin).
 
     dials: what may be turned while the game is played: factors on the learning rate and on gamma, the strength of
     augmentation, and the most halvings of a sample. They belong to the state of a training.
@@ -88,6 +92,8 @@ class NoiseGame:
         critic_steps: int = 1,
         clip: float = 0.0,
         lecam: float = 0.0,
+        likelihood: float = 0.0,
+        opening: float = 0.0,
         growth: Growth = FULL_SIZE,
     ) -> None:
         self.generator = generator
@@ -102,6 +108,15 @@ class NoiseGame:
         self.critic_steps = critic_steps
         self.clip = clip
         self.lecam = lecam
+        if likelihood and not hasattr(generator, "log_likelihood"):
+            raise RecipeError(
+                f"game.likelihood = {likelihood:g}: this generator cannot say how probable a sample is, only those "
+                "of tables do; leave it out"
+            )
+        if opening and not likelihood:
+            raise RecipeError(f"game.opening = {opening:g}: there is nothing to learn in it without game.likelihood")
+        self.likelihood = likelihood
+        self.opening = opening
         self.usual = LeCam()
         if lecam:
             discriminator.add_module("lecam", self.usual)
@@ -119,6 +134,17 @@ class NoiseGame:
         """Who moves in one step, in order."""
         critic = Turn("discriminator", self.discriminator_loss, self.after_critic)
         return *(critic for _ in range(self.critic_steps)), Turn("generator", self.generator_loss, self.after_generator)
+
+    def turns_at(self, progress: float) -> tuple[Turn, ...]:
+        """Who moves in one step at some progress of the budget: in the opening the generator alone."""
+        alone = Turn("generator", self.opening_loss, self.after_generator)
+        return (alone,) if progress < self.opening else self.turns
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The parts of the budget in which a step costs the same."""
+        ends = {stage.end for stage in self.growth.stages} | ({self.opening} if self.opening else set())
+        return [Stage(begin, end, self.growth.at(begin)) for begin, end in pairwise([0.0, *sorted(ends)])]
 
     @torch.no_grad()
     def after_critic(self, parts: Parts) -> None:
@@ -189,7 +215,7 @@ class NoiseGame:
         return loss, {name: part.detach() for name, part in parts.items()}
 
     def generator_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
-        """Adversarial loss of the generator against fresh real samples."""
+        """Adversarial loss of the generator against fresh real samples + likelihood * -log p(real)."""
         label, halvings = batch.get("label"), self.halvings(progress)
         fake = self._generate(batch, halvings).to(batch["real"].dtype)
         fake_logits = self._score(fake, batch["augment"], label)
@@ -198,17 +224,25 @@ class NoiseGame:
             with torch.no_grad():
                 real_logits = self._score(halve(batch["real"], halvings), batch["augment"], label)
         adversarial = self.loss.generator(real_logits, fake_logits)
-        return adversarial, {"adversarial": adversarial.detach()}
+        if not self.likelihood:
+            return adversarial, {"adversarial": adversarial.detach()}
+        surprise, parts = self.opening_loss(batch, progress)
+        return adversarial + surprise, parts | {"adversarial": adversarial.detach()}
 
-    def flops_per_sample(self, batch: Batch, halvings: int = 0) -> float:
-        """Floating-point operations that one step spends on each sample of its batch (2 per multiply-add).
+    def opening_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
+        """Likelihood * -log p(real)."""
+        surprise = -self.generator.log_likelihood(batch["real"]).mean()  # type: ignore[operator]
+        return self.likelihood * surprise, {"surprise": surprise.detach()}
+
+    def flops_per_sample(self, batch: Batch, stage: Stage | None = None) -> float:
+        """Floating-point operations that one step of a stage spends on each sample of its batch (2 per multiply-add).
 
         With G and D the operations of one forward pass: G + 6 D for a turn of the discriminator, and what its penalty
         costs on the part of the batch that it is taken on; 3 G + 2 D for the generator's, and D for the real samples
         that a paired loss looks at.
         """
         forward = {}
-        count = len(batch["real"])
+        count, halvings = len(batch["real"]), stage.halvings if stage else 0
         calls: dict[str, Callable[[], Tensor]] = {
             "generator": lambda: self._generate(batch, halvings),
             "discriminator": lambda: ask(self.discriminator, halve(batch["real"], halvings), batch.get("label")),
@@ -221,11 +255,14 @@ class NoiseGame:
             forward[player] = counter.get_total_flops() / count
         critic = 6 + self.penalty.cost * self.penalty_fraction
         scored = self.critic_steps * critic + 2 + self.loss.paired
-        return (self.critic_steps + 3) * forward["generator"] + scored * forward["discriminator"]
+        if stage and stage.begin < self.opening:
+            return 3 * forward["generator"]
+        made = self.critic_steps + 3 + 3 * (self.likelihood > 0)
+        return made * forward["generator"] + scored * forward["discriminator"]
 
     def effort(self, batch: Batch) -> Callable[[float], float]:
         """Return the work up to some progress of a budget that counts samples, in FLOP for each sample of it."""
-        parts = [(stage, self.flops_per_sample(batch, stage.halvings)) for stage in self.growth.stages]
+        parts = [(stage, self.flops_per_sample(batch, stage)) for stage in self.stages]
         return lambda progress: sum(flops * max(min(progress, stage.end) - stage.begin, 0.0) for stage, flops in parts)
 
     def _generate(self, batch: Batch, halvings: int) -> Tensor:

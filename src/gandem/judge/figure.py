@@ -39,11 +39,11 @@ class Figure:
         return cls(value, max(value - Z * error, floor), value + Z * error, n, n_reference)
 
     @classmethod
-    def of_share(cls, hits: float, n: float) -> Figure:
+    def of_share(cls, hits: float, n: float, z: float = Z) -> Figure:
         """Build hits / n with its Wilson (1927) score interval, which stays within [0, 1] and never vanishes."""
         share = hits / n
-        centre, half = share + Z**2 / (2 * n), Z * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-        low, high = (centre - half) / (1 + Z**2 / n), (centre + half) / (1 + Z**2 / n)
+        centre, half = share + z**2 / (2 * n), z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+        low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
         return cls(share, min(max(low, 0.0), share), max(min(high, 1.0), share), round(n))
 
     def against(self, n_reference: int) -> Figure:

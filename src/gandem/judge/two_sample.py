@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from gandem.judge.classifier import fit
-from gandem.judge.figure import Figure, comparable
+from gandem.judge.figure import Figure, Z, comparable
 
 
 def two_sample(generated: Tensor, real: Tensor, *, seed: int = 0) -> Figure:
@@ -28,13 +28,13 @@ def two_sample(generated: Tensor, real: Tensor, *, seed: int = 0) -> Figure:
         area, variance = delong(score(halves[0][test]), score(halves[1][test]))
         areas.append(area)
         errors.append(math.sqrt(variance))
-    return _figure(sum(areas) / 2, (sum(errors) / 2) ** 2, len(generated), len(real))
+    return area_figure(sum(areas) / 2, (sum(errors) / 2) ** 2, len(generated), len(real))
 
 
 def auc(positive_scores: Tensor, negative_scores: Tensor) -> Figure:
     """P(positive > negative), ties as one half, of two sets of scores (n,) and (m,), in [0, 1]."""
     positive, negative = comparable(2, positive=positive_scores[:, None], negative=negative_scores[:, None])
-    return _figure(*delong(positive[:, 0], negative[:, 0]), len(positive), len(negative))
+    return area_figure(*delong(positive[:, 0], negative[:, 0]), len(positive), len(negative))
 
 
 def delong(positive: Tensor, negative: Tensor) -> tuple[float, float]:
@@ -50,15 +50,15 @@ def _places(scores: Tensor, others: Tensor) -> Tensor:
     return ranks.double() / (2 * len(others))
 
 
-def _figure(area: float, variance: float, n: int, m: int) -> Figure:
-    """Give an AUC the Wilson interval of as many trials as have its variance.
+def area_figure(area: float, variance: float, n: int, m: int, z: float = Z) -> Figure:
+    """Give an AUC the Wilson interval of as many trials as have its variance, z standard deviations to either side.
 
     So it stays within [0, 1], and a perfect AUC, whose variance is 0, still has an interval: trials are at most twice
     the rows of the smaller set, as for an AUC that tends to 1.
     """
     most = 2 * min(n, m)
     trials = min(area * (1 - area) / variance, most) if variance > 0 else most
-    figure = Figure.of_share(area * trials, trials)
+    figure = Figure.of_share(area * trials, trials, z)
     return Figure(area, figure.low, figure.high, n, m)
 
 

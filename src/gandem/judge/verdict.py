@@ -31,6 +31,11 @@ class Rule:
     advice: str
 
 
+def _least(of: Numbers, name: str, otherwise: float) -> float:
+    """Return the lower end of a number that not every kind of data has."""
+    return of[name].low if name in of else otherwise
+
+
 def _improving(of: Numbers) -> bool:
     return "improvement" in of and of["improvement"].low > 0
 
@@ -54,8 +59,11 @@ RULES = (
     ),
     Rule(
         "copies its data",
-        lambda of: of["copied share"].low > 2 * of["copied share of held-out data"].value,
-        ("copied share", "copied share of held-out data"),
+        lambda of: (
+            of["copied share"].low > 2 * of["copied share of held-out data"].value
+            or _least(of, "membership attack", 0.0) > 0.7
+        ),
+        ("copied share", "copied share of held-out data", "membership attack"),
         "Do not share these samples: too many are training data. Train on more data, for a shorter time, or with "
         "stronger augmentation (--set game.augment=1).",
     ),
@@ -73,16 +81,21 @@ RULES = (
     ),
     Rule(
         "excellent",
-        lambda of: of["two-sample AUC"].high <= 0.6 and of["coverage"].value >= 0.9,
-        ("two-sample AUC", "coverage"),
+        lambda of: (
+            of["two-sample AUC"].high <= 0.6 and of["coverage"].value >= 0.9 and _least(of, "global utility", 1.0) > 0.5
+        ),
+        ("two-sample AUC", "coverage", "global utility"),
         "Use it. Training further would hardly show.",
     ),
     Rule(
         "usable",
         lambda of: (
-            of["Frechet share"].high <= 0.05 and of["coverage"].value >= 0.6 and of["two-sample AUC"].high <= 0.8
+            (of["Frechet share"].high <= 0.05 or of["two-sample AUC"].high <= 0.7)
+            and of["coverage"].value >= 0.6
+            and of["two-sample AUC"].high <= 0.8
+            and _least(of, "global utility", 1.0) > 0.5
         ),
-        ("Frechet share", "coverage", "two-sample AUC"),
+        ("Frechet share", "coverage", "two-sample AUC", "global utility"),
         "Use it where a trained eye may tell it from the data; more time would still help (gandem resume).",
     ),
     Rule(
@@ -94,11 +107,12 @@ RULES = (
     Rule(
         "too little training",
         lambda of: True,
-        ("Frechet share", "coverage"),
+        ("Frechet share", "coverage", "two-sample AUC", "global utility"),
         "Give it more time (gandem resume RUN --budget +10m), or a larger network if time does not help.",
     ),
 )
-"""Tried from the top; the first that holds decides. "cannot tell" stands before them all: see `Verdict.cannot_tell`."""
+"""Tried from the top; the first that holds decides. "cannot tell" stands before them all: see `Verdict.cannot_tell`.
+"global utility" and "membership attack" are there for kinds of data whose domain brings them."""
 
 ORDER = (
     "excellent",
@@ -122,13 +136,18 @@ class Verdict:
     advice: str
 
     @classmethod
-    def of(cls, judgement: Judgement, improvement: Figure | None = None) -> Verdict:
-        """Apply the rules. improvement: how much the quality rose over the last evaluations, where that is known."""
-        numbers = evidence(judgement)
+    def of(
+        cls, judgement: Judgement, improvement: Figure | None = None, evidence: Mapping[str, Figure] | None = None
+    ) -> Verdict:
+        """Apply the rules. improvement: how much the quality rose over the last evaluations, where that is known.
+
+        evidence: what the domain brings, more numbers or better ones.
+        """
+        numbers = {**evidence_of(judgement), **(evidence or {})}
         if improvement is not None:
             numbers["improvement"] = improvement
         rule = next(rule for rule in RULES if rule.holds(numbers))
-        return cls(rule.verdict, {name: numbers[name] for name in rule.because}, rule.advice)
+        return cls(rule.verdict, {name: numbers[name] for name in rule.because if name in numbers}, rule.advice)
 
     @classmethod
     def cannot_tell(cls, generated: int, held_out: int) -> Verdict:
@@ -170,7 +189,7 @@ def improvement(judgements: Sequence[Mapping[str, float]]) -> Figure | None:
     return Figure(-math.expm1(-log.value), -math.expm1(-log.low), -math.expm1(-log.high), len(late))
 
 
-def evidence(judgement: Judgement) -> Numbers:
+def evidence_of(judgement: Judgement) -> Numbers:
     """Return what the rules look at. Coverage and density are shares of what real rows reach at the same count.
 
     distance to the data: of the nearest real sample, as a multiple of what held-out real samples have.

@@ -54,6 +54,8 @@ def build_game(domain: Domain, dataset: Dataset, recipe: Recipe, width: int) -> 
         critic_steps=game.critic_steps,
         clip=game.clip,
         lecam=game.lecam,
+        likelihood=0.0 if game.likelihood == "auto" else float(game.likelihood),
+        opening=0.0 if game.opening == "auto" else float(game.opening),
         growth=Growth(getattr(generator, "halvings", 0) if grows else 0, game.growth),
     )
 

@@ -181,7 +181,7 @@ class Loop:
         """Let each player take its turn on a fresh batch; return the detached parts of the losses."""
         self._set_schedules(progress)
         parts: dict[str, Tensor] = {}
-        for position, turn in enumerate(self.game.turns):
+        for position, turn in enumerate(self.game.turns_at(progress)):
             batch = self.batch(self.step * len(self.game.turns) + position)
             parts |= self._play(turn, batch, progress)
         self.game.dials["halvings"] = self.game.halvings(progress)
@@ -296,17 +296,20 @@ class Loop:
         """Add the parts of a step's losses to the window that the referee looks at, or count the step as left out."""
         values = torch.stack([value.detach().float() for value in parts.values()])
         bad = ~values.isfinite().all()
-        kept = torch.cat([torch.where(bad, 0.0, values), bad.float()[None]])
-        self._window = self._window + kept if self._watched else kept
-        self._watched = [*parts, "skipped"]
+        kept = torch.cat([torch.where(bad, 0.0, values), torch.stack([bad, torch.ones_like(bad)]).float()])
+        watched = [*parts, "skipped", "steps"]
+        self._window = self._window + kept if watched == self._watched else kept  # in the opening there are fewer parts
+        self._watched = watched
 
     def _officiate(self, recorder: Recorder, progress: float) -> None:
         """Show the referee the last LOOK steps, and a quick judgement if one is due; do what it says."""
         sums = dict(zip(self._watched, self._window.tolist(), strict=True))
         self._watched, self._window = [], torch.zeros(0)
-        left = LOOK - sums["skipped"]
-        signals = {name: value / max(left, 1) for name, value in sums.items()} | {"skipped": sums["skipped"] / LOOK}
-        for name, player in self.game.players.items():
+        steps = sums.pop("steps", LOOK)
+        left = steps - sums["skipped"]
+        signals = {name: value / max(left, 1) for name, value in sums.items()} | {"skipped": sums["skipped"] / steps}
+        for name in dict.fromkeys(turn.player for turn in self.game.turns_at(progress)):
+            player = self.game.players[name]
             update = next_update(self.optimizers[name])
             signals |= {f"{name}/size": _size(player)} | (
                 {} if update is None else {f"{name}/update": update / self._warm}

@@ -68,12 +68,12 @@ class Plan:
         """Return plain JSON types."""
         return asdict(self)
 
-    def lines(self) -> list[str]:
-        """Say it in a few lines."""
+    def lines(self, noun: str = "images") -> list[str]:
+        """Say it in a few lines; noun: what several samples are called."""
         speed = (
-            "not measured: the budget counts images"
+            f"not measured: the budget counts {noun}"
             if self.images_per_second is None
-            else (f"{self.images_per_second:,.0f} images/s measured here")
+            else (f"{self.images_per_second:,.0f} {noun}/s measured here")
         )
         time_given = "" if self.seconds is None else f" in {Budget(seconds=self.seconds)}"
         *small, _ = [f"1/{2 ** stage['halvings']} of each side until {stage['until']:.0%}" for stage in self.growth]
@@ -81,9 +81,9 @@ class Plan:
         width = f"width {self.width}" if self.width else "your own"
         return [
             f"networks: {width}, generator {self.parameters_generator / 1e6:.2f} M and discriminator "
-            f"{self.parameters_discriminator / 1e6:.2f} M parameters, {self.gflops_per_image:.2f} GFLOP an image",
+            f"{self.parameters_discriminator / 1e6:.2f} M parameters, {self.gflops_per_image:.2g} GFLOP for each",
             f"machine: {self.device}, {self.precision}, {self.processes} process(es); {speed}",
-            f"budget: {self.images:,} images{time_given}, batch {self.batch}",
+            f"budget: {self.images:,} {noun}{time_given}, batch {self.batch}",
             *growth,
         ]
 
@@ -108,12 +108,12 @@ def make_plan(
     chosen = choose(_Question(build, dataset, recipe, budget, device, tell, multiple))
     game = build(chosen.width)
     parameters = {name: sum(value.numel() for value in player.parameters()) for name, player in game.players.items()}
-    stages = game.growth.stages
+    stages = game.stages
     rates = [
         (stage.end - stage.begin) * speed
         for stage, speed in zip(stages, chosen.speeds or [1.0] * len(stages), strict=True)
     ]
-    work = sum(rate * cost(game, dataset, stage.halvings) for rate, stage in zip(rates, stages, strict=True))
+    work = sum(rate * cost(game, dataset, stage) for rate, stage in zip(rates, stages, strict=True))
     measuring = time.monotonic() - began
     return Plan(
         width=chosen.width,
@@ -127,7 +127,7 @@ def make_plan(
         gflops_at_full_size=cost(game, dataset),
         images_per_second=sum(rates) if chosen.speeds else None,
         images=budget.images or max(round(sum(rates) * max((budget.seconds or 0.0) - measuring, 0)), chosen.batch),
-        growth=[{"until": stage.end, "halvings": stage.halvings} for stage in stages],
+        growth=[{"until": stage.end, "halvings": stage.halvings} for stage in game.growth.stages],
         seconds=budget.seconds,
         measured_seconds=measuring,
     )
@@ -185,12 +185,12 @@ def _choose_for_time(asked: _Question) -> _Chosen:
 
     def expected(game: NoiseGame, gflops: float) -> float:
         """Return the images that so many GFLOP are enough for."""
-        stages = game.growth.stages
-        return sum((each.end - each.begin) * gflops / cost(game, asked.dataset, each.halvings) for each in stages)
+        stages = game.stages
+        return sum((each.end - each.begin) * gflops / cost(game, asked.dataset, each) for each in stages)
 
     width, batch = WIDTHS[2] if wanted == "auto" else int(wanted), asked.batch(0)
     game = asked.build(width)
-    full = game.growth.stages[-1]
+    full = game.stages[-1]
     candidates = ("fp32", "bf16") if asked.recipe.training.precision == "auto" else (asked.recipe.training.precision,)
     precision = max(candidates, key=lambda candidate: measured(width, candidate, batch, full))
     # Small steps are slow ones, so what the machine can do is measured in steps of the size that will be taken.
@@ -202,7 +202,7 @@ def _choose_for_time(asked: _Question) -> _Chosen:
         width = choose_width(asked.build, asked.dataset, (gflops / asked.per_gflop) ** 0.5)
         game = asked.build(width)
     batch = asked.batch(expected(game, gflops))
-    return _Chosen(width, precision, batch, [measured(width, precision, batch, each) for each in game.growth.stages])
+    return _Chosen(width, precision, batch, [measured(width, precision, batch, each) for each in game.stages])
 
 
 def automatic_batch(images: float, multiple: int = 1) -> int:
@@ -227,9 +227,9 @@ def judging_pace(plan: Plan, gflops_per_sample: float) -> tuple[int, int]:
     return (max(every, 1) if times >= 2 else 0), samples
 
 
-def cost(game: NoiseGame, dataset: Dataset, halvings: int = 0) -> float:
-    """Return the GFLOP that one step spends on each image, halved so often."""
-    return game.flops_per_sample(two_rows(game, dataset), halvings) / 1e9
+def cost(game: NoiseGame, dataset: Dataset, stage: Stage | None = None) -> float:
+    """Return the GFLOP that one step of a stage spends on each image, by default of the game at full size."""
+    return game.flops_per_sample(two_rows(game, dataset), stage) / 1e9
 
 
 def choose_width(build: Build, dataset: Dataset, gflops: float) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from PIL.Image import Image
 
 from gandem import latents
 from gandem.domains import domain_of
-from gandem.domains.domain import Codec, Dataset, Domain, Features
+from gandem.domains.domain import Codec, Dataset, Domain, Features, Judged, Section
 from gandem.domains.given import Given, opened, path_of
 from gandem.errors import RunError
 from gandem.judge.figure import Figure
-from gandem.judge.judgement import FEWEST, Copying, judge
+from gandem.judge.judgement import FEWEST, Copying, Judgement, judge
 from gandem.judge.usefulness import usefulness
 from gandem.judge.verdict import Verdict, improvement
 from gandem.recipe import Recipe
@@ -40,17 +40,20 @@ Samples = tuple[np.ndarray, np.ndarray | None]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was found: the verdict, all facts in plain JSON types, and pictures by name."""
+    """The verdict, all facts in plain JSON types, pictures by name, and the domain's part of the page."""
 
     verdict: Verdict
     facts: dict[str, Any]
     pictures: dict[str, Image]
+    sections: tuple[Section, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Sets:
     """Who is compared with whom. real: other real samples, among them those trained on; the judge's ceiling.
 
+    trained: whether it is known that `real` was trained on, and that no held-out sample was. report: of the generated
+    samples, where they were read.
     improvement: what the training of a run still gained at its end, if it told.
     """
 
@@ -61,6 +64,8 @@ class _Sets:
     available: int
     real: Dataset
     held_out: Dataset
+    trained: bool
+    report: dict[str, Any] = field(default_factory=dict)
     improvement: Figure | None = None
 
 
@@ -68,8 +73,10 @@ def evaluate(
     made: Run | Given,
     real: Given = None,
     *,
+    held_out: Given = None,
     count: int = COUNT,
     features: str | Path | None = None,
+    target: str | None = None,
     seed: int = 0,
     tell: Tell = lambda doing: None,
 ) -> Evaluation:
@@ -77,24 +84,40 @@ def evaluate(
 
     made: a run, or samples in any form that `train` takes. real: real samples; for a run, None takes the data it
     was trained on and judges by the part that was held out. Other real data are divided into halves, one to judge by
-    and one as the ceiling, in which copies are looked for too. count: how many samples are judged at most.
-    features: weights of the user's own, as `--features` takes them.
+    and one as the ceiling, in which copies are looked for too. held_out: for samples whose generator was trained on
+    `real`, other real samples to judge by instead. count: how many samples are judged at most.
+    features: weights of the user's own, as `--features` takes them. target: the column of a table to predict.
     """
     began = time.monotonic()
     tell("reading the data")
-    sets = _of_run(made, real, seed) if isinstance(made, Run) else _of_samples(made, real)
-    return _evaluate(sets, count, features, seed, tell, began)
+    if isinstance(made, Run) and held_out is not None:
+        raise RunError("a run holds out its own samples: leave --held-out out, or judge samples that it wrote")
+    sets = _of_run(made, real, seed) if isinstance(made, Run) else _of_samples(made, real, held_out)
+    return _evaluate(sets, count, features, target, seed, tell, began)
 
 
 def evaluate_run(run: Run, training: Dataset, held_out: Dataset, *, count: int, tell: Tell) -> Evaluation:
     """Judge a run whose data are in memory already."""
     seed = run.recipe.training.seed
     made = _made_by(run, training, seed)
-    sets = _Sets(run.domain, run.codec, run.spec.labels, made, training.count, training, held_out, _improvement(run))
-    return _evaluate(sets, count, None, seed, tell, time.monotonic())
+    improved = _improvement(run)
+    sets = _Sets(
+        run.domain,
+        run.codec,
+        run.spec.labels,
+        made,
+        training.count,
+        training,
+        held_out,
+        trained=True,
+        improvement=improved,
+    )
+    return _evaluate(sets, count, None, None, seed, tell, time.monotonic())
 
 
-def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, tell: Tell, began: float) -> Evaluation:
+def _evaluate(
+    sets: _Sets, count: int, features: str | Path | None, target: str | None, seed: int, tell: Tell, began: float
+) -> Evaluation:
     extract = sets.domain.features(sets.codec, None if features is None else Path(features))
     n = min(count, sets.available, sets.real.count, sets.held_out.count, _fitting(sets.real))
     held_rows, seen_held = _unlearnt(sets.held_out, n, seed, extract)
@@ -114,23 +137,28 @@ def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, t
     known, known_labels = sets.real.samples(real_rows[:n])
     rows = _some(sets.real.count, max(n, TRAINING_COUNT), seed + 1)
     tell("looking at them")
-    seen = {"generated": extract(generated), "held-out": extract(held_out)}
+    lost = sets.domain.floors(known, seed)
+    examination = sets.domain.examination(_judged(sets, generated, known, held_out, lost, seed), target, seed)
+    seen = {"generated": extract(generated), "held-out": extract(held_out), "real": extract(known)}
     seen["known"] = torch.cat([extract(sets.real.samples(part)[0]) for part in rows.split(AT_ONCE)])
-    seen["real"] = extract(known)
-    floors = {name: extract(images) for name, images in sets.domain.floors(known, seed).items()}
+    floors = {name: extract(samples) for name, samples in lost.items()}
     tell("comparing them")
     varied = [sets.domain.variants(samples[:COPY_COUNT]) for samples in (generated, held_out)]
     ours, theirs = (torch.cat([extract(samples) for samples in variants]) for variants in varied)
     copying = Copying.of(ours, seen["known"], theirs, len(varied[0]))
-    judgement = judge(seen["generated"], seen["held-out"], real=seen["real"], floors=floors, copying=copying, seed=seed)
-    verdict = Verdict.of(judgement, sets.improvement)
+    judgement = _compared(seen, floors, copying, sets.domain.compared, seed)
+    verdict = Verdict.of(judgement, sets.improvement, evidence=examination.evidence)
     facts |= {
         "verdict": verdict.to_dict(),
         "features": {"name": extract.name, "fingerprint": extract.fingerprint},
         "judgement": judgement.to_dict(),
         "classes": list(sets.classes),
     }
-    facts["counts"] |= {"held_out": len(held_out), "looked_for_copies": len(rows)}
+    facts["counts"] |= {
+        "held_out": len(held_out),
+        "compared": min(n, sets.domain.compared),
+        "looked_for_copies": len(rows),
+    }
     if labels is not None and known_labels is not None and held_labels is not None:
         tell("learning from them")
         labelled = [
@@ -138,19 +166,53 @@ def _evaluate(sets: _Sets, count: int, features: str | Path | None, seed: int, t
             for name, told in (("generated", labels), ("real", known_labels), ("held-out", held_labels))
         ]
         facts["usefulness"] = usefulness(*labelled, seed=seed).to_dict()
+    if examination.facts:
+        facts["examination"] = examination.facts
     facts["seconds"] = round(time.monotonic() - began, 1)
     copied = sets.real.samples(rows[copying.pairs.training[:PAIRS]])[0]
-    return Evaluation(verdict, facts, _pictures(sets.domain, generated, held_out, copied, copying))
+    pictures = _pictures(sets, generated, held_out, copied, copying)
+    return Evaluation(verdict, facts, pictures, examination.sections)
+
+
+def _compared(
+    seen: dict[str, torch.Tensor], floors: dict[str, torch.Tensor], copying: Copying, most: int, seed: int
+) -> Judgement:
+    """Compare the features of so many samples of each kind at most."""
+    generated, held_out, real = (seen[name][:most] for name in ("generated", "held-out", "real"))
+    lower = {name: features[:most] for name, features in floors.items()}
+    return judge(generated, held_out, real=real, floors=lower, copying=copying, seed=seed)
+
+
+def _judged(
+    sets: _Sets,
+    generated: np.ndarray,
+    real: np.ndarray,
+    held_out: np.ndarray,
+    floors: dict[str, np.ndarray],
+    seed: int,
+) -> Judged:
+    """Return what a domain examines."""
+
+    def training(count: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = _some(sets.real.count, count, seed + 1)
+        return sets.real.samples(chosen)[0], sets.real.rows[chosen].numpy()
+
+    def more(count: int) -> np.ndarray:
+        return sets.generated(min(count, sets.available))[0]
+
+    drawn_from = training if sets.trained else None
+    return Judged(sets.codec, generated, real, held_out, floors, more, drawn_from, sets.report)
 
 
 def _pictures(
-    domain: Domain, generated: np.ndarray, held_out: np.ndarray, copied: np.ndarray, copying: Copying
+    sets: _Sets, generated: np.ndarray, held_out: np.ndarray, copied: np.ndarray, copying: Copying
 ) -> dict[str, Image]:
+    domain, codec = sets.domain, sets.codec
     pairs = np.concatenate([generated[copying.pairs.generated[:PAIRS]], copied])
     return {
-        "generated": domain.preview(generated[:SHOWN]),
-        "real": domain.preview(held_out[:SHOWN]),
-        "closest": domain.preview(pairs, len(copied)),
+        "generated": domain.preview(generated[:SHOWN], codec),
+        "real": domain.preview(held_out[:SHOWN], codec),
+        "closest": domain.preview(pairs, codec, len(copied)),
     }
 
 
@@ -158,13 +220,16 @@ def _of_run(run: Run, real: Given, seed: int) -> _Sets:
     source = run.data_report["path"] if real is None else real
     if source is None:
         raise RunError(f"{run.path} was trained on an array: say with which data to judge it, as real=array")
-    data = _read(source, run.domain, run.recipe)
+    data = _read(source, run.domain, run.recipe, None if real is None else run.codec)
     own = data.fingerprint == run.data_report["fingerprint"]
+    if real is not None and own:
+        data = _read(source, run.domain, run.recipe)
     if real is None and not own:
         raise RunError(f"{source} has changed since {run.path} was trained on it; say --real with the data to judge by")
     known, held_out = data.split(float(run.recipe.data.held_out) if own else 0.5)
     made = _made_by(run, known, seed)
-    return _Sets(run.domain, run.codec, run.spec.labels, made, known.count, known, held_out, _improvement(run))
+    sets = _Sets(run.domain, run.codec, run.spec.labels, made, known.count, known, held_out, own)
+    return replace(sets, improvement=_improvement(run))
 
 
 def _improvement(run: Run) -> Figure | None:
@@ -186,17 +251,19 @@ def _made_by(run: Run, data: Dataset, seed: int) -> Callable[[int], Samples]:
     return generated
 
 
-def _of_samples(made: Given, real: Given) -> _Sets:
+def _of_samples(made: Given, real: Given, unseen: Given) -> _Sets:
     if real is None:
         raise RunError(
             f"{path_of(made) or 'this'} is not a run folder; to judge samples say what is real: --real SOURCE"
         )
     domain = domain_of(opened(real))
     data = _read(real, domain, Recipe())
-    samples = _read(made, domain, Recipe().replace(domain.like(data.spec)))
+    samples = _read(made, domain, Recipe(), data.codec)
     if samples.spec.shape != data.spec.shape:
         raise RunError(f"samples of shape {samples.spec.shape} cannot be judged by real ones of {data.spec.shape}")
-    known, held_out = data.split(0.5)
+    known, held_out = data.split(0.5) if unseen is None else (data, _read(unseen, domain, Recipe(), data.codec))
+    if held_out.spec != data.spec:
+        raise RunError(f"{path_of(unseen) or 'what is held out'} has other sizes or classes than the real samples")
     labelled = bool(data.spec.labels) and set(samples.spec.labels) <= set(data.spec.labels)
     number = torch.tensor([data.spec.labels.index(name) for name in samples.spec.labels] if labelled else [])
 
@@ -204,15 +271,25 @@ def _of_samples(made: Given, real: Given) -> _Sets:
         images, labels = samples.samples(_some(samples.count, n, 0))
         return images, None if labels is None or not labelled else number[torch.from_numpy(labels)].numpy()
 
-    return _Sets(domain, data.codec, data.spec.labels, generated, samples.count, known, held_out)
+    return _Sets(
+        domain,
+        data.codec,
+        data.spec.labels,
+        generated,
+        samples.count,
+        known,
+        held_out,
+        trained=unseen is not None,
+        report=samples.report,
+    )
 
 
-def _read(source: Given, domain: Domain, recipe: Recipe) -> Dataset:
-    """Read a source that must be of a domain."""
+def _read(source: Given, domain: Domain, recipe: Recipe, codec: Codec | None = None) -> Dataset:
+    """Read a source that must be of a domain, in the form of a codec if there is one."""
     given = opened(source)
     if (other := domain_of(given)) is not domain:
         raise RunError(f"{given} holds {other.noun}, not {domain.noun} as the others do; judge like with like")
-    return domain.read(given, recipe.data)
+    return domain.read(given, recipe.data) if codec is None else domain.matching(given, codec, recipe.data)
 
 
 def _fitting(data: Dataset) -> int:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gandem.errors import ExportError, optional
+from gandem.model import SUFFIX, write_model
 
 if TYPE_CHECKING:
     from gandem.run import Run
@@ -24,6 +25,11 @@ TOLERANCE = 1e-4
 
 BATCHES = (1, 5)
 """Sizes at which the export is compared; neither is the size it was traced with."""
+
+
+def export(run: Run, out: Path) -> dict[str, Any]:
+    """Write a run's generator as .onnx or as .safetensors; see `export_onnx` and `gandem.model.write_model`."""
+    return write_model(run, out) if out.suffix.lower() == SUFFIX else export_onnx(run, out)
 
 
 def export_onnx(run: Run, out: Path, check: int = 8) -> dict[str, Any]:

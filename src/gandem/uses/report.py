@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 from PIL.Image import Image
 
 from gandem.judge.figure import shown
+from gandem.page import pairs, section, table
 from gandem.run import Run
 from gandem.training.checkpoint import write_atomic
 from gandem.uses.curves import Chart, Curve, Point, draw
@@ -135,6 +136,7 @@ def write_report(evaluation: Evaluation, path: Path, title: str, run: Run | None
         because="".join(_because(name, figure) for name, figure in verdict["because"].items()),
         pictures="".join(_picture(evaluation.pictures, name) for name in PICTURES),
         figures=_figures(facts) if "judgement" in facts else "",
+        examination="".join(section(part.title, part.text, part.body) for part in evaluation.sections),
         usefulness=_usefulness(facts) if "usefulness" in facts else "",
         copying=_copying(facts) if "judgement" in facts else "",
         course="" if run is None else _course(run),
@@ -155,9 +157,10 @@ def _picture(pictures: dict[str, Image], name: str) -> str:
     pictures[name].save(data, "PNG")
     source = base64.b64encode(data.getvalue()).decode()
     caption = escape(PICTURES[name])
-    return (
-        f'<figure><img alt="{caption}" src="data:image/png;base64,{source}"><figcaption>{caption}</figcaption></figure>'
-    )
+    width, height = pictures[name].size
+    broad = ' class="broad"' if width > 2 * height else ""
+    image = f'<img alt="{caption}" src="data:image/png;base64,{source}">'
+    return f"<figure{broad}>{image}<figcaption>{caption}</figcaption></figure>"
 
 
 def _figures(facts: dict[str, Any]) -> str:
@@ -170,11 +173,11 @@ def _figures(facts: dict[str, Any]) -> str:
         warning = f" <i>Alone it proves nothing here: won by {escape(', '.join(won_by[metric]))}.</i>"
         said = escape(caption) + (warning if won_by[metric] else "")
         lines.append(f'<tr><th scope="row">{title}<small>{said}</small></th>{cells}</tr>')
-    return _section(
+    return section(
         "All numbers",
         "The column real is what other real samples reach in the place of generated ones: the best there is at this "
         "count. The columns after it must lose.",
-        _table("All numbers", f'<tr><th scope="col">number, with its 95 % interval</th>{head}</tr>{"".join(lines)}'),
+        table("All numbers", f'<tr><th scope="col">number, with its 95 % interval</th>{head}</tr>{"".join(lines)}'),
     )
 
 
@@ -185,10 +188,10 @@ def _usefulness(facts: dict[str, Any]) -> str:
         "learnt from as many real, tested on real": useful["real_to_real"],
         "learnt from real, agrees with the classes asked for": useful["real_to_generated"],
     }
-    return _section(
+    return section(
         "Usefulness",
         "Share of samples whose class a classifier of features names rightly.",
-        _table("Usefulness", _pairs({name: shown(figure) for name, figure in rows.items()}))
+        table("Usefulness", pairs({name: shown(figure) for name, figure in rows.items()}))
         + _by_class(useful["by_class"], facts["classes"]),
     )
 
@@ -200,10 +203,10 @@ def _by_class(figures: dict[str, dict[str, Any]], classes: list[str]) -> str:
         f'<tr><th scope="row">{escape(classes[int(label)])}</th><td>{figure["n"]:,}</td><td>{shown(figure)}</td></tr>'
         for label, figure in figures.items()
     )
-    table = _table("Usefulness by class", f"<tr>{head}</tr>{rows}")
+    by_class = table("Usefulness by class", f"<tr>{head}</tr>{rows}")
     if len(figures) > MANY:
-        return f"<details><summary>By class: {len(figures):,} classes</summary>{table}</details>"
-    return f"<h3>By class</h3>{table}"
+        return f"<details><summary>By class: {len(figures):,} classes</summary>{by_class}</details>"
+    return f"<h3>By class</h3>{by_class}"
 
 
 def _copying(facts: dict[str, Any]) -> str:
@@ -216,10 +219,10 @@ def _copying(facts: dict[str, Any]) -> str:
         "authentic share, held-out": copying["authenticity"]["held_out"],
     }
     title = "Does it repeat its training data?"
-    return _section(
+    return section(
         title,
         "None of these says that samples are private. Look at the closest pairs above.",
-        _table(title, _pairs({name: shown(figure) for name, figure in rows.items()})),
+        table(title, pairs({name: shown(figure) for name, figure in rows.items()})),
     )
 
 
@@ -241,7 +244,7 @@ def _course(run: Run) -> str:
         cards.insert(int("distance" in history.points), _rulings(history))
     elif history.points:
         said += " The referee had nothing to mend."
-    return _section("How it went", said, f'<div class="charts">{"".join(cards)}</div>' if cards else "")
+    return section("How it went", said, f'<div class="charts">{"".join(cards)}</div>' if cards else "")
 
 
 def _panel(panel: Panel, history: History) -> str:
@@ -341,39 +344,26 @@ def _cost(report: dict[str, Any]) -> str:
         + (f"{work / 1e3:,.1f} PFLOP in all, about" if work >= 1e3 else f"{work:,.1f} TFLOP in all, about"),
         "ended": report.get("referee", {}).get("ended", "-") if finished else f"not at its end: {report['status']}",
     }
-    return _section(
+    return section(
         "What it cost",
         "Operations are those of the training, two for a multiply-add; those of the judge come on top.",
-        _table("What it cost", _pairs({name: escape(value) for name, value in rows.items()})),
+        table("What it cost", pairs({name: escape(value) for name, value in rows.items()})),
     )
 
 
 def _data(run: Run) -> str:
     held_out = f"{run.report['held_out_size']:,} held out of the training, to judge by"
     said = [*run.domain.lines(run.data_report), held_out]
-    return _section("The data", "", f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in said)}</ul>")
+    return section("The data", "", f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in said)}</ul>")
 
 
 def _recipe(run: Run) -> str:
     text = escape((run.path / "recipe.yaml").read_text(encoding="utf-8"))
-    return _section(
+    return section(
         "The recipe",
         "Every choice of this training; train again with it by --recipe.",
         f"<details><summary>recipe.yaml</summary><pre>{text}</pre></details>",
     )
-
-
-def _pairs(rows: dict[str, str]) -> str:
-    return "".join(f'<tr><th scope="row">{escape(name)}</th><td>{value}</td></tr>' for name, value in rows.items())
-
-
-def _table(title: str, rows: str) -> str:
-    return f'<div class="wide" tabindex="0" role="region" aria-label="{escape(title)}"><table>{rows}</table></div>'
-
-
-def _section(title: str, text: str, body: str) -> str:
-    said = f"<p>{escape(text)}</p>" if text else ""
-    return f"<section><h2>{escape(title)}</h2>{said}{body}</section>"
 
 
 def _about(facts: dict[str, Any]) -> str:

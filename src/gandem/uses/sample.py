@@ -10,6 +10,7 @@ import numpy as np
 from PIL.Image import Image
 
 from gandem import latents
+from gandem.conditions import Where
 from gandem.errors import RecipeError
 from gandem.run import Run
 from gandem.training.checkpoint import storing, write_atomic
@@ -22,7 +23,7 @@ def write_samples(
     out: Path,
     *,
     count: int = 16,
-    where: dict[str, Any] | None = None,
+    where: Where | None = None,
     seed: int = 0,
     truncation: float = 1.0,
     interpolate: int | None = None,
@@ -31,14 +32,16 @@ def write_samples(
     """Write new samples to `out` and return what was written.
 
     out: x.png for one grid, x.npz for `images` uint8 (n, H, W, C) and `labels` int64 (n,), x.npy for an array alone, of
-    the form that the training was given if it was given one, x.gif for a walk, and anything without a suffix for a
-    folder of single PNGs. interpolate: number of random points that the walk visits in `frames` frames.
+    the form that the training was given if it was given one, x.csv or x.parquet for a table, x.gif for a walk, and
+    anything without a suffix for a folder of single PNGs. interpolate: number of random points that the walk visits in
+    `frames` frames.
     Raises RecipeError for what cannot be asked, StorageError when the disk refuses.
     """
     facts: dict[str, Any] = {"path": str(out), "seed": seed, "truncation": truncation}
     suffix = out.suffix.lower()
-    if suffix not in ("", ".png", ".npz", ".npy", ".gif"):
-        raise RecipeError(f"--out {out}: write to a folder, .png, .npz, .npy or .gif")
+    own = run.domain.suffixes
+    if suffix not in ("", ".png", ".npz", ".npy", ".gif", *own):
+        raise RecipeError(f"--out {out}: write to {', '.join(own) or 'a folder'}, .png, .npz, .npy or .gif")
     if (interpolate is not None) != (suffix == ".gif"):
         raise RecipeError(f"--out {out}: --interpolate makes a .gif, and a .gif needs --interpolate")
     with storing(out):
@@ -49,31 +52,35 @@ def write_samples(
         pictures[0].save(data, "GIF", save_all=True, append_images=pictures[1:], duration=FRAME_MILLISECONDS, loop=0)
         write_atomic(out, data.getvalue())
         return {**facts, "frames": len(pictures)}
-    images, labels = run.sample_array(count, where, seed, truncation)
-    if suffix == ".npz":
+    told = run.told(count, where, seed)
+    facts |= {} if told.chance is None else {"chance": told.chance}
+    images, labels = run.made(told, count, seed, truncation)
+    if suffix in own:
+        write_atomic(out, run.domain.written(images, run.codec, suffix))
+    elif suffix == ".npz":
         write_atomic(out, _npz(**{run.domain.noun: images}, **({} if labels is None else {"labels": labels})))
     elif suffix == ".npy":
         given = run.codec.given(images)
         write_atomic(out, _npy(given if isinstance(given, np.ndarray) else images))
     elif suffix == ".png":
         in_turn = labels is not None and not where and run.spec.num_labels <= 16  # then a column is a class
-        write_atomic(out, _png(run.domain.preview(images, run.spec.num_labels if in_turn else None)))
+        write_atomic(out, _png(run.domain.preview(images, run.codec, run.spec.num_labels if in_turn else None)))
     else:
         _write_folder(run, out, images, labels)
     return {**facts, "count": count}
 
 
 def walk(
-    run: Run, keys: int, frames: int, where: dict[str, Any] | None = None, seed: int = 0, truncation: float = 1.0
+    run: Run, keys: int, frames: int, where: Where | None = None, seed: int = 0, truncation: float = 1.0
 ) -> list[Image]:
     """Return the frames of a closed walk through `keys` random latents, of one class (the first unless `where`)."""
     if keys < 2 or frames < keys:
         raise RecipeError(f"--interpolate {keys} --frames {frames}: needs 2 points or more and as many frames")
-    labels = run.labels(1, where)
+    labels = run.told(1, where).inputs
     path = latents.walk(latents.draw(keys, run.recipe.network.latent, seed, truncation), frames)
     samples = latents.generate(run.generator(), path, None if labels is None else labels.expand(frames))
     images = run.codec.decode(samples)
-    return [run.domain.preview(image[None]) for image in images]
+    return [run.domain.preview(image[None], run.codec) for image in images]
 
 
 def _write_folder(run: Run, folder: Path, images: np.ndarray, labels: np.ndarray | None) -> None:

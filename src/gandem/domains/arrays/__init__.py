@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,15 @@ import numpy as np
 from PIL.Image import Image
 from torch import nn
 
+from gandem.conditions import Condition, Told
 from gandem.domains.arrays.codec import ArrayCodec
 from gandem.domains.arrays.data import ArrayData, lines, read_arrays
 from gandem.domains.arrays.features import ArrayFeatures
 from gandem.domains.arrays.networks import build_networks
 from gandem.domains.arrays.preview import drawn
-from gandem.domains.domain import Progress
-from gandem.domains.given import Arrays
+from gandem.domains.classes import told
+from gandem.domains.domain import Examination, Judged, Progress
+from gandem.domains.given import Arrays, Opened
 from gandem.errors import RecipeError
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
@@ -33,15 +36,17 @@ class ArrayDomain:
 
     name = "arrays"
     noun = "samples"
+    suffixes: tuple[str, ...] = ()
+    compared = 10_000
     sample_file = "samples.npy"
 
-    def reads(self, source: str | Path | Arrays) -> bool:
+    def reads(self, source: Opened) -> bool:
         """Whether a source holds arrays that are no pictures."""
         return isinstance(source, Arrays) and not source.holds_pictures()
 
     def read(
         self,
-        source: str | Path | Arrays,
+        source: Opened,
         options: DataOptions,
         cache: Path | None = None,
         progress: Progress | None = None,
@@ -49,6 +54,10 @@ class ArrayDomain:
         """Read a source whole; see `gandem.domains.arrays.data.read_arrays`."""
         assert isinstance(source, Arrays)
         return read_arrays(source, options)
+
+    def matching(self, source: Opened, codec: ArrayCodec, options: DataOptions) -> ArrayData:
+        """Read a source; arrays have the shape that they have."""
+        return self.read(source, options)
 
     def codec(self, state: dict[str, Any]) -> ArrayCodec:
         """Rebuild a codec from its `to_dict`."""
@@ -84,13 +93,31 @@ class ArrayDomain:
         """Return (generator, discriminator); raises RecipeError for an unknown kind."""
         return build_networks(spec, options)
 
-    def preview(self, samples: np.ndarray, columns: int | None = None) -> Image:
+    def told(
+        self, codec: Any, generator: Callable[[], nn.Module], where: Sequence[Condition], count: int, seed: int
+    ) -> Told:
+        """Return labels: of the class that is asked for, else of all in turn."""
+        return told(codec.spec, count, where)
+
+    def imputed(self, codec: Any, generator: nn.Module, source: Opened, seed: int) -> Any:
+        """Raise RecipeError."""
+        raise RecipeError("gaps are filled in tables only")
+
+    def scored(self, codec: Any, generator: nn.Module, source: Opened) -> Any:
+        """Raise RecipeError."""
+        raise RecipeError("only generators of tables say how probable a sample is")
+
+    def preview(self, samples: np.ndarray, codec: ArrayCodec, columns: int | None = None) -> Image:
         """Draw points (n, 2) in a plane, anything longer as lines side by side."""
         return drawn(samples, columns)
 
     def pictures(self, samples: np.ndarray) -> list[Image]:
         """Raise RecipeError: a folder of arrays would be of no use."""
         raise RecipeError("samples of this run are arrays: write them to .npy or .npz, or a look at them to .png")
+
+    def written(self, samples: np.ndarray, codec: ArrayCodec, suffix: str) -> bytes:
+        """Never called: arrays have no files of their own."""
+        raise NotImplementedError(suffix)
 
     def features(self, codec: ArrayCodec, path: Path | None = None) -> ArrayFeatures:
         """Return what the judge sees of samples; there are no other features, so `path` raises RecipeError."""
@@ -112,6 +139,12 @@ class ArrayDomain:
         noise = rng.uniform(samples.min(0), samples.max(0), samples.shape)
         one = samples[rng.integers(len(samples))][None]
         return {"one sample repeated": one.repeat(len(samples), 0), "noise": noise.astype(samples.dtype)}
+
+    def examination(self, judged: Judged, target: str | None, seed: int) -> Examination:
+        """Return nothing: features say it all; a target raises RecipeError."""
+        if target is not None:
+            raise RecipeError(f"--target {target}: is a column of a table, and arrays have none; leave it out")
+        return Examination()
 
     def lines(self, report: dict[str, Any]) -> list[str]:
         """Say a data report in a few lines."""

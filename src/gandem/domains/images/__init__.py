@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import numpy as np
 from PIL.Image import Image
 from torch import nn
 
-from gandem.domains.given import Arrays
+from gandem.conditions import Condition, Told
+from gandem.domains.classes import told
+from gandem.domains.domain import Examination, Judged
+from gandem.domains.given import Frame, Opened
 from gandem.domains.images import preview, report
 from gandem.domains.images.codec import ImageCodec, to_pictures
 from gandem.domains.images.features import ImageFeatures, load_features
@@ -18,6 +22,7 @@ from gandem.domains.images.learning import learn
 from gandem.domains.images.networks import build_networks, decided
 from gandem.domains.images.store import ImageData, read_images
 from gandem.domains.images.survey import Progress
+from gandem.errors import RecipeError
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
 
@@ -30,21 +35,29 @@ class ImageDomain:
 
     name = "images"
     noun = "images"
+    suffixes: tuple[str, ...] = ()
+    compared = 10_000
     sample_file = "samples.png"
 
-    def reads(self, source: str | Path | Arrays) -> bool:
+    def reads(self, source: Opened) -> bool:
         """Take whatever no other domain does."""
         return True
 
     def read(
         self,
-        source: str | Path | Arrays,
+        source: Opened,
         options: DataOptions,
         cache: Path | None = None,
         progress: Progress | None = None,
     ) -> ImageData:
         """Read a source whole; see `gandem.domains.images.store.read_images`."""
+        assert not isinstance(source, Frame)
         return read_images(source, options, cache, progress)
+
+    def matching(self, source: Opened, codec: ImageCodec, options: DataOptions) -> ImageData:
+        """Read images in the size and with the channels of a codec."""
+        channels, height, width = codec.spec.shape
+        return self.read(source, options.model_copy(update={"size": (height, width), "channels": channels}))
 
     def codec(self, state: dict[str, Any]) -> ImageCodec:
         """Rebuild a codec from its `to_dict`."""
@@ -63,13 +76,31 @@ class ImageDomain:
         """Return (generator, discriminator), channels last in memory; raises RecipeError for an unknown kind."""
         return build_networks(spec, options)
 
-    def preview(self, samples: np.ndarray, columns: int | None = None) -> Image:
+    def told(
+        self, codec: Any, generator: Callable[[], nn.Module], where: Sequence[Condition], count: int, seed: int
+    ) -> Told:
+        """Return labels: of the class that is asked for, else of all in turn."""
+        return told(codec.spec, count, where)
+
+    def imputed(self, codec: Any, generator: nn.Module, source: Opened, seed: int) -> Any:
+        """Raise RecipeError."""
+        raise RecipeError("gaps are filled in tables only")
+
+    def scored(self, codec: Any, generator: nn.Module, source: Opened) -> Any:
+        """Raise RecipeError."""
+        raise RecipeError("only generators of tables say how probable a sample is")
+
+    def preview(self, samples: np.ndarray, codec: ImageCodec, columns: int | None = None) -> Image:
         """Lay uint8 (n, H, W, C) images out as one picture."""
         return preview.grid(samples, columns)
 
     def pictures(self, samples: np.ndarray) -> list[Image]:
         """Turn uint8 (n, H, W, C) into Pillow images of mode L, LA, RGB or RGBA."""
         return to_pictures(samples)
+
+    def written(self, samples: np.ndarray, codec: ImageCodec, suffix: str) -> bytes:
+        """Never called: images have no files of their own."""
+        raise NotImplementedError(suffix)
 
     def features(self, codec: ImageCodec, path: Path | None = None) -> ImageFeatures:
         """Return the shipped features, or those of an .onnx or .safetensors file; see `load_features`."""
@@ -86,6 +117,12 @@ class ImageDomain:
     def floors(self, samples: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         """Return noise, shuffled pixels, blurred images, and one image repeated."""
         return floors(samples, seed)
+
+    def examination(self, judged: Judged, target: str | None, seed: int) -> Examination:
+        """Return nothing: features say it all; a target raises RecipeError."""
+        if target is not None:
+            raise RecipeError(f"--target {target}: is a column of a table, and pictures have none; leave it out")
+        return Examination()
 
     def lines(self, data_report: dict[str, Any]) -> list[str]:
         """Say a data report in a few lines."""

@@ -1,0 +1,92 @@
+"""The tables of rows: real tables beside other generators, and rows on conditions."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from typing import Any
+
+from table_parts import Result, origin, table
+
+ROWS = """
+A fifth of each table, never shown to anybody, judges. Told apart: AUC of a gradient-boosted classifier between made and
+held-out real rows, equally many, each scored by a model that has not seen it; 0.5 if it cannot. Useful: AUC on held-out
+real rows of such a classifier that learnt the target from made rows. Pairs: 1 - total variation of two columns
+together, mean over all pairs. Target: share of its rarer value in made and in real rows. Seconds: of one processor
+core, for reading, training and, of ours, judging. Means of the seeds, in brackets the half-width of the 95 % interval
+over the held-out rows of the first. CTGAN and TVAE at their own defaults (300 epochs); the real rows are the training
+rows themselves, which no generator can be better than; independent columns are the floor.
+"""
+ORDER = ("real", "gandem", "ctgan", "tvae", "independent")
+NAMES = {
+    "real": "real rows",
+    "gandem": "gandem",
+    "ctgan": "CTGAN",
+    "tvae": "TVAE",
+    "independent": "independent columns",
+}
+
+
+def rows_section(results: dict[str, Result]) -> list[str]:
+    """Return how well gandem and others learn each table; results by name, rows-<table>-<arm>[-budget]-seed<n>."""
+    by_table: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
+    for name, result in results.items():
+        _, of, arm, *budget, _ = name.split("-")
+        by_table[of]["-".join([arm, *budget])].append(result)
+    head = ["", "seeds", "told apart", "useful", "pairs", "target, %", "seconds", "impossible rows"]
+    lines = ["## Tables", ROWS]
+    for of, arms in by_table.items():
+        ordered = sorted(arms, key=lambda arm: (ORDER.index(arm.partition("-")[0]), arm))
+        lines += ["", f"### {of}", "", *table(head, [_cells(arm, arms[arm]) for arm in ordered])]
+    return [*lines, *origin([each for arms in by_table.values() for many in arms.values() for each in many])]
+
+
+def _cells(arm: str, results: list[Result]) -> list[str]:
+    found = [result["figures"] for result in results]
+    name, _, budget = arm.partition("-")
+    budget = budget or str(found[0].get("budget", ""))
+    shown = f", {budget}" + ("" if budget.endswith(("m", "s")) else " rows shown") if name == "gandem" else ""
+    return [
+        NAMES[name] + shown,
+        str(len(found)),
+        _figure([each["told_apart"] for each in found]),
+        _figure([each["useful"] for each in found]),
+        f"{_mean([each['pairs'] for each in found]):.3f}",
+        f"{100 * _mean([each['target_share'] for each in found]):.1f} ({100 * found[0]['real_target_share']:.1f})",
+        f"{_mean([each['cpu_seconds'] for each in found]):,.0f}",
+        ", ".join(f"{key} {_mean([each['nonsense'][key] for each in found]):,.0f}" for key in found[0]["nonsense"]),
+    ]
+
+
+def _figure(figures: list[dict[str, Any]]) -> str:
+    values = [each["value"] for each in figures]
+    if None in values:
+        return "-"
+    return f"{_mean(values):.3f} (± {(figures[0]['high'] - figures[0]['low']) / 2:.3f})"
+
+
+def _mean(values: list[float]) -> float:
+    return statistics.fmean(values)
+
+
+def conditions_section(result: Result) -> list[str]:
+    """Return how rows on conditions compare with real rows that meet them."""
+    found = result["figures"]
+    rows = [
+        [
+            " ".join(each["asked"]).replace("|", "\\|"),
+            f"{each['real_rows']:,}",
+            f"{100 * each['share']:.1f} ({100 * each['chance']:.1f})" if each["chance"] is not None else "-",
+            f"{100 * each['met']:.1f}",
+            f"{each['variation']:.3f}",
+            f"{each['real_halves']:.3f}",
+        ]
+        for each in found["conditions"]
+    ]
+    head = ["asked", "real rows", "part of all, % (as told)", "met, %", "total variation", "of real halves"]
+    text = (
+        f"Twenty random conditions on Adult, {found['count']:,} rows each: met in {100 * found['mean_met']:.2f} % of "
+        "them; total variation of the other columns from real rows that meet them, mean over columns, and the same "
+        "between two halves of those real rows, which is what their number makes out of nothing."
+    )
+    return ["## Rows on conditions", "", text, "", *table(head, rows), *origin([result])]

@@ -1,0 +1,192 @@
+"""Rows on conditions: cells that a person asks for are drawn first, from what the generator has learnt, then the rest.
+
+A generator that draws in any order needs no rejection for a single value. For ranges, and for several conditions, rows
+of known cells are drawn one column after the other, each from the part that is allowed; how probable that part was is
+the row's weight, and rows are chosen by their weights (sampling importance resampling, Rubin 1988).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gandem.conditions import Condition, Told
+from gandem.domains.tables.codec import TableCodec
+from gandem.domains.tables.columns import Column
+from gandem.domains.tables.networks import TableGenerator
+from gandem.domains.tables.rules import Order
+from gandem.errors import RecipeError, nearest
+
+DRAWN, FEWEST_DRAWN, AT_ONCE = 8, 2_000, 4_096
+"""Rows that are drawn for each that is asked for, the fewest of them, and how many at a time."""
+COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+
+
+@torch.no_grad()
+def told(codec: TableCodec, generator: TableGenerator, where: Sequence[Condition], count: int, seed: int) -> Told:
+    """Return `count` rows of known cells that meet all conditions; raises RecipeError where none can."""
+    if not where:
+        return Told(None)
+    names = {name: index for index, name in enumerate(codec.names)}
+    asked: dict[int, list[Condition]] = {}
+    for condition in where:
+        if condition.name not in names:
+            raise RecipeError(f"--where {condition}: {_unknown(codec, condition.name)}")
+        asked.setdefault(names[condition.name], []).append(condition)
+    rng = torch.Generator().manual_seed(seed)
+    total = max(DRAWN * count, FEWEST_DRAWN)
+    parts = [_drawn(codec, generator, asked, size, rng) for size in _sizes(total)]
+    known, weights = (torch.cat(each) for each in zip(*parts, strict=True))
+    if not float(weights.sum()) > 0:
+        raise RecipeError(
+            f"--where {' '.join(map(str, where))}: no row meets all of it, as far as this generator knows; ask for less"
+        )
+    exact = any(condition.operator == "=" and codec.spec.blocks[names[condition.name]].residual for condition in where)
+    chance = None if exact else float(weights.mean())  # of one value within a bin nobody knows
+    return Told(known[_resampled(weights, count, rng)], chance, tuple(codec.names[index] for index in asked))
+
+
+def _drawn(
+    codec: TableCodec, generator: TableGenerator, asked: dict[int, list[Condition]], count: int, rng: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return rows (count, *shape) in which the asked columns are known, and their weights (count,)."""
+    known = torch.zeros(count, *codec.spec.shape)
+    weights = torch.ones(count, dtype=torch.float64)
+    for index, conditions in asked.items():
+        wanted = Wanted(codec, index, conditions)
+        quantiles = torch.rand(count, 2, generator=rng).clamp(1e-6, 1 - 1e-6)
+        cells, chance = generator.draw(index, known, quantiles, torch.from_numpy(wanted.tokens))
+        cells = wanted.placed(cells, rng)
+        start = codec.spec.starts[index]
+        known[:, start : start + cells.shape[1]] = cells
+        weights *= torch.where(torch.from_numpy(wanted.met(cells)), chance.double(), 0.0)
+    return known, weights
+
+
+class Wanted:
+    """What the conditions on one column allow.
+
+    tokens: which tokens can hold an allowed value, bool (tokens,).
+    """
+
+    def __init__(self, codec: TableCodec, index: int, conditions: Sequence[Condition]) -> None:
+        self.codec, self.index = codec, index
+        self.column, block = codec.columns[index], codec.spec.blocks[index]
+        self._tests = [_test(self.column, condition) for condition in conditions]
+        self._exact: tuple[np.ndarray, np.ndarray] | None = None
+        equal = [condition for condition in conditions if condition.operator == "="]
+        if equal:
+            values = np.array([_value(self.column, value, equal[0]) for value in equal[0].values])
+            values = values[self._passes(values)]
+            self._exact = codec.column_codes(index, values)
+            self.tokens = np.isin(np.arange(block.tokens), self._exact[0])
+        else:
+            self.tokens = np.array([self._possible(token) for token in range(block.tokens)])
+
+    def _possible(self, token: int) -> bool:
+        """Whether a token has an allowed value: at one of many places within it."""
+        places = np.linspace(-1, 1, 257) if self.codec.spec.blocks[self.index].residual else np.zeros(1)
+        values = self.codec.tokens[self.index].decode(np.full(len(places), token), places)
+        return bool(self._passes(values).any())
+
+    def placed(self, cells: Tensor, rng: torch.Generator) -> Tensor:
+        """Put the very values that are asked for in the place of drawn ones that share their token."""
+        if self._exact is None or not self.codec.spec.blocks[self.index].residual:
+            return cells
+        codes, residuals = self._exact
+        drawn = cells[:, :-1].argmax(1).numpy()
+        turn = torch.rand(len(cells), generator=rng).numpy()
+        for code in np.unique(codes):
+            those, here = residuals[codes == code], drawn == code
+            cells[torch.from_numpy(here), -1] = torch.from_numpy(those[(turn[here] * len(those)).astype(int)])
+        return cells
+
+    def met(self, cells: Tensor) -> np.ndarray:
+        """Return which cells (n, width) meet all conditions, bool (n,)."""
+        block = self.codec.spec.blocks[self.index]
+        codes = cells[:, : block.tokens].argmax(1).numpy()
+        residuals = cells[:, -1].numpy() if block.residual else np.zeros(len(cells))
+        return self._passes(self.codec.tokens[self.index].decode(codes, residuals))
+
+    def _passes(self, values: np.ndarray) -> np.ndarray:
+        return np.all([test(values) for test in self._tests], axis=0)
+
+
+def _test(column: Column, condition: Condition) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function of values float64 (n,) that says which meet a condition."""
+    wanted = [_value(column, value, condition) for value in condition.values]
+    if condition.operator in COMPARE:
+        if column.is_category:
+            raise RecipeError(f"--where {condition}: {column.name} is a category; ask with = or !=")
+        compare = COMPARE[condition.operator]
+        return lambda values: np.asarray(compare(values, wanted[0]))
+
+    def equal(values: np.ndarray) -> np.ndarray:
+        return np.any([np.isnan(values) if np.isnan(each) else values == each for each in wanted], axis=0)
+
+    return equal if condition.operator == "=" else lambda values: ~equal(values)
+
+
+def _value(column: Column, value: Any, condition: Condition) -> float:
+    """Return what a value is among the samples of a column; raises RecipeError for one that it does not have."""
+    if value is None:
+        if not column.missing:
+            raise RecipeError(f"--where {condition}: nothing is missing in {column.name}")
+        return float("nan")
+    if column.is_category:
+        text = str(value).lower() if column.kind == "boolean" and isinstance(value, bool) else str(value)
+        if text not in column.categories:
+            raise RecipeError(
+                f"--where {condition}: {column.name} has no such value.{nearest(text, column.categories)}"
+            )
+        return float(column.categories.index(text))
+    try:
+        number = _seconds(value) if column.kind == "date" else float(value)
+    except (TypeError, ValueError):
+        like = "a date such as 2024-05-31" if column.kind == "date" else "a number"
+        raise RecipeError(f"--where {condition}: {column.name} takes {like}") from None
+    low, high = column.low, column.high
+    if condition.operator == "=" and low is not None and high is not None and not low <= number <= high:
+        raise RecipeError(f"--where {condition}: the data know {column.name} only from {low:g} to {high:g}")
+    return number
+
+
+def _seconds(value: Any) -> float:
+    from datetime import UTC, date, datetime
+
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = value.isoformat()
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return float(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
+
+
+def _resampled(weights: Tensor, count: int, rng: torch.Generator) -> Tensor:
+    """Return `count` rows by their weights, each as often as its share to within one (Kitagawa 1996), in any order."""
+    ends = (weights / weights.sum()).cumsum(0)
+    places = (torch.arange(count, dtype=torch.float64) + torch.rand(1, generator=rng, dtype=torch.float64)) / count
+    chosen = torch.searchsorted(ends, places).clamp_max(len(weights) - 1)
+    return chosen[torch.randperm(count, generator=rng)]
+
+
+def _sizes(total: int) -> list[int]:
+    return [min(AT_ONCE, total - at) for at in range(0, total, AT_ONCE)]
+
+
+def _unknown(codec: TableCodec, name: str) -> str:
+    for rule in codec.rules:
+        if not isinstance(rule, Order) and rule.target.name == name:
+            return f"{name} is worked out from other columns ({rule}); ask for those"
+    kinds = {field.name: field.kind for field in codec.fields}
+    if name in kinds:
+        return f"{name} is not learnt ({kinds[name]}), so nothing can be asked of it"
+    return f"there is no such column.{nearest(name, codec.names)}"

@@ -1,0 +1,152 @@
+"""Rows of a table as flat tensors and back, and as a table of all columns of the source."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gandem.domains.tables.columns import Column, Field
+from gandem.domains.tables.rules import Order, Rule, rule_from
+from gandem.domains.tables.spec import TableSpec
+from gandem.domains.tables.tokens import CategoryTokens, NumberTokens, tokens_from
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Tokens = CategoryTokens | NumberTokens
+
+
+class TableCodec:
+    """Turns samples into tensors and back; ranges, steps, types, order and missing patterns come back by construction.
+
+    columns: those that are modelled, and `tokens` for each. fields: all columns of the source. rules: what all rows
+    keep, in the order in which it is applied.
+    Samples are float64 (n, c), one column for each modelled one (`gandem.domains.tables.columns.Column`).
+    """
+
+    def __init__(
+        self, columns: Sequence[Column], tokens: Sequence[Tokens], fields: Sequence[Field], rules: Sequence[Rule] = ()
+    ) -> None:
+        self.columns, self.tokens, self.fields, self.rules = tuple(columns), tuple(tokens), tuple(fields), tuple(rules)
+        self.spec = TableSpec.of([each.block for each in self.tokens])
+        self._starts = np.cumsum([0, *(block.width for block in self.spec.blocks)])
+
+    @property
+    def categorical(self) -> np.ndarray:
+        """Which modelled columns are categories, bool (c,)."""
+        return np.array([column.is_category for column in self.columns], dtype=bool)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the modelled columns."""
+        return tuple(column.name for column in self.columns)
+
+    def codes(self, samples: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Return (codes int32 (n, c), residuals float32 (n, c)) of samples (n, c).
+
+        Where several residuals stand for the same value, one is drawn; the same by the same seed.
+        """
+        codes = np.empty(samples.shape, np.int32)
+        residuals = np.zeros(samples.shape, np.float32)
+        for index in range(len(self.columns)):
+            codes[:, index], residuals[:, index] = self.column_codes(index, samples[:, index], seed)
+        return codes, residuals
+
+    def column_codes(self, index: int, values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Return (codes int32 (n,), residuals float32 (n,)) of one column's numbers (n,)."""
+        rng = np.random.default_rng([seed, zlib.crc32(self.columns[index].name.encode())])
+        return self.tokens[index].encode(values, rng.random(len(values)))
+
+    def decoded(self, codes: np.ndarray, residuals: np.ndarray, fixed: Collection[str] = ()) -> np.ndarray:
+        """Return samples float64 (n, c) of codes and residuals (n, c).
+
+        fixed: names of columns that must come out as they stand there, as somebody has asked for them; where a rule
+        puts two numbers in order, the other one gives way.
+        """
+        parts = [each.decode(codes[:, index], residuals[:, index]) for index, each in enumerate(self.tokens)]
+        self._put_in_order(parts, fixed)
+        return np.stack(parts, 1)
+
+    def _put_in_order(self, parts: list[np.ndarray], fixed: Collection[str]) -> None:
+        """Raise numbers that a rule wants above others, or lower those where the higher ones are fixed."""
+        place = {name: index for index, name in enumerate(self.names)}
+        for rule in self.rules:
+            if not isinstance(rule, Order):
+                continue
+            low, high = parts[place[rule.low]], parts[place[rule.high]]
+            wrong = rule.wrong({rule.low: low, rule.high: high})
+            if not wrong.any():
+                continue
+            name, values, bound = (rule.low, low, high) if rule.high in fixed else (rule.high, high, low)
+            tokens = self.tokens[place[name]]
+            assert isinstance(tokens, NumberTokens)
+            moved = tokens.lowered if rule.high in fixed else tokens.raised
+            values[wrong] = moved(bound[wrong], rule.strictly)
+
+    def worked_out(self, samples: np.ndarray) -> dict[str, tuple[Column, np.ndarray]]:
+        """Return the numbers (n,) of all columns that are modelled or follow from those by rules, by name."""
+        found = dict(zip(self.names, zip(self.columns, samples.T, strict=True), strict=True))
+        for rule in self.rules:
+            if not isinstance(rule, Order):
+                found[rule.target.name] = rule.target, rule.made({name: values for name, (_, values) in found.items()})
+        return found
+
+    def dense(self, codes: np.ndarray, residuals: np.ndarray) -> Tensor:
+        """Return flat rows, float32 (n, *spec.shape), of codes and residuals (n, c)."""
+        rows = torch.zeros(len(codes), *self.spec.shape)
+        starts = torch.from_numpy(self._starts[:-1])
+        rows.scatter_(1, torch.from_numpy(np.ascontiguousarray(codes)).long() + starts, 1.0)
+        with_bins = [index for index, block in enumerate(self.spec.blocks) if block.residual]
+        if with_bins:
+            ends = torch.from_numpy(self._starts[1:])[with_bins] - 1
+            rows[:, ends] = torch.from_numpy(np.ascontiguousarray(residuals[:, with_bins]))
+        return rows
+
+    def encode(self, samples: np.ndarray, seed: int = 0) -> Tensor:
+        """Turn samples (n, c) into float32 (n, *spec.shape) in [-1, 1]."""
+        return self.dense(*self.codes(samples, seed))
+
+    def decode(self, samples: Tensor, fixed: Collection[str] = ()) -> np.ndarray:
+        """Turn tensors (n, *spec.shape) into samples (n, c); of each block the largest token counts.
+
+        fixed: as for `decoded`.
+        """
+        rows = samples.detach().cpu()
+        codes = np.empty((len(rows), len(self.columns)), np.int32)
+        residuals = np.zeros(codes.shape, np.float32)
+        for index, (start, block) in enumerate(zip(self._starts.tolist(), self.spec.blocks, strict=False)):
+            codes[:, index] = rows[:, start : start + block.tokens].argmax(1).numpy()
+            if block.residual:
+                residuals[:, index] = rows[:, start + block.tokens].float().clamp(-1, 1).numpy()
+        return self.decoded(codes, residuals, fixed)
+
+    def given(self, samples: np.ndarray) -> pl.DataFrame:
+        """Turn samples (n, c) into a table with all columns of the source, in their order, by their names and types."""
+        from gandem.domains.tables.frames import frame_of
+
+        return frame_of(self, samples)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types: names of categories, counts and quantiles, and no row."""
+        return {
+            "domain": "tables",
+            "columns": [column.to_dict() for column in self.columns],
+            "tokens": [each.to_dict() for each in self.tokens],
+            "fields": [field.to_dict() for field in self.fields],
+            "rules": [rule.to_dict() for rule in self.rules],
+        }
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> TableCodec:
+        """Rebuild from `to_dict`."""
+        return cls(
+            [Column.from_dict(each) for each in state["columns"]],
+            [tokens_from(each) for each in state["tokens"]],
+            [Field.from_dict(each) for each in state["fields"]],
+            [rule_from(each) for each in state["rules"]],
+        )

@@ -1,0 +1,73 @@
+"""Rows of a person's own, through what a generator has learnt: gaps filled, and how probable each row is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from gandem import latents
+from gandem.domains.given import Frame
+from gandem.domains.tables.codec import TableCodec
+from gandem.domains.tables.networks import TableGenerator
+from gandem.domains.tables.networks import latents as latents_of
+from gandem.domains.tables.reading import read_like
+from gandem.domains.tables.source import open_table
+
+AT_ONCE, COMPARED = 4_096, 2_000
+"""Rows at a time, and new rows beside which others are typical or not."""
+
+
+@torch.no_grad()
+def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | Frame, seed: int) -> pl.DataFrame:
+    """Return the table with every gap in a learnt column filled by a draw, given all that its row holds."""
+    table, values = open_table(source), read_like(source, codec).values
+    gaps = np.isnan(values)
+    whole = tuple(name for name, gap in zip(codec.names, gaps.any(0), strict=True) if not gap)
+    rng = torch.Generator().manual_seed(seed)
+    filled = values.copy()
+    for start in range(0, len(values), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        known = _known(codec, values[part], every=True)
+        for index in np.flatnonzero(gaps[part].any(0)).tolist():
+            rows = torch.from_numpy(np.flatnonzero(gaps[part, index]))
+            block = codec.spec.blocks[index]
+            allowed = torch.ones(block.tokens, dtype=torch.bool)
+            allowed[-1] = not block.missing
+            quantiles = torch.rand(len(rows), 2, generator=rng).clamp(1e-6, 1 - 1e-6)
+            cells, _ = generator.draw(index, known[rows], quantiles, allowed)
+            begin = codec.spec.starts[index]
+            known[rows, begin : begin + block.width] = cells
+        filled[part] = np.where(gaps[part], codec.decode(known, whole), values[part])
+    made = codec.given(filled)
+    learnt = set(codec.worked_out(filled))
+    return pl.DataFrame([made[name] if name in learnt else table.column(name) for name in made.columns])
+
+
+@torch.no_grad()
+def scored(codec: TableCodec, generator: TableGenerator, source: str | Path | Frame) -> pl.DataFrame:
+    """Return the table with two more columns: log p(row), and the part of new rows that are less probable."""
+    table, values = open_table(source), read_like(source, codec).values
+    parts = [values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE)]
+    found = torch.cat([generator.log_likelihood(_known(codec, part)) for part in parts]).double()
+    new = latents.generate(generator, latents.draw(COMPARED, latents_of(codec.spec), 0), None)
+    usual = generator.log_likelihood(_known(codec, codec.decode(new))).double().sort().values
+    typical = torch.searchsorted(usual, found) / len(usual)
+    frame = pl.DataFrame([table.column(name) for name in table.names])
+    scores = {"log_likelihood": found.numpy(), "typical": typical.numpy()}
+    return frame.with_columns(pl.Series(name, numbers) for name, numbers in scores.items())
+
+
+def _known(codec: TableCodec, values: np.ndarray, every: bool = False) -> Tensor:
+    """Return rows (n, *shape) of values (n, c); zeros for gaps, for `every` one or where the data had none."""
+    unheard = np.isnan(values)
+    if not every:
+        unheard &= ~np.array([block.missing for block in codec.spec.blocks])
+    stand_in = np.array([column.low or 0.0 for column in codec.columns])
+    known = codec.encode(np.where(unheard, stand_in, values))
+    for index, (start, block) in enumerate(zip(codec.spec.starts, codec.spec.blocks, strict=True)):
+        known[torch.from_numpy(unheard[:, index]), start : start + block.width] = 0
+    return known

@@ -1,0 +1,114 @@
+"""A table as a dataset: codes and residuals, from which the rows of a batch are made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from gandem import holdout
+from gandem.domains.tables.codec import TableCodec
+
+_BLOCK = 65_536
+
+
+class TableData:
+    """Real rows, ready to be drawn by index.
+
+    codes: int32 (m, c). residuals: float32 (m, c). rows: which of them belong to this dataset, int64 (n,).
+    places: a number in [0, 1) for each of the m rows by its content, float64 (m,); worked out when None.
+    """
+
+    def __init__(
+        self,
+        codes: np.ndarray,
+        residuals: np.ndarray,
+        codec: TableCodec,
+        report: dict[str, Any],
+        fingerprint: str,
+        rows: torch.Tensor | None = None,
+        places: np.ndarray | None = None,
+    ) -> None:
+        self.codes, self.residuals, self.codec, self.report = codes, residuals, codec, report
+        self.spec, self.fingerprint = codec.spec, fingerprint
+        self.rows = torch.arange(len(codes)) if rows is None else rows
+        self.places = self._places() if places is None else places
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.rows)
+
+    @property
+    def copies(self) -> int:
+        """How many rows are exact copies of others."""
+        return self.count - len(np.unique(self.places[self.rows.numpy()]))
+
+    def batch(self, indices: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return {"real": float32 (n, *spec.shape) in [-1, 1]}."""
+        rows = self.rows[indices].numpy()
+        return {"real": self.codec.dense(self.codes[rows], self.residuals[rows])}
+
+    def samples(self, indices: torch.Tensor) -> tuple[np.ndarray, None]:
+        """Return rows as float64 (k, c), see `gandem.domains.tables.columns.Column`, and no labels."""
+        rows = self.rows[indices].numpy()
+        return self.codec.decoded(self.codes[rows], self.residuals[rows]), None
+
+    def split(self, share: float) -> tuple[TableData, TableData]:
+        """Return (for training, held out), about `share` in the second; copies stay together."""
+        training, held_out = holdout.split(self.places[self.rows.numpy()], share)
+        return self._pick(training), self._pick(held_out)
+
+    def _pick(self, indices: torch.Tensor) -> TableData:
+        return TableData(
+            self.codes, self.residuals, self.codec, self.report, self.fingerprint, self.rows[indices], self.places
+        )
+
+    def _places(self) -> np.ndarray:
+        parts = [places_of(self.samples(part)[0]) for part in torch.arange(len(self.codes)).split(_BLOCK)]
+        return np.concatenate(parts)
+
+
+class OtherRows:
+    """Rows that were not trained on, as numbers of a codec's columns, float64 (n, c), also where they leave its range.
+
+    broken: how many rows do not keep a rule, by its text, in the report.
+    """
+
+    def __init__(self, values: np.ndarray, codec: TableCodec, report: dict[str, Any], fingerprint: str) -> None:
+        self.values, self.codec, self.report, self.fingerprint = values, codec, report, fingerprint
+        self.spec = codec.spec
+        self.rows = torch.arange(len(values))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.values)
+
+    def batch(self, indices: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return {"real": float32 (n, *spec.shape)}, of the nearest rows that the codec knows."""
+        return {"real": self.codec.encode(self.values[indices.numpy()])}
+
+    def samples(self, indices: torch.Tensor) -> tuple[np.ndarray, None]:
+        """Return rows as float64 (k, c), and no labels."""
+        return self.values[indices.numpy()], None
+
+    def split(self, share: float) -> tuple[OtherRows, OtherRows]:
+        """Return two parts, about `share` in the second; copies stay together."""
+        training, held_out = holdout.split(places_of(self.values), share)
+        parts = (self.values[part.numpy()] for part in (training, held_out))
+        first, second = (OtherRows(part, self.codec, self.report, self.fingerprint) for part in parts)
+        return first, second
+
+
+def places_of(values: np.ndarray) -> np.ndarray:
+    """Return a number in [0, 1) for each row (n, c) that depends on its content alone, float64 (n,)."""
+    whole = np.ascontiguousarray(values) + 0.0  # one kind of zero
+    return holdout.places(row.data for row in whole)

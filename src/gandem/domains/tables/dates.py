@@ -1,0 +1,128 @@
+"""Dates and times: texts in many forms as seconds since 1970 (UTC), and back."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import polars as pl
+
+DAYS = (
+    "%Y-%m-%d",
+    "%Y/%m/%d",
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d %b %Y",
+    "%d-%b-%Y",
+    "%b %d, %Y",
+    "%d %B %Y",
+    "%B %d, %Y",
+    "%d.%m.%y",
+    "%d/%m/%y",
+    "%m/%d/%y",
+)
+TIMES = ("", "T%H:%M:%S%.f", "T%H:%M:%S", "T%H:%M", " %H:%M:%S%.f", " %H:%M:%S", " %H:%M", " %I:%M %p")
+CLOCKS = ("%H:%M:%S", "%H:%M", "%H:%M:%S%.f")
+_SAMPLE, _MOST_FORMS = 300, 3
+_TURNED = {"%d/%m/%Y": "%m/%d/%Y", "%d-%m-%Y": "%m-%d-%Y", "%d/%m/%y": "%m/%d/%y"}
+_LIKELY = r"^\s*(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{4}|[A-Z][a-z]{2,8} \d{1,2}, \d{4})"
+
+
+def parsed(series: pl.Series) -> tuple[pl.Series, str, list[str]] | None:
+    """Read a column of text as dates: (values, the form in which most stand, notes), None if they are none."""
+    present = series.drop_nulls()
+    sample = present.unique(maintain_order=True).head(_SAMPLE)
+    if sample.str.contains(r"^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$").all():
+        return _clock(series)
+    if not sample.str.contains(_LIKELY).all():
+        return None
+    zoned = sample.str.contains(r"(Z|[+-]\d{2}:?\d{2})$").all()
+    text = series.str.replace(r"Z$", "+00:00") if zoned else series
+    values, forms, notes = None, [], []
+    for _ in range(_MOST_FORMS):
+        left = text if values is None else text.filter(values.is_null())
+        form = _best(left.drop_nulls(), zoned)
+        if form is None:
+            return None
+        found = _read(text, form)
+        values = found if values is None else values.fill_null(found)
+        forms.append(form)
+        if values.null_count() == series.null_count():
+            break
+    else:
+        return None
+    assert values is not None
+    for form in forms:
+        other = next((form.replace(a, b) for a, b in _TURNED.items() if a in form), None)
+        if other and len(forms) == 1 and _read(text, other).null_count() == series.null_count():
+            notes.append(f"{series.name!r}: day and month could be either; read as {form}")
+    if len(forms) > 1:
+        notes.append(f"{series.name!r}: dates in {len(forms)} forms, {', '.join(forms)}; they come back as {forms[0]}")
+    if all(not _has_time(form) for form in forms):
+        values = values.cast(pl.Date)
+    form = forms[0].replace("%.f", "%.6f") if zoned else forms[0]
+    return values, form, notes
+
+
+def _clock(series: pl.Series) -> tuple[pl.Series, str, list[str]] | None:
+    for form in CLOCKS:
+        values = series.str.to_time(form, strict=False)
+        if values.null_count() == series.null_count():
+            return values, form, []
+    return None
+
+
+def _best(texts: pl.Series, zoned: bool) -> str | None:
+    """Return the form that reads most of the texts, the first of equals."""
+    sample = texts.unique(maintain_order=True).head(_SAMPLE)
+    forms = [
+        f"{day}{time}{'%:z' if zoned else ''}" for day, time in itertools.product(DAYS, TIMES) if time or not zoned
+    ]
+    best, most = None, 0
+    for form in forms:
+        count = len(sample) - _read(sample, form).null_count()
+        if count > most:
+            best, most = form, count
+        if most == len(sample):
+            # the first form that fits the sample may fail further on, where a day is above 12
+            if _read(texts, best or form).null_count() == 0:
+                break
+            most -= 1
+    return best
+
+
+def _has_time(form: str) -> bool:
+    return "%H" in form or "%I" in form
+
+
+def _read(texts: pl.Series, form: str) -> pl.Series:
+    zone = "UTC" if form.endswith("%:z") else None
+    if "%Y" in form:  # the same letters stand for years of two digits, which would be the year 22
+        texts = texts.set(~texts.str.contains(r"\d{4}").fill_null(False), None)
+    return texts.str.to_datetime(form, strict=False, time_unit="us", time_zone=zone)
+
+
+def seconds(values: pl.Series) -> np.ndarray:
+    """Return dates or times as seconds since 1970 (UTC) or since midnight, float64 (n,), NaN for missing."""
+    if values.dtype == pl.Date:
+        number = values.to_physical().cast(pl.Float64) * 86_400
+    elif values.dtype == pl.Time:
+        number = values.to_physical().cast(pl.Float64) / 1e9
+    else:
+        number = values.dt.cast_time_unit("us").to_physical().cast(pl.Float64) / 1e6
+    return number.fill_null(np.nan).to_numpy().astype(np.float64)
+
+
+def dated(values: np.ndarray, dtype: pl.DataType) -> pl.Series:
+    """Return seconds (n,) as a column of dates of a type."""
+    series = pl.Series(values).fill_nan(None)
+    if dtype == pl.Date:
+        return (series / 86_400).round().cast(pl.Int32).cast(pl.Date)
+    if dtype == pl.Time:
+        return ((series * 1e6).round().cast(pl.Int64) * 1000).cast(pl.Time)
+    zone = getattr(dtype, "time_zone", None)
+    made = (series * 1e6).round().cast(pl.Int64).cast(pl.Datetime("us", "UTC" if zone else None))
+    return made.dt.convert_time_zone(zone).cast(dtype) if zone else made.cast(dtype)

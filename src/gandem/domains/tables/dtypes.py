@@ -1,0 +1,30 @@
+"""Types of polars by the text that a codec keeps of them."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+
+_UNITS = r"time_unit='(?P<unit>\w+)'"
+
+
+def written(dtype: pl.DataType) -> str:
+    """Return a type as text; categories and the like come back as text themselves."""
+    return "String" if dtype in (pl.Categorical, pl.Enum, pl.Object) else str(dtype)
+
+
+def read(text: str) -> pl.DataType:
+    """Return the type that `written` gave; null for one that can hold nothing that gandem makes."""
+    if match := re.fullmatch(rf"Datetime\({_UNITS}, time_zone=(?:None|'(?P<zone>.*)')\)", text):
+        return pl.Datetime(match["unit"], match["zone"])  # type: ignore[arg-type]
+    if match := re.fullmatch(rf"Duration\({_UNITS}\)", text):
+        return pl.Duration(match["unit"])  # type: ignore[arg-type]
+    if match := re.fullmatch(r"Decimal\(precision=(\d+|None), scale=(\d+)\)", text):
+        return pl.Decimal(None if match[1] == "None" else int(match[1]), int(match[2]))
+    if match := re.fullmatch(r"List\((.*)\)", text):
+        return pl.List(read(match[1]))
+    found = getattr(pl, text, None)
+    if isinstance(found, type) and issubclass(found, pl.DataType):
+        return found()
+    return pl.Null()

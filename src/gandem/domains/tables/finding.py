@@ -1,0 +1,210 @@
+"""Finds the rules that all rows of a table keep, and that would not hold by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gandem.domains.tables.columns import Column
+from gandem.domains.tables.rules import Determined, Order, Rule, Total
+from gandem.domains.tables.tokens import CategoryTokens, NumberTokens
+
+MOST_COLUMNS = 300
+"""Columns among which rules are looked for: every pair of them is tried."""
+CONTRADICTIONS = 20
+"""Rows that would break a rule if its columns had nothing to do with each other, for it to be believed."""
+EACH = 5
+"""Rows for each value of a column that determines another, on average at least."""
+_TRIED, _PROBED = 4096, 64
+
+
+@dataclass(eq=False)
+class Modelled:
+    """A column that may take part in rules, with its numbers float64 (n,)."""
+
+    column: Column
+    tokens: CategoryTokens | NumberTokens
+    values: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """The column's name."""
+        return self.column.name
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether only values of the training data can come out."""
+        return isinstance(self.tokens, CategoryTokens) or bool(self.tokens.exact.all())
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it can be added up."""
+        return self.column.kind in ("integer", "decimal")
+
+
+def find_rules(columns: Sequence[Modelled]) -> list[Rule]:
+    """Return the rules of a table, in the order in which they are to be applied.
+
+    A column that a rule works out stands in no rule before it, so that all can be worked out one after the other.
+    """
+    if len(columns) < 2:
+        return []
+    rules: list[Rule] = list(_determined(columns))
+    worked_out = {rule.target.name for rule in rules if isinstance(rule, Determined)}
+    left = [column for column in columns if column.name not in worked_out]
+    totals = _totals([column for column in left if column.is_number])
+    worked_out = {rule.target.name for rule in totals}
+    return [*rules, *totals, *_orders([column for column in left if column.name not in worked_out])]
+
+
+def _determined(columns: Sequence[Modelled]) -> Iterator[Determined]:
+    """Yield functional dependencies, the column with most values first, so that it determines all that it can."""
+    distinct = {column.name: len(np.unique(column.values, equal_nan=True)) for column in columns}
+    gone: set[str] = set()
+    for by in sorted(columns, key=lambda column: -distinct[column.name]):
+        rows = len(by.values)
+        if by.name in gone or not by.is_exact or rows < EACH * distinct[by.name]:
+            continue
+        few, whole = by.values[:_TRIED], None
+        order = np.argsort(few, kind="stable")
+        for target in columns:
+            if target is by or target.name in gone or distinct[target.name] > distinct[by.name]:
+                continue
+            if not _constant_within(few[order], target.values[:_TRIED][order]):
+                continue
+            whole = np.argsort(by.values, kind="stable") if whole is None else whole
+            key, value = by.values[whole], target.values[whole]
+            if _constant_within(key, value) and _surprising(key, target.values):
+                gone.add(target.name)
+                yield _function(by.name, target.column, key, value)
+
+
+def _constant_within(key: np.ndarray, value: np.ndarray) -> bool:
+    """Whether values stay the same as long as a sorted key (n,) does; missing ones come last and count as one."""
+    same = _equal(key[1:], key[:-1])
+    return bool(_equal(value[1:], value[:-1])[same].all())
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a == b) | (np.isnan(a) & np.isnan(b))
+
+
+def _surprising(key: np.ndarray, values: np.ndarray) -> bool:
+    """Whether unrelated values would differ within a key often enough."""
+    counts = np.unique(values, return_counts=True, equal_nan=True)[1]
+    repeated = len(key) - len(np.unique(key, equal_nan=True))
+    differ = 1 - float(((counts / len(values)) ** 2).sum())
+    return repeated * differ >= CONTRADICTIONS
+
+
+def _function(by: str, target: Column, key: np.ndarray, value: np.ndarray) -> Determined:
+    """Return the rule of a sorted key and the values at it."""
+    keys, first = np.unique(key[~np.isnan(key)], return_index=True)
+    missing = value[-1] if np.isnan(key[-1]) else np.nan
+    return Determined(target, by, tuple(keys.tolist()), (*value[first].tolist(), float(missing)))
+
+
+def _totals(columns: Sequence[Modelled]) -> list[Total]:
+    """Return numbers that are sums of two others, of several side by side, or another one on another scale."""
+    found: list[Total] = []
+    rng = np.random.default_rng(0)
+    present = [column for column in columns if len(np.unique(column.values[:_TRIED])) > CONTRADICTIONS]
+    if len(present) < 2:
+        return []
+    filled = np.stack([np.nan_to_num(column.values[:_TRIED]) for column in present])
+    whole = np.flatnonzero(~np.isnan([column.values[:_TRIED] for column in present]).any(0))
+    if len(whole) < CONTRADICTIONS:
+        return []
+    rows = rng.choice(whole, min(_PROBED, len(whole)), replace=False)
+    probes = filled[:, rows]
+    used: set[int] = set()
+    gone: set[int] = set()
+    for target, parts, weights in _candidates(probes):
+        if target in used | gone or set(parts) & gone:
+            continue
+        rule = _checked(present, target, parts, weights)
+        if rule is not None:
+            found.append(rule)
+            gone.add(target)
+            used.update(parts)
+    return found
+
+
+def _candidates(probes: np.ndarray) -> Iterator[tuple[int, tuple[int, ...], tuple[float, ...]]]:
+    """Yield (target, parts, weights) that hold in a few rows of (columns, rows)."""
+    count = len(probes)
+    scale = np.abs(probes).max(1) + 1e-12
+    for target in range(count):  # the same on another scale
+        for part in range(target):
+            a, b = probes[part], probes[target]
+            low, high = a.argmin(), a.argmax()
+            weight = float(f"{(b[high] - b[low]) / max(a[high] - a[low], 1e-12):.9g}")
+            offset = b[low] - weight * a[low]
+            if weight and np.abs(weight * a + offset - b).max() <= 1e-6 * scale[target]:
+                yield target, (part,), (weight,)
+    sums = np.concatenate([np.zeros((1, probes.shape[1])), np.cumsum(probes, 0)])
+    runs: list[tuple[int, ...]] = [tuple(range(i, j)) for i in range(count) for j in range(i + 2, count + 1)]
+    pairs: list[tuple[int, ...]] = [(i, j) for i in range(count) for j in range(i + 2, count)]
+    for parts in sorted(runs + pairs, key=len, reverse=True):
+        side_by_side = parts[-1] - parts[0] == len(parts) - 1
+        total = sums[parts[-1] + 1] - sums[parts[0]] if side_by_side else probes[parts[0]] + probes[parts[-1]]
+        for target in np.flatnonzero((np.abs(probes - total) <= 1e-9 * scale[:, None] + 1e-9).all(1)).tolist():
+            if target not in parts:
+                yield target, parts, (1.0,) * len(parts)
+
+
+def _checked(
+    columns: Sequence[Modelled], target: int, parts: tuple[int, ...], weights: tuple[float, ...]
+) -> Total | None:
+    """Return the rule if all rows keep it."""
+    tokens = columns[target].tokens
+    decimals = getattr(getattr(tokens, "scale", None), "decimals", 0) if columns[target].column.step else 12
+    values = {columns[index].name: columns[index].values for index in (target, *parts)}
+    names = tuple(columns[index].name for index in parts)
+    offset = 0.0
+    if len(parts) == 1:
+        gaps = columns[target].values - weights[0] * columns[parts[0]].values
+        offset = float(np.round(np.nanmedian(gaps), max(decimals, 6)))
+    rule = Total(columns[target].column, names, weights, offset, decimals)
+    varied = all(_varies(columns[index].values) for index in parts)
+    return rule if varied and not rule.broken(values) else None
+
+
+def _varies(values: np.ndarray) -> bool:
+    """Whether enough rows differ from the most frequent value."""
+    counts = np.unique(values, return_counts=True, equal_nan=True)[1]
+    return bool(len(values) - counts.max() >= CONTRADICTIONS)
+
+
+def _orders(columns: Sequence[Modelled]) -> list[Order]:
+    """Return which numbers or dates are never above which, without those that follow from others."""
+    numbers = [column for column in columns if isinstance(column.tokens, NumberTokens)]
+    found: dict[tuple[str, str], Order] = {}
+    for low in numbers:
+        for high in numbers:
+            if low is not high and (low.column.kind == "date") == (high.column.kind == "date"):
+                rule = _ordered(low, high)
+                if rule is not None:
+                    found[low.name, high.name] = rule
+    names = [column.name for column in numbers]
+    followed = {(a, c) for a, c in found for b in names if (a, b) in found and (b, c) in found and (a, c) != (b, b)}
+    height = {column.name: float(np.nanmean(column.values)) for column in numbers}
+    kept = [rule for pair, rule in found.items() if pair not in followed]
+    return sorted(kept, key=lambda rule: height[rule.high])  # what was raised is looked at before what stands above it
+
+
+def _ordered(low: Modelled, high: Modelled) -> Order | None:
+    a, b = low.values, high.values
+    if (a[:_TRIED] > b[:_TRIED]).any() or (a > b).any():
+        return None
+    both = ~np.isnan(a) & ~np.isnan(b)
+    a, b = a[both], b[both]
+    if len(a) < CONTRADICTIONS or a.max() <= b.min():  # ranges that do not meet keep it anyway
+        return None
+    unrelated = len(a) - np.searchsorted(np.sort(a), b, side="right").mean()
+    if unrelated < CONTRADICTIONS:
+        return None
+    strictly = bool((a < b).all()) and bool(low.column.step and high.column.step)
+    return Order(low.name, high.name, strictly)

@@ -1,0 +1,63 @@
+"""Samples as a table of all columns of the source."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from gandem.domains.tables import dates, dtypes, patterns, personal
+from gandem.domains.tables.columns import Column, Field
+
+if TYPE_CHECKING:
+    from gandem.domains.tables.codec import TableCodec
+
+
+def frame_of(codec: TableCodec, samples: np.ndarray) -> pl.DataFrame:
+    """Return the table of samples (n, c) that a codec decoded."""
+    known = codec.worked_out(samples)
+    made = [
+        _modelled(each, *known[each.name]) if each.name in known else _made(each, len(samples)) for each in codec.fields
+    ]
+    return pl.DataFrame(made)
+
+
+def _modelled(field: Field, column: Column, values: np.ndarray) -> pl.Series:
+    dtype = dtypes.read(field.dtype)
+    if column.is_category:
+        names = pl.Series(column.categories, dtype=pl.String)
+        series = names.gather(pl.Series(values).fill_nan(None).cast(pl.UInt32))
+        if dtype == pl.Boolean:
+            series = series == "true"
+    elif column.kind == "date":
+        shown = pl.Datetime("us") if dtype == pl.String else dtype
+        series = dates.dated(values, shown)
+        if dtype == pl.String:
+            series = series.dt.strftime(field.format or "%Y-%m-%d")
+    else:
+        series = pl.Series(values).fill_nan(None)
+        if (dtype == pl.String and column.kind == "integer") or dtype == pl.Duration:
+            series = series.cast(pl.Int64)
+    return series.cast(dtype).alias(field.name)
+
+
+def _made(field: Field, count: int) -> pl.Series:
+    """Return a column that no generator made."""
+    dtype, how = dtypes.read(field.dtype), field.made
+    if field.kind in ("constant", "text"):
+        value = how.get("value")
+        if value is not None and dtype.is_temporal() and dtype != pl.Duration:
+            return dates.dated(np.full(count, value), dtype).alias(field.name)
+        return pl.Series(field.name, [value] * count, pl.String if isinstance(value, str) else dtype).cast(dtype)
+    if "personal" in how:
+        values = pl.Series(personal.made_up(how, count, field.name))
+    elif "start" in how and "prefix" not in how:
+        values = pl.Series(np.arange(how["start"], how["start"] + count))
+    else:
+        values = pl.Series(patterns.made_from(how, count, field.name))
+    if gone := how.get("missing", 0):
+        rng = np.random.default_rng(zlib.crc32(f"missing {field.name}".encode()))
+        values = values.set(pl.Series(rng.random(count) < gone), None)
+    return values.cast(dtype, strict=False).alias(field.name)

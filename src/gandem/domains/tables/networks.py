@@ -1,0 +1,262 @@
+"""Generator and discriminator of rows: one draws cell by cell, the other looks at whole rows."""
+
+from __future__ import annotations
+
+import math
+from itertools import accumulate
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gandem.domains.tables.spec import TableSpec
+from gandem.errors import RecipeError, nearest
+from gandem.recipe import NetworkOptions
+
+LEVELS = 16
+"""Thresholds of a number that the discriminator sees, at even parts of the training data."""
+_TINY = 1e-6
+
+
+class TableGenerator(nn.Module):
+    """A row, cell by cell: each is drawn from what the network expects, given the cells that are known by then.
+
+    The known cells' embeddings are added up, h = start + sum_i E_i(x_i) (of a bin a line over its residual), and column
+    c has the logits V_c f(h) (Uria et al. 2016, "NADE"; in any order, Uria et al. 2014). As the order is free, whatever
+    is known in advance comes first: the same network answers every condition, fills gaps, and says how probable a row
+    is. Output biases are the log frequencies and weights zero at first, so that a training starts from independent
+    columns.
+
+    Every cell has a latent of its own, the quantile at which it is drawn, and a second one where it has a residual: the
+    row is a function of its latents. In training the gradient of a drawn token is that of a softmax relaxed by the
+    Gumbel noise under which this very token is drawn (Jang et al. 2017, straight-through; Maddison et al. 2014).
+    """
+
+    at_once = 2048
+
+    def __init__(self, spec: TableSpec, width: int) -> None:
+        super().__init__()
+        self.spec = spec
+        tokens = [block.tokens for block in spec.blocks]
+        self._token_starts = list(accumulate(tokens[:-1], initial=0))
+        self.residuals = {at: place for place, at in enumerate(_with_residuals(spec))}
+        self.start = nn.Parameter(torch.zeros(width))
+        self.embedding = nn.Parameter(torch.randn(sum(tokens), width) / (2 * math.sqrt(len(tokens))))
+        binned = [tokens[at] for at in self.residuals]
+        self._slope_starts = dict(zip(self.residuals, accumulate(binned[:-1], initial=0), strict=False))
+        self.slopes = nn.Parameter(torch.zeros(sum(binned), width))
+        heads = [nn.Linear(width, block.tokens) for block in spec.blocks]
+        self.heads = nn.ModuleList(heads)
+        self.residual_heads = nn.ModuleList(nn.Linear(width, 2) for _ in self.residuals)
+        for head in (*self.heads, *self.residual_heads):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+        with torch.no_grad():
+            for head, block in zip(heads, spec.blocks, strict=True):
+                head.bias.copy_(torch.tensor(block.log_probabilities).clamp_min(math.log(_TINY)))
+
+    @property
+    def columns(self) -> int:
+        """How many columns there are."""
+        return len(self.spec.blocks)
+
+    def forward(self, latent: Tensor, known: Tensor | None = None) -> Tensor:
+        """Map latents (n, columns + residuals) to rows (n, *shape), with what `known` rows hold that is not zero."""
+        quantiles = torch.special.ndtr(latent).clamp(_TINY, 1 - _TINY)
+        h = self._know(known) if known is not None else self.start.expand(len(latent), -1)
+        rows = []
+        for at in range(self.columns):
+            token, embedded = self._draw(at, self._logits(at, h), quantiles[:, at])
+            drawn = h + embedded
+            residual = self._residual(at, drawn, quantiles) if at in self.residuals else None
+            drawn = drawn if residual is None else drawn + self._slope(at, token, residual)
+            cell = token if residual is None else torch.cat([token, residual], 1)
+            if known is not None:  # what is known stays, and is in h already
+                given, open_ = self._cell(known, at), self._open(known, at)
+                drawn, cell = torch.where(open_, drawn, h), torch.where(open_, cell, given)
+            h = drawn
+            rows.append(cell)
+        return torch.cat(rows, 1)
+
+    def log_likelihood(self, rows: Tensor) -> Tensor:
+        """Return log p(row) (n,) of rows (n, *shape), in nats; the density of a residual is that within its bin.
+
+        In training the second half of the rows is read in another order each time, for all that may be known.
+        """
+        if not self.training or len(rows) < 2:
+            return self._log_likelihood(rows, torch.arange(self.columns))
+        half = len(rows) // 2
+        orders = torch.arange(self.columns), torch.randperm(self.columns)
+        first, second = rows.split([len(rows) - half, half])
+        return torch.cat([self._log_likelihood(first, orders[0]), self._log_likelihood(second, orders[1])])
+
+    def _log_likelihood(self, rows: Tensor, order: Tensor) -> Tensor:
+        cells = [self._parts(rows, at) for at in order.tolist()]
+        embedded = torch.stack([self._embed(at, *cell) for at, cell in zip(order.tolist(), cells, strict=True)], 1)
+        before = (self.start + embedded.cumsum(1) - embedded).unbind(1)
+        found = torch.zeros(len(rows), device=rows.device)
+        for h, at, (token, residual) in zip(before, order.tolist(), cells, strict=True):
+            found = found - F.cross_entropy(self._logits(at, h), token, reduction="none")
+            if residual is not None:
+                found = found + self._log_density(at, h + self._embed(at, token), residual)
+        return found
+
+    def draw(self, column: int, known: Tensor, quantiles: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw one column's cells (n, width), given rows (n, *shape) of what is known; blocks of zeros are not.
+
+        quantiles: (n, 2), for token and residual. allowed: tokens that may be drawn, bool (tokens,).
+        Returns the cells and how probable it was that an allowed token comes, (n,).
+        """
+        h = self._know(known)
+        logits = self._logits(column, h)
+        chance = (logits.softmax(1) * allowed).sum(1)
+        token, embedded = self._draw(column, logits.masked_fill(~allowed, -math.inf), quantiles[:, 0])
+        if column not in self.residuals:
+            return token, chance
+        residual = self._residual_at(column, h + embedded, quantiles[:, 1:])
+        return torch.cat([token, residual], 1), chance
+
+    def _know(self, known: Tensor) -> Tensor:
+        """Return h (n, width) of what is known."""
+        h = self.start.expand(len(known), -1)
+        for at in range(self.columns):
+            h = h + self._embed(at, *self._parts(known, at))
+        return h
+
+    def _logits(self, at: int, h: Tensor) -> Tensor:
+        logits: Tensor = self.heads[at](F.leaky_relu(h, 0.2))
+        return logits
+
+    def _cell(self, rows: Tensor, at: int) -> Tensor:
+        """Return the block (n, width) of a column."""
+        start = self.spec.starts[at]
+        return rows[:, start : start + self.spec.blocks[at].width]
+
+    def _open(self, rows: Tensor, at: int) -> Tensor:
+        """Return which rows do not know a column, bool (n, 1)."""
+        return self._parts(rows, at)[0].sum(1, keepdim=True) == 0
+
+    def _parts(self, rows: Tensor, at: int) -> tuple[Tensor, Tensor | None]:
+        """Return (one-hot token (n, tokens), residual (n, 1) or None) of a column."""
+        cell, tokens = self._cell(rows, at), self.spec.blocks[at].tokens
+        return cell[:, :tokens], cell[:, tokens:] if at in self.residuals else None
+
+    def _embed(self, at: int, token: Tensor, residual: Tensor | None = None) -> Tensor:
+        start = self._token_starts[at]
+        embedded = token @ self.embedding[start : start + token.shape[1]]
+        return embedded if residual is None else embedded + self._slope(at, token, residual)
+
+    def _slope(self, at: int, token: Tensor, residual: Tensor) -> Tensor:
+        start = self._slope_starts[at]
+        return residual * (token @ self.slopes[start : start + token.shape[1]])
+
+    def _draw(self, at: int, logits: Tensor, quantiles: Tensor) -> tuple[Tensor, Tensor]:
+        """Return one-hots (n, tokens) of the tokens at quantiles (n,), and their embeddings (n, width)."""
+        reached = (logits - logits.amax(1, keepdim=True)).detach().exp().cumsum(1)
+        places = (reached < quantiles[:, None] * reached[:, -1:]).sum(1)
+        token = F.one_hot(places, logits.shape[1]).to(logits.dtype)
+        if not (self.training and logits.requires_grad):
+            return token, self.embedding[self._token_starts[at] + places]
+        relaxed = (logits + _noise(logits.detach(), places)).softmax(1)
+        token = token + relaxed - relaxed.detach()
+        return token, self._embed(at, token)
+
+    def _residual(self, at: int, h: Tensor, quantiles: Tensor) -> Tensor:
+        place = self.columns + self.residuals[at]
+        return self._residual_at(at, h, quantiles[:, place : place + 1])
+
+    def _residual_at(self, at: int, h: Tensor, quantiles: Tensor) -> Tensor:
+        """Return residuals (n, 1): logit((1 + r) / 2) is logistic, around what the head says."""
+        shift, scale = self.residual_heads[self.residuals[at]](F.leaky_relu(h, 0.2)).chunk(2, 1)
+        return 2 * torch.sigmoid(shift + scale.exp() * torch.logit(quantiles)) - 1
+
+    def _log_density(self, at: int, h: Tensor, residual: Tensor) -> Tensor:
+        shift, scale = self.residual_heads[self.residuals[at]](F.leaky_relu(h, 0.2)).chunk(2, 1)
+        part = ((1 + residual) / 2).clamp(1e-3, 1 - 1e-3)
+        z = (torch.logit(part) - shift) * torch.exp(-scale)
+        density = F.logsigmoid(z) + F.logsigmoid(-z) - scale - torch.log(2 * part * (1 - part))
+        return density.squeeze(1)
+
+
+def _noise(logits: Tensor, places: Tensor) -> Tensor:
+    """Return Gumbel noise (n, k) under which the largest of logits + noise is at `places` (n,)."""
+    exponential = torch.empty_like(logits).exponential_()
+    top = logits.logsumexp(1, keepdim=True) - exponential.gather(1, places[:, None]).clamp_min(1e-20).log()
+    others = -torch.log(exponential * torch.exp(-logits) + torch.exp(-top))
+    return others.scatter(1, places[:, None], top) - logits
+
+
+class Residual(nn.Module):
+    """x + linear(activation(linear(activation(x)))), the last layer zero at first (Zhang et al. 2019, "Fixup")."""
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(width, width), nn.Linear(width, width)
+        nn.init.normal_(self.first.weight, 0, math.sqrt(2 / (width * depth)))
+        for zero in (self.first.bias, self.last.weight, self.last.bias):
+            nn.init.zeros_(zero)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, width) to the same shape."""
+        return x + self.last(F.leaky_relu(self.first(F.leaky_relu(x, 0.2)), 0.2))
+
+
+class TableDiscriminator(nn.Module):
+    """Rows, or packs of them, to logits; of numbers it sees the size too, and which of some thresholds they exceed."""
+
+    def __init__(self, spec: TableSpec, width: int, blocks: int) -> None:
+        super().__init__()
+        sizes = _sizes(spec)
+        self.sizes: Tensor
+        self.register_buffer("sizes", sizes, persistent=False)
+        packed = spec.shape[0] // len(sizes)
+        self.first = nn.Linear(packed * sum(sizes.shape), width)
+        self.blocks = nn.Sequential(*(Residual(width, blocks) for _ in range(blocks)))
+        self.last = nn.Linear(width, 1)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Map (n, *shape) to logits (n,)."""
+        each = rows.view(-1, len(self.sizes))
+        seen = torch.cat([each, each @ self.sizes.to(each.dtype)], 1).view(len(rows), -1)
+        return self.last(F.leaky_relu(self.blocks(self.first(seen)), 0.2)).squeeze(1)
+
+
+def _sizes(spec: TableSpec) -> Tensor:
+    """Return the linear map (row, features) from one-hots of ordered tokens to sizes and thresholds."""
+    features = []
+    for start, block in zip(spec.starts, spec.blocks, strict=True):
+        if block.ordered:
+            seen = torch.zeros(sum(each.width for each in spec.blocks), 1 + LEVELS)
+            values = torch.tensor(block.values)
+            thresholds = torch.linspace(-1, 1, LEVELS + 2)[1:-1]
+            seen[start : start + block.tokens] = torch.cat([values[:, None], (values[:, None] > thresholds).float()], 1)
+            if block.missing:
+                seen[start + block.tokens - 1] = 0
+            features.append(seen)
+    return torch.cat(features, 1) if features else torch.zeros(sum(each.width for each in spec.blocks), 0)
+
+
+def _with_residuals(spec: TableSpec) -> list[int]:
+    return [at for at, block in enumerate(spec.blocks) if block.residual]
+
+
+def latents(spec: TableSpec) -> int:
+    """Return how many numbers a row is made from: one for each cell, and one for each residual."""
+    return len(spec.blocks) + len(_with_residuals(spec))
+
+
+NETWORKS: dict[str, Any] = {
+    "residual": lambda spec, options: (
+        TableGenerator(spec, options.width),
+        TableDiscriminator(spec, options.width, options.blocks),
+    )
+}
+
+
+def build_networks(spec: TableSpec, options: NetworkOptions) -> tuple[nn.Module, nn.Module]:
+    """Return (generator, discriminator) by `options.kind`; raises RecipeError for one that tables do not have."""
+    if options.kind not in NETWORKS:
+        raise RecipeError(f"network.kind = {options.kind!r} is not known for tables.{nearest(options.kind, NETWORKS)}")
+    networks: tuple[nn.Module, nn.Module] = NETWORKS[options.kind](spec, options)
+    return networks

@@ -1,0 +1,161 @@
+"""From a source to a dataset: kinds found, rules found, the codec fitted, everything said in the data report."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import psutil
+
+from gandem.domains.domain import Progress
+from gandem.domains.given import Frame
+from gandem.domains.tables.codec import TableCodec
+from gandem.domains.tables.columns import Column
+from gandem.domains.tables.data import OtherRows, TableData
+from gandem.domains.tables.finding import MOST_COLUMNS, Modelled, find_rules
+from gandem.domains.tables.groups import one_hot_groups
+from gandem.domains.tables.kinds import Found, look, read_as
+from gandem.domains.tables.report import data_report
+from gandem.domains.tables.rules import Order, Rule
+from gandem.domains.tables.source import Table, open_table
+from gandem.errors import RecipeError, SourceError, StorageError, nearest
+from gandem.recipe import DataOptions
+
+
+def read_table(
+    source: str | Path | Frame, options: DataOptions, cache: Path | None = None, progress: Progress | None = None
+) -> TableData:
+    """Read a table: look at every column, find rules, fit the codec, report; raises SourceError, RecipeError.
+
+    cache: folder for what does not fit in a quarter of the free memory; a temporary file when None.
+    """
+    with closing(open_table(source, cache)) as table:
+        return _read(table, options, cache, progress)
+
+
+def _read(table: Table, options: DataOptions, cache: Path | None, progress: Progress | None) -> TableData:
+    if unknown := next((name for name in options.columns if name not in table.names), None):
+        raise RecipeError(f"data.columns.{unknown}: {table.name} has no such column.{nearest(unknown, table.names)}")
+    if len(table) < 2:
+        rows = "no rows" if not len(table) else "only one row"
+        raise SourceError(f"{table.name}: holds {rows} below its header; give two or more")
+    digest = hashlib.sha256()
+    found, columns = _looked_at(table, options, cache, progress, digest)
+    if not columns:
+        kinds = ", ".join(sorted({each.field.kind for each in found}))
+        raise SourceError(
+            f"{table.name}: no column to learn from, only {kinds}; say what one is: data.columns.NAME=KIND"
+        )
+    rules: list[Rule] = []
+    if options.rules == "auto" and len(columns) > MOST_COLUMNS:
+        table.notes.append(f"rules are looked for among {MOST_COLUMNS} columns at most, so not here")
+    elif options.rules == "auto":
+        columns, rules = one_hot_groups(columns)
+        rules += find_rules(columns)
+    worked_out = {rule.target.name for rule in rules if not isinstance(rule, Order)}
+    kept = [column for column in columns if column.name not in worked_out]
+    codec = TableCodec(
+        [each.column for each in kept], [each.tokens for each in kept], [each.field for each in found], rules
+    )
+    codes = room((len(table), len(kept)), np.dtype(np.int32), cache)
+    residuals = room((len(table), len(kept)), np.dtype(np.float32), cache)
+    for index, each in enumerate(kept):
+        codes[:, index], residuals[:, index] = codec.column_codes(index, each.values)
+    data = TableData(codes, residuals, codec, {}, digest.hexdigest())
+    data.report.update(data_report(table, found, codec, data.copies, options))
+    return data
+
+
+def _looked_at(
+    table: Table, options: DataOptions, cache: Path | None, progress: Progress | None, digest: hashlib._Hash
+) -> tuple[list[Found], list[Modelled]]:
+    """Look at one column after the other; their numbers go to memory, or to a file when they are many."""
+    values = room((len(table.names), len(table)), np.dtype(np.float64), cache)
+    found: list[Found] = []
+    columns: list[Modelled] = []
+    for number, name in enumerate(table.names):
+        series = table.column(name)
+        digest.update(name.encode() + content(series))
+        each = look(series, options.columns.get(name), table.text)
+        if table.dtypes[name] == pl.Categorical and each.field.dtype == "String":
+            each = dataclasses.replace(each, field=dataclasses.replace(each.field, dtype="Categorical"))
+        if each.column is not None and each.tokens is not None:
+            values[number] = each.values
+            columns.append(Modelled(each.column, each.tokens, values[number]))
+        found.append(Found(each.field, each.column, each.tokens, None, each.notes))
+        if progress:
+            progress("columns", number + 1, len(table.names))
+    return found, columns
+
+
+def read_like(source: str | Path | Frame, codec: TableCodec, cache: Path | None = None) -> OtherRows:
+    """Read rows as the numbers of a codec's columns, to be judged beside those of its table; raises SourceError."""
+    with closing(open_table(source, cache)) as table:
+        return _read_like(table, codec)
+
+
+def _read_like(table: Table, codec: TableCodec) -> OtherRows:
+    if absent := [each.name for each in codec.fields if each.name not in table.names]:
+        raise SourceError(f"{table.name}: lacks the column {absent[0]!r} ({len(absent)} in all); give the same columns")
+    notes: list[str] = []
+    digest = hashlib.sha256()
+    known: dict[str, np.ndarray] = {}
+    for name in table.names:
+        digest.update(name.encode() + content(table.column(name)))
+    described = _described(codec)
+    for field in codec.fields:
+        if field.name in described:
+            known[field.name] = read_as(table.column(field.name), described[field.name], field, notes)
+    for group in (column for column in codec.columns if column.name not in known):
+        members = [known[name] for name in group.categories]
+        known[group.name] = np.where(np.sum(members, 0) > 0, np.argmax(members, 0), np.nan).astype(np.float64)
+    broken = {str(rule): rule.broken(known) for rule in codec.rules}
+    report = {
+        "source": table.name,
+        "kind": "table",
+        "samples": len(table),
+        "classes": {},
+        "notes": table.notes + notes,
+        "broken": broken,
+        "skipped": {"count": 0, "reasons": {}, "files": []},
+    }
+    values = np.stack([known[name] for name in codec.names], 1)
+    return OtherRows(values, codec, report, digest.hexdigest())
+
+
+def _described(codec: TableCodec) -> dict[str, Column]:
+    """Return all columns with numbers, those that rules work out too, by name."""
+    columns = {column.name: column for column in codec.columns}
+    return columns | {rule.target.name: rule.target for rule in codec.rules if not isinstance(rule, Order)}
+
+
+def content(series: pl.Series) -> bytes:
+    """Return bytes that are equal for equal columns."""
+    if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
+        return f"{series.dtype}{len(series)}".encode()
+    if series.dtype != pl.String:
+        series = (series.to_physical() if series.dtype == pl.Duration else series).cast(pl.String)
+    joined = series.fill_null("\0").str.join("\x1f").item()
+    return hashlib.sha256(str(joined).encode()).digest()
+
+
+def room(shape: tuple[int, ...], dtype: np.dtype, cache: Path | None) -> np.ndarray:
+    """Return an array of zeros, in memory or, when it does not fit in a quarter of what is free, in a file."""
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if size <= int(psutil.virtual_memory().available) // 4:
+        return np.zeros(shape, dtype)
+    folder = cache or Path(tempfile.gettempdir())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if psutil.disk_usage(os.fspath(folder)).free < size + 2**26:
+            raise StorageError(f"{folder}: needs {size / 2**30:.1f} GiB for the table; make room there")
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return np.memmap(file, dtype, "w+", shape=shape)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot hold the table ({error.strerror}); make room there") from error

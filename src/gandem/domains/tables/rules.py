@@ -1,0 +1,143 @@
+"""Rules that all rows of a table keep, and how they are kept by construction.
+
+A determined column is not modelled but worked out from the others; of two ordered numbers the larger one is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gandem.domains.tables.columns import Column
+
+Values = Mapping[str, np.ndarray]
+"""Numbers of columns by name, float64 (n,), as `Column` says."""
+
+
+@dataclass(frozen=True)
+class Determined:
+    """Each value of one column, missing too, goes with one value of another.
+
+    keys: values of the column `by`, ascending. values: what `target` is at each of them, and where `by` is missing.
+    """
+
+    target: Column
+    by: str
+    keys: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def __str__(self) -> str:
+        """Say the rule."""
+        return f"{self.by} determines {self.target.name}"
+
+    def made(self, columns: Values) -> np.ndarray:
+        """Return the values of the target."""
+        given = columns[self.by]
+        keys = np.asarray(self.keys)
+        at = np.searchsorted(keys, np.where(np.isnan(given), keys[0], given))
+        at = np.where(np.isnan(given), len(keys), np.minimum(at, len(keys) - 1))
+        result: np.ndarray = np.asarray(self.values, np.float64)[at]
+        return result
+
+    def broken(self, columns: Values) -> int:
+        """Return how many rows do not keep the rule."""
+        return _different(self.made(columns), columns[self.target.name], 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types, null for missing."""
+        values = [None if np.isnan(value) else value for value in self.values]
+        return {"rule": "determined", "target": self.target.to_dict(), "by": self.by, "keys": list(self.keys)} | {
+            "values": values
+        }
+
+
+@dataclass(frozen=True)
+class Total:
+    """A number that is a weighted sum of others; missing where one of them is.
+
+    decimals: to which it is rounded.
+    """
+
+    target: Column
+    parts: tuple[str, ...]
+    weights: tuple[float, ...]
+    offset: float
+    decimals: int
+
+    def __str__(self) -> str:
+        """Say the rule."""
+        terms = [
+            name if weight == 1 else f"{weight:g} x {name}"
+            for name, weight in zip(self.parts, self.weights, strict=True)
+        ]
+        more = [f"{self.offset:g}"] if self.offset else []
+        return f"{self.target.name} = {' + '.join([*terms, *more])}"
+
+    def made(self, columns: Values) -> np.ndarray:
+        """Return the values of the target."""
+        terms = [weight * columns[name] for name, weight in zip(self.parts, self.weights, strict=True)]
+        result: np.ndarray = np.round(np.sum(terms, axis=0) + self.offset, self.decimals)
+        return result
+
+    def broken(self, columns: Values) -> int:
+        """Return how many rows do not keep the rule."""
+        return _different(self.made(columns), columns[self.target.name], 0.51 * 10.0**-self.decimals)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "rule": "total",
+            "target": self.target.to_dict(),
+            "parts": list(self.parts),
+            "weights": list(self.weights),
+            "offset": self.offset,
+            "decimals": self.decimals,
+        }
+
+
+@dataclass(frozen=True)
+class Order:
+    """One number or date is never above another, or always below it if `strictly`, where both are there."""
+
+    low: str
+    high: str
+    strictly: bool = False
+
+    def __str__(self) -> str:
+        """Say the rule."""
+        return f"{self.low} {'<' if self.strictly else '<='} {self.high}"
+
+    def wrong(self, columns: Values) -> np.ndarray:
+        """Return which rows do not keep the rule, bool (n,)."""
+        low, high = columns[self.low], columns[self.high]
+        return low >= high if self.strictly else low > high
+
+    def broken(self, columns: Values) -> int:
+        """Return how many rows do not keep the rule."""
+        return int(self.wrong(columns).sum())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {"rule": "order", "low": self.low, "high": self.high, "strictly": self.strictly}
+
+
+Rule = Determined | Total | Order
+
+
+def rule_from(state: dict[str, Any]) -> Rule:
+    """Rebuild a rule from its `to_dict`."""
+    if state["rule"] == "order":
+        return Order(state["low"], state["high"], state["strictly"])
+    target = Column.from_dict(state["target"])
+    if state["rule"] == "total":
+        return Total(target, tuple(state["parts"]), tuple(state["weights"]), state["offset"], state["decimals"])
+    values = tuple(np.nan if value is None else value for value in state["values"])
+    return Determined(target, state["by"], tuple(state["keys"]), values)
+
+
+def _different(made: np.ndarray, found: np.ndarray, tolerance: float) -> int:
+    same = (np.abs(made - found) <= tolerance) | (np.isnan(made) & np.isnan(found))
+    return int((~same).sum())

@@ -1,0 +1,41 @@
+"""What every table needs before anybody looks at it: names for all columns, one kind of missing, no stray spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "<NA>")
+"""Texts that stand for a missing value."""
+
+
+def header(names: Sequence[str], notes: list[str]) -> list[str]:
+    """Return names that are there and different."""
+    found: dict[str, None] = {}
+    taken = set(names)
+    for number, name in enumerate(names, 1):
+        chosen = name
+        if not name:
+            chosen = f"column_{number}"
+        count = 2
+        while chosen in found or (chosen != name and chosen in taken):
+            chosen, count = f"{name or f'column_{number}'}_{count}", count + 1
+        if chosen != name:
+            what = f"two columns are called {name!r}" if name else f"column {number} has no name"
+            notes.append(f"{what}: it is read as {chosen!r}")
+        found[chosen] = None
+    return list(found)
+
+
+def tidied(series: pl.Series) -> pl.Series:
+    """Return a column without spaces around its texts and with null for what is missing."""
+    if series.dtype in (pl.Categorical, pl.Enum):
+        series = series.cast(pl.String)
+    if series.dtype == pl.String:
+        stripped = series.str.strip_chars()
+        gone = stripped.is_in(MISSING)
+        return stripped.set(gone, None) if gone.any() else stripped
+    if series.dtype.is_float():
+        return series.fill_nan(None)
+    return series

@@ -1,0 +1,42 @@
+"""A table of samples as a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import polars as pl
+
+from gandem.domains.tables.codec import TableCodec
+
+
+def written(frame: pl.DataFrame, codec: TableCodec, suffix: str) -> bytes:
+    """Return the bytes of a file; dates stand in text as they stood in the source.
+
+    frame: with the columns of the source, and maybe more behind them.
+    """
+    out = io.BytesIO()
+    _WRITERS[suffix](_as_in_source(frame, codec) if suffix in (".csv", ".tsv") else frame, out)
+    return out.getvalue()
+
+
+def _as_in_source(frame: pl.DataFrame, codec: TableCodec) -> pl.DataFrame:
+    """Return dates as the texts that they were, and cells that no text can hold as empty ones."""
+    shown = []
+    formats = {field.name: field.format for field in codec.fields}
+    for series in frame.get_columns():
+        if (form := formats.get(series.name)) and series.dtype.is_temporal():
+            series = series.dt.strftime(form)
+        elif series.dtype.is_nested() or series.dtype == pl.Binary:
+            series = pl.Series(series.name, [None] * len(series), pl.String)
+        shown.append(series)
+    return pl.DataFrame(shown)
+
+
+_WRITERS: dict[str, Callable[[pl.DataFrame, io.BytesIO], object]] = {
+    ".csv": lambda frame, out: frame.write_csv(out),
+    ".tsv": lambda frame, out: frame.write_csv(out, separator="\t"),
+    ".parquet": lambda frame, out: frame.write_parquet(out),
+    ".arrow": lambda frame, out: frame.write_ipc(out),
+}
+SUFFIXES = tuple(_WRITERS)

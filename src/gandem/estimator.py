@@ -1,0 +1,126 @@
+"""A generator of rows with scikit-learn's manners: parameters, fit, clone, and a place in a pipeline."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from gandem import api
+from gandem.conditions import Where
+from gandem.errors import RecipeError
+from gandem.model import write_model
+from gandem.run import Run, open_run
+from gandem.uses.rows import impute, score
+
+if TYPE_CHECKING:
+    from gandem.recording import Watch
+
+MOST_SEED = 2**31 - 1
+
+
+class TableGAN(TransformerMixin, BaseEstimator):
+    """Learns a table and makes rows like its own: `TableGAN(budget="2m").fit(df).sample(1000, where={"sex": "F"})`.
+
+    budget: as for `gandem.train`, "2m" or rows shown, "500k"; equal seeds give equal generators where it counts rows.
+    settings: recipe keys, {"network.width": 128}. random_state: a number, a numpy RandomState, or None for a new
+    training each time. out: folder of the run, or None for one that goes when the estimator does.
+
+    After fit: `run_`, the run with its report; `verdict_`, how good it is; `feature_names_in_`, `n_features_in_`.
+    As a step of a pipeline it fills gaps: `transform` is `gandem.impute`. Data frames come back as the library of the
+    one that `fit` was given.
+    """
+
+    def __init__(
+        self,
+        budget: str = "5m",
+        settings: dict[str, Any] | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+        out: str | Path | None = None,
+        device: str = "auto",
+        watch: Watch | None = None,
+    ) -> None:
+        self.budget = budget
+        self.settings = settings
+        self.random_state = random_state
+        self.out = out
+        self.device = device
+        self.watch = watch
+
+    def fit(self, X: Any, y: Any = None) -> TableGAN:  # noqa: N803
+        """Train on a data frame of pandas, polars or whatever speaks Arrow; y is ignored: put it in a column."""
+        if not hasattr(X, "columns"):
+            raise RecipeError("TableGAN learns data frames, whose columns have names; arrays are for gandem.train")
+        self._pandas = type(X).__module__.startswith("pandas")
+        self._folder = tempfile.TemporaryDirectory(prefix="gandem-") if self.out is None else None
+        out = Path(self._folder.name) / "run" if self._folder else Path(str(self.out))
+        self.run_: Run = api.train(
+            X, out, budget=self.budget, settings=self.settings, seed=self._seed(), device=self.device, watch=self.watch
+        )
+        self.feature_names_in_ = np.array([str(name) for name in X.columns], dtype=object)
+        self.n_features_in_ = len(self.feature_names_in_)
+        return self
+
+    @property
+    def verdict_(self) -> dict[str, Any]:
+        """The verdict, the numbers behind it and what to do next; an empty dictionary if nothing was held out."""
+        check_is_fitted(self, "run_")
+        found: dict[str, Any] = self.run_.report.get("evaluation", {}).get("verdict", {})
+        return found
+
+    def sample(self, n_samples: int = 1, where: Where | None = None, random_state: int = 0) -> Any:
+        """Return new rows as a data frame; where: conditions, {"sex": "F", "age": (60, None)} or ["age>=60"]."""
+        check_is_fitted(self, "run_")
+        return self._given(self.run_.sample(n_samples, where, random_state))
+
+    def transform(self, X: Any) -> Any:  # noqa: N803
+        """Return the data frame with its gaps filled, each by a draw given all that the row holds."""
+        check_is_fitted(self, "run_")
+        return self._given(impute(self.run_, X))
+
+    def score_samples(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Return the log-likelihood of every row, float64 (n,), in nats."""
+        check_is_fitted(self, "run_")
+        return score(self.run_, X)["log_likelihood"].to_numpy()
+
+    def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
+        """Return the mean log-likelihood of rows, by which settings can be compared on rows that were not fitted."""
+        return float(self.score_samples(X).mean())
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns, which `transform` does not change."""
+        check_is_fitted(self, "run_")
+        return self.feature_names_in_
+
+    def save(self, path: str | Path) -> None:
+        """Write one file without any row of the data, from which `TableGAN.load` and `gandem sample` make new ones."""
+        check_is_fitted(self, "run_")
+        write_model(self.run_, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> TableGAN:
+        """Return a fitted estimator from such a file, or from a run folder; it gives frames of polars."""
+        made = cls()
+        made.run_, made._pandas = open_run(path), False
+        made.feature_names_in_ = np.array(made.run_.sample(1).columns, dtype=object)
+        made.n_features_in_ = len(made.feature_names_in_)
+        return made
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, int | np.integer):
+            return int(self.random_state)
+        random = np.random if self.random_state is None else self.random_state
+        return int(random.randint(MOST_SEED))
+
+    def _given(self, frame: pl.DataFrame) -> Any:
+        """Return a frame of the library that the data came in."""
+        if not self._pandas:
+            return frame
+        import pandas as pd
+
+        return pd.DataFrame({name: frame[name].to_numpy(allow_copy=True) for name in frame.columns})

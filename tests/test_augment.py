@@ -1,0 +1,283 @@
+"""`gandem augment`: nothing leaks, nulls do not help, what was stopped goes on, bad inputs are one line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("sklearn")
+pytest.importorskip("imblearn")
+pytest.importorskip("polars")
+
+from sklearn.base import BaseEstimator
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.tree import DecisionTreeClassifier
+
+import gandem
+from gandem import cli
+from gandem.augmentation.arms import FREE, GENERATOR, NOTHING, Sampler
+from gandem.augmentation.controls import Copies, Fresh, Shuffled
+from gandem.augmentation.experiment import Experiment
+from gandem.augmentation.folder import FACTS, FOLDS, PAGE
+from gandem.augmentation.learners import Learner, own
+from gandem.augmentation.problem import Problem
+from gandem.augmentation.splits import splits
+from gandem.augmentation.verdict import verdict
+from gandem.errors import GandemError, Interrupted, RunError
+
+BAYES = Learner("naive Bayes", lambda categorical, seed: GaussianNB(), weighted=True)
+STUMP = Learner("tree", lambda categorical, seed: DecisionTreeClassifier(max_depth=3, random_state=0))
+
+
+def problem(count: int = 120, seed: int = 0, groups: int | None = None, columns: int = 4) -> Problem:
+    """A third of the rows is rare and lies elsewhere; the last column is the number of the row."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.permutation(count) % 3 == 0).astype(np.int64)
+    rows = rng.normal(size=(count, columns)) + labels[:, None] * np.linspace(0, 1, columns)
+    rows[:, -1] = np.arange(count)
+    of = None if groups is None else rng.integers(0, groups, count)
+    return Problem(rows, labels, ("common", "rare"), np.zeros(columns, bool), of)
+
+
+class Spy:
+    """A generator and a learner that write down which rows they were shown to learn from."""
+
+    def __init__(self) -> None:
+        self.generator: set[int] = set()
+        self.learner: set[int] = set()
+
+    def fit(self, rows: np.ndarray, labels: np.ndarray, categorical: np.ndarray, seed: int) -> Sampler:
+        self.generator |= set(rows[:, -1].astype(int))
+        return Copies().fit(rows, labels, categorical, seed)
+
+    def learners(self) -> tuple[Learner, ...]:
+        spy = self
+
+        class Watched(BaseEstimator):
+            def fit(self, rows: np.ndarray, labels: np.ndarray, sample_weight: np.ndarray | None = None) -> "Watched":
+                spy.learner |= set(rows[:, -1].astype(int))
+                self.classes_ = np.array([0, 1])
+                return self
+
+            def predict_proba(self, rows: np.ndarray) -> np.ndarray:
+                rare = rows[:, 0] - rows[:, 0].min()
+                return np.stack([1 - rare / 10, rare / 10], 1)
+
+        return (Learner("watched", lambda categorical, seed: Watched()),)
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 10_000), st.sampled_from([None, 12, 30]), st.integers(2, 5))
+def test_no_test_row_is_ever_learnt_from_and_groups_stay_together(seed: int, groups: int | None, folds: int) -> None:
+    asked = problem(seed=seed, groups=groups)
+    exact = {name: FREE[name] for name in ("class weights", "random oversampling")}  # these make no new numbers
+    tested: list[int] = []
+    for split in splits(asked, folds, 1, seed):
+        spy = Spy()
+        Experiment(asked, spy, spy.learners(), exact).play(split)
+        test, known = set(split.test.tolist()), set(split.train.tolist())
+        assert spy.learner == known and not spy.learner & test
+        assert spy.generator == set(split.fit.tolist()) and not spy.generator & set(split.validation.tolist())
+        assert set(np.concatenate(split.parts).tolist()) == known
+        if asked.groups is not None:
+            sides = [set(asked.groups[rows].tolist()) for rows in (split.fit, split.validation, split.test)]
+            assert not sides[0] & sides[1] and not sides[0] & sides[2] and not sides[1] & sides[2]
+        tested += split.test.tolist()
+    assert sorted(tested) == list(range(120)), "every row is tested once"
+
+
+def answered(asked: Problem, generator: Any) -> dict[str, Any]:
+    played = Experiment(asked, generator, (BAYES, STUMP), FREE)
+    return verdict([played.play(split) for split in splits(asked, 5, 2, 0)])
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_copies_and_shuffled_rows_do_not_help(seed: int) -> None:
+    for generator in (Copies(), Shuffled()):
+        facts = answered(problem(150, seed), generator)
+        assert facts["verdict"] != "HELPS"
+        assert set(facts["arms"]) == {*FREE, GENERATOR} and set(facts["beside"]) == set(FREE)
+
+
+def test_rows_given_back_help() -> None:
+    """A board of 8 x 8 fields: neighbours cannot learn it from 200 rows, and can from ten times as many."""
+    rng = np.random.default_rng(0)
+    rows = rng.random((3000, 2))
+    labels = (rows * 8).astype(np.int64).sum(1) % 2
+    shown = Problem(rows[:200], labels[:200], ("black", "white"), np.zeros(2, bool))
+    learner = Learner("neighbours", lambda categorical, seed: KNeighborsClassifier(), weighted=False)
+    played = Experiment(shown, Fresh(rows[200:], labels[200:]), (learner,), FREE, ("x9",))
+    facts = verdict([played.play(split) for split in splits(shown, 5, 2, 0)])
+    assert facts["verdict"] == "HELPS", facts["because"]
+    assert facts["difference"]["low"] > 0 and facts["smallest"] >= facts["margin"]
+    assert facts["worth"]["rows"] is None or facts["worth"]["rows"] > 0
+
+
+def test_nothing_but_the_generators_arm_is_played_anew_for_another_generator() -> None:
+    asked = problem()
+    split = next(splits(asked, 3, 1, 0))
+    one = Experiment(asked, Copies(), (BAYES,), FREE).play(split)
+    again = Experiment(asked, Shuffled(), (BAYES,), FREE).play(split, known=one)
+    whole = Experiment(asked, Shuffled(), (BAYES,), FREE).play(split)
+    assert again == whole and one["scores"]["naive Bayes"][NOTHING] == whole["scores"]["naive Bayes"][NOTHING]
+
+
+class Stops:
+    """Copies that are interrupted at a fold, once."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def fit(self, *given: Any) -> Sampler:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return Copies().fit(*given)
+
+
+Stops.__name__ = "Copies"  # the question names the generator
+
+
+def test_what_was_stopped_goes_on_with_the_same_numbers(tmp_path: Path) -> None:
+    asked, choices = problem(), {"learner": GaussianNB(), "folds": 3, "repeats": 1}
+    whole = gandem.augment(asked, "rare", out=tmp_path / "whole", generator=Copies(), **choices)
+    with pytest.raises(Interrupted, match="stopped at 2 of 3 folds; continue with: the same command"):
+        gandem.augment(asked, "rare", out=tmp_path / "parts", generator=Stops(3), **choices)
+    with (tmp_path / "parts" / FOLDS).open("ab") as file:
+        file.write(b'{"fold": 2, "sco')  # the power went in the middle of a line
+    events: list[dict[str, Any]] = []
+    found = gandem.augment(asked, "rare", out=tmp_path / "parts", generator=Copies(), watch=events.append, **choices)
+    assert found == whole
+    lines = (tmp_path / "parts" / FOLDS).read_text().splitlines()
+    assert [json.loads(line)["fold"] for line in lines] == [0, 1, 2]
+    assert sum(event["event"] == "augmented" for event in events) == 1
+    with pytest.raises(RunError, match="holds an experiment with other seed; choose another --out"):
+        gandem.augment(asked, "rare", out=tmp_path / "parts", generator=Copies(), seed=1, **choices)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Sixty rows: a name, a category with gaps, a date, a whole number, a constant, a target of two."""
+    rng = np.random.default_rng(0)
+    lines = ["name,colour,day,size,always,group,kind,price"]
+    for row in range(60):
+        colour = ["red", "blue", ""][rng.integers(3)]
+        kind = "good" if row % 3 else "bad"
+        size = rng.integers(10) + 5 * (kind == "bad")
+        lines.append(f"n{row},{colour},2024-01-{1 + row % 28:02},{size},1,g{row % 10},{kind},{rng.random():.4f}")
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_table_from_the_command_to_the_page(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "answer"
+    line = ["augment", str(table), "--target", "kind", "--learner", "sklearn.naive_bayes:GaussianNB"]
+    line += ["--folds", "2", "--repeats", "1", "--budget", "256", "--out", str(out), "--group", "group", "--json"]
+    assert cli.main(line) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["counts"] == {"bad": 20, "good": 40} and facts["folds"] == 2
+    assert any("'name' left out" in note for note in facts["notes"]) and any(
+        "'always'" in note for note in facts["notes"]
+    )
+    page = (out / PAGE).read_text(encoding="utf-8")
+    assert facts["verdict"] in page and "<svg" in page and "http" not in page.replace("http-equiv", "")
+    assert json.loads((out / FACTS).read_text())["verdict"] == facts["verdict"]
+    assert not (out / ".work").exists()
+    assert (out / "augmented.csv").exists() == (facts["verdict"] == "HELPS")
+
+
+def test_generated_rows_come_back_as_the_table_has_them(table: Path, tmp_path: Path) -> None:
+    import polars
+
+    from gandem.augmentation.source import read
+
+    source = read(table, "kind")
+    rows, labels = source.problem.rows, source.problem.labels
+    written = source.write(tmp_path, rows, labels)
+    both = polars.read_csv(written, try_parse_dates=True)
+    real, made = both.filter(~polars.col("synthetic")), both.filter(polars.col("synthetic"))
+    for column in ("colour", "day", "size", "kind", "price"):
+        assert real[column].to_list() == made[column].to_list(), column
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("TABLE --target knid", "Did you mean 'kind'?"),
+        ("TABLE --target always", "one class only"),
+        ("TABLE --target price", "regression is not supported"),
+        ("TABLE --target name", "fewer than the 5 folds"),
+        ("TABLE --target kind --group grup", "Did you mean 'group'?"),
+        ("TABLE --target kind --group kind", "is the target itself"),
+        ("TABLE --target kind --folds 30", "has 20 rows, fewer than the 30 folds"),
+        ("TABLE --target kind --folds 1", "--folds 1: must lie between 2 and 50"),
+        ("TABLE --target kind --repeats 0", "--repeats 0"),
+        ("TABLE --target kind --margin 2", "--margin 2"),
+        ("TABLE --target kind --budget soon", "soon"),
+        ("TABLE --target kind --group group --folds 12", "10 groups are fewer than the 12 folds"),
+        ("TABLE --target kind --learner forest", "write module:Class"),
+        ("TABLE --target kind --learner sklearn.ensemble:Forest", "sklearn.ensemble has no Forest"),
+        ("TABLE --target kind --learner no_such_module:Forest", "cannot be imported"),
+        ("TABLE --target kind --learner sklearn.svm:LinearSVC", "has no predict_proba()"),
+        ("TABLE --target kind --out TABLE", "is in the way"),
+        ("missing.csv --target kind", "there is no file missing.csv"),
+        ("PICTURES --target kind", "--target labels"),
+    ],
+)
+def test_what_a_person_can_mend_is_one_line(
+    table: Path, npz: Path, words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = {"TABLE": str(table), "PICTURES": str(npz)}
+    assert cli.main(["augment", *(places.get(word, word) for word in words.split())]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1 and "Traceback" not in error
+
+
+def test_a_class_that_lies_in_one_group_cannot_be_divided() -> None:
+    asked = problem(groups=12)
+    labels = (asked.groups == 3).astype(np.int64)
+    with pytest.raises(GandemError, match="its rows lie in too few groups"):
+        list(splits(Problem(asked.rows, labels, asked.classes, asked.categorical, asked.groups), 3, 1, 0))
+
+
+def test_arms_that_need_weights_are_left_out_for_learners_without() -> None:
+    learner = own(KNeighborsClassifier())
+    found = Experiment(problem(), Copies(), (learner,), FREE).play(next(splits(problem(), 3, 1, 0)))
+    assert not {"class weights", "mixup"} & set(found["scores"]["KNeighborsClassifier"])
+    assert verdict([found, found])["arms"].keys() == {"random oversampling", "SMOTE", "noise", GENERATOR}
+
+
+def test_gaps_categories_and_constants_survive_the_way_into_a_table_and_back() -> None:
+    """The run gives back the very rows: so all that changes is lost on the way."""
+    from gandem.augmentation.gan import LABEL, _form
+
+    rng = np.random.default_rng(0)
+    rows = np.stack([rng.integers(0, 3, 80), rng.integers(0, 90, 80), np.full(80, 7), rng.normal(size=80)], 1)
+    rows[rng.random(rows.shape) < 0.2] = np.nan
+    rows[:, 2] = 7
+    form = _form(rows, np.array([True, False, False, False]))
+    frame = form.given(rows, np.zeros(80, np.int64))
+
+    class Echo:
+        def sample(self, count: int, asked: dict[str, str], seed: int) -> Any:
+            assert asked == {LABEL: "1"}
+            return frame
+
+    np.testing.assert_array_equal(form.sampled(Echo(), 80, 1, 0), rows)  # type: ignore[arg-type]
+
+
+def test_a_small_network_learns_pictures_and_repeats() -> None:
+    from gandem.augmentation.network import SmallNetwork
+
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    rows = (rng.integers(0, 60, (40, 16, 16, 1)) + 150 * labels[:, None, None, None]).astype(np.uint8)
+    one, two = (SmallNetwork(3, steps=20).fit(rows, labels).predict_proba(rows) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert ((one[:, 1] > 0.5) == labels).mean() > 0.9

@@ -1,0 +1,149 @@
+"""What columns are taken for, and as what they come back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from gandem.domains.given import Frame
+from gandem.domains.tables import TABLES, patterns, personal
+from gandem.domains.tables.kinds import look
+from gandem.errors import GandemError
+from gandem.recipe import DataOptions, load_recipe
+from tables import everything
+
+N = 200
+RNG = np.random.default_rng(0)
+
+
+def texts(form: str, low: int = 0, high: int = 10**6) -> list[str]:
+    return [form.format(number) for number in RNG.integers(low, high, N)]
+
+
+def kind(values: Any, name: str = "x", text: bool = True) -> str:
+    return look(pl.Series(name, values), text=text).field.kind
+
+
+COLUMNS: dict[str, tuple[list[Any], str, str]] = {
+    "whole numbers": (texts("{}"), "x", "integer"),
+    "decimals": (texts("{}.5"), "x", "decimal"),
+    "exponents": (texts("{}e-2"), "x", "decimal"),
+    "decimal commas": (texts("{},25"), "x", "decimal"),
+    "thousands": (["1,234", "12,345", "999"] * 60, "x", "integer"),
+    "two numbers": (["1", "2"] * 99, "x", "category"),
+    "zero and one": (["0", "1"] * 99, "x", "boolean"),
+    "true and false": (["True", "False"] * 99, "x", "boolean"),
+    "codes with zeros": ([f"{number:05d}" for number in range(40)] * 5, "zip", "category"),
+    "words": (["red", "green", "blue"] * 60, "x", "category"),
+    "iso dates": ([f"20{n % 20:02d}-0{n % 9 + 1}-1{n % 9}" for n in range(N)], "x", "date"),
+    "german dates": ([f"1{n % 9}.0{n % 9 + 1}.20{n % 20:02d}" for n in range(N)], "x", "date"),
+    "american dates": ([f"0{n % 9 + 1}/2{n % 8}/20{n % 20:02d}" for n in range(N)], "x", "date"),
+    "named months": ([f"1{n % 9} Mar 20{n % 20:02d}" for n in range(N)], "x", "date"),
+    "times": ([f"2020-01-1{n % 9} 1{n % 9}:30:00" for n in range(N)], "x", "date"),
+    "zoned times": ([f"2020-01-1{n % 9}T1{n % 9}:30:00Z" for n in range(N)], "x", "date"),
+    "clocks": ([f"1{n % 9}:3{n % 7}" for n in range(N)], "x", "date"),
+    "counted": ([str(n) for n in range(1, N)], "x", "identifier"),
+    "named like a key": ([str(n) for n in RNG.permutation(10**6)[:N]], "customerId", "identifier"),
+    "unique measures": ([str(n) for n in RNG.permutation(10**6)[:N]], "amount", "integer"),
+    "codes": ([f"AB-{n:06d}" for n in RNG.permutation(N)], "x", "identifier"),
+    "emails": (texts("a{}@b.com"), "x", "personal"),
+    "phones": (texts("+49 30 {:07d}"), "x", "personal"),
+    "phones by name": (texts("030 {:07d}"), "phone", "personal"),
+    "social security": (texts("123-45-{:04d}", 0, 9999), "x", "personal"),
+    "people": ([f"Ab{chr(97 + n % 26)} Cd{chr(97 + n // 26)}" for n in range(N)], "patient_name", "personal"),
+    "sentences": ([f"it was a day like {n} others" for n in range(N)], "x", "text"),
+    "unique words": ([f"w{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(N)], "x", "text"),
+    "one value": (["7"] * N, "x", "constant"),
+    "nothing": ([None] * N, "x", "constant"),
+}
+
+
+@pytest.mark.parametrize("case", COLUMNS)
+def test_kinds_of_texts(case: str) -> None:
+    values, name, expected = COLUMNS[case]
+    assert kind(pl.Series(name, values, pl.String), name) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (pl.Series(["1", "2", "3"] * 60), "integer"),
+        (pl.Series(["1.0", "2", "3"] * 60), "category"),
+        (pl.Series([1.5, 2.5, None] * 60), "decimal"),
+        (pl.Series([1.0, 2.0, 7.0] * 60), "integer"),
+        (pl.Series([True, False, None] * 60), "boolean"),
+        (pl.Series([dt.date(2020, 1, day) for day in range(1, 20)] * 9), "date"),
+        (pl.Series([dt.timedelta(hours=hour) for hour in range(20)] * 9), "integer"),
+        (pl.Series([[1], [2, 3]] * 60), "text"),
+        (pl.Series([{"a": 1}] * 60), "text"),
+        (pl.Series([b"x", b"y"] * 60), "text"),
+        (pl.Series([float("inf"), 1.0, 2.5] * 60), "decimal"),
+    ],
+    ids=str,
+)
+def test_kinds_of_typed_columns(values: pl.Series, expected: str) -> None:
+    assert kind(values, text=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (["12", "13.5", "lots"] * 3 + [str(n) for n in range(100)], "3 x lots: read as missing"),
+        (["2020-01-02", "03.04.2020", "05/06/2020"] * 9 + ["25/12/2020"], "dates in 3 forms"),
+        (["01/02/2020", "03/04/2021"] * 30, "day and month could be either"),
+        (["1.5", "inf", "2.5"] * 9, "infinite numbers: read as missing"),
+        ([f"w{n}" for n in range(30)] + ["w1"] * 15, "rows might be told by it"),
+    ],
+)
+def test_what_is_doubtful_is_said(values: list[str], words: str) -> None:
+    found = look(pl.Series("x", values), text=True)
+    assert any(words in note for note in found.notes), found.notes
+
+
+def test_kinds_can_be_corrected() -> None:
+    frame = everything(300)
+    recipe = load_recipe("default", {"data.columns.byte": "category", "data.columns.code": "text"})
+    data = TABLES.read(Frame(frame), recipe.data)
+    assert data.report["columns"]["byte"]["kind"] == "category" and data.report["columns"]["code"]["kind"] == "text"
+    made = data.codec.given(data.samples(torch.arange(data.count))[0])
+    assert made["byte"].equals(frame["byte"]) and made["code"].null_count() == len(made)
+    for settings, words in {
+        ("bite", "integer"): "Did you mean 'byte'",
+        ("byte", "number"): "no kind of column",
+        ("city", "integer"): "such as 'city",
+        ("city", "date"): "are none",
+    }.items():
+        with pytest.raises(GandemError, match=words):
+            TABLES.read(Frame(frame), DataOptions(columns=dict([settings])))
+
+
+def test_keys_are_made_by_their_form_and_all_different() -> None:
+    for given in (["AB-0001", "AB-0377"], ["x7f3", "xa01"], ["K9", "K10", "K137"], ["a\\0", "b\\1"]):
+        how = patterns.form_of(given)
+        made = patterns.made_from(how, 500, "x")
+        assert len(set(made)) == 500 and made == patterns.made_from(how, 500, "x")
+    assert all(
+        value.startswith("AB-") and len(value) == 7
+        for value in patterns.made_from(patterns.form_of(["AB-0001", "AB-9377"]), 99, "")
+    )
+    assert patterns.made_from(patterns.form_of(["K9", "K10", "K137"]), 1, "") == ["K138"]
+    assert len(set(patterns.made_from({"form": "x0"}, 30, ""))) == 30  # more than there is room for
+
+
+@pytest.mark.parametrize("name", ["id", "user_id", "userId", "ID", "row number", "order-no", "Unnamed: 0"])
+def test_names_of_keys(name: str) -> None:
+    assert patterns.named_like_key(name)
+    assert not any(patterns.named_like_key(other) for other in ("paid", "width", "amount", "video", "hidden"))
+
+
+def test_personal_values_are_never_among_what_is_made() -> None:
+    for how in ({"personal": "email"}, {"personal": "name", "part": "whole"}, {"personal": "phone", "mask": "+00 000"}):
+        made = personal.made_up(how, 50, "x")
+        assert len(made) == 50 and made == personal.made_up(how, 50, "x")
+    assert personal._is_card("4111 1111 1111 1111") and not personal._is_card("4111 1111 1111 1112")
+    assert personal._is_iban("DE89 3704 0044 0532 0130 00") and not personal._is_iban("DE88 3704 0044 0532 0130 00")

@@ -1,0 +1,150 @@
+"""Rules: found where all rows keep them and chance would not, then kept by everything that is made."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from gandem.domains.given import Frame
+from gandem.domains.tables import TABLES
+from gandem.domains.tables.codec import TableCodec
+from gandem.domains.tables.data import TableData
+from gandem.domains.tables.rules import Order
+from gandem.recipe import DataOptions
+from tables import adult, everything
+
+
+def read(frame: pl.DataFrame, rules: str = "auto") -> TableData:
+    return TABLES.read(Frame(frame), DataOptions(rules=rules))
+
+
+def wild(codec: TableCodec, rows: int = 2000) -> pl.DataFrame:
+    """What a generator that knows nothing makes."""
+    noise = torch.randn(rows, *codec.spec.shape, generator=torch.Generator().manual_seed(1))
+    return codec.given(codec.decode(noise))
+
+
+@pytest.fixture(scope="module")
+def data() -> TableData:
+    return read(everything())
+
+
+def test_all_rules_are_found_and_said(data: TableData) -> None:
+    assert set(data.report["rules"]) == {
+        "exactly one of colour_b, colour_k, colour_r, colour_g is set",
+        "city determines state",
+        "total = a + b + c",
+        "fahrenheit = 1.8 x celsius + 32",
+        "began <= ended",
+    } or {rule for rule in data.report["rules"] if not rule.startswith("exactly one of colour_")} == {
+        "city determines state",
+        "total = a + b + c",
+        "fahrenheit = 1.8 x celsius + 32",
+        "began <= ended",
+    }
+    assert len({rule.target.name for rule in data.codec.rules if not isinstance(rule, Order)}) == 7
+    assert len(data.codec.rules) == 8
+    text = "\n".join(TABLES.lines(data.report))
+    assert "city determines state" in text and "WARNING: 'contact'" in text
+
+
+def test_whatever_is_made_keeps_them(data: TableData) -> None:
+    made, source = wild(data.codec), everything()
+    state = dict(source.select("city", "state").unique().iter_rows())
+    assert made["state"].to_list() == [state[city] for city in made["city"]]
+    assert ((made["a"] + made["b"] + made["c"] - made["total"]).abs() < 0.006).all()
+    assert ((1.8 * made["celsius"] + 32 - made["fahrenheit"]).abs() < 0.006).all()
+    assert (made.select(pl.col("^colour_.$")).sum_horizontal() == 1).all()
+    assert (made["began"] <= made["ended"]).all()
+    assert (made["ended"] <= source["ended"].max()) is not False
+    other = TABLES.matching(Frame(made), data.codec, DataOptions())
+    assert not any(other.report["broken"].values())
+    again = TableCodec.from_dict(json.loads(json.dumps(data.codec.to_dict())))
+    assert wild(again).equals(made)
+
+
+def test_real_rows_come_back_under_the_rules(data: TableData) -> None:
+    made, source = data.codec.given(data.samples(torch.arange(data.count))[0]), everything()
+    for name in ("state", "total", "fahrenheit", "began", "ended", "colour_r", "colour_k"):
+        assert made[name].equals(source[name]), name
+
+
+def test_rows_that_break_rules_are_counted(data: TableData) -> None:
+    wrong = everything().with_columns(state=pl.col("state").shuffle(0), ended=pl.col("began").shuffle(1))
+    broken = TABLES.matching(Frame(wrong), data.codec, DataOptions()).report["broken"]
+    assert broken["city determines state"] > 500 and broken["began <= ended"] > 300
+    assert broken["total = a + b + c"] == 0
+
+
+def test_rules_can_be_let_go() -> None:
+    data = read(everything(400), "none")
+    assert data.report["rules"] == [] and "total" in data.codec.names and "state" in data.codec.names
+
+
+def test_education_is_not_learnt_twice() -> None:
+    data = TABLES.read(str(adult()), DataOptions())
+    assert "education-num" not in data.codec.names and "education" in data.codec.names
+    real = TABLES.read(str(adult()), DataOptions(rules="none"))
+    pairs = set(real.codec.given(real.samples(torch.arange(1500))[0]).select("education", "education-num").iter_rows())
+    assert set(wild(data.codec).select("education", "education-num").iter_rows()) <= pairs
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_chance_makes_no_rules(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    columns: dict[str, object] = {f"n{number}": rng.integers(0, 10**number, 300) for number in range(1, 5)}
+    columns |= {f"c{number}": rng.choice([f"v{k}" for k in range(5**number)], 300) for number in range(1, 4)}
+    columns |= {"rare": (rng.random(300) < 0.01).astype(int), "half": rng.random(300), "gap": [None] * 299 + [1.5]}
+    assert read(pl.DataFrame(columns, strict=False)).codec.rules == ()
+
+
+def test_missing_values_take_part_in_rules() -> None:
+    rng = np.random.default_rng(0)
+    a = pl.Series(rng.integers(0, 300, 600)).cast(pl.Float64)
+    a = a.set(pl.Series(rng.random(600) < 0.2), None)
+    low = pl.Series(rng.integers(0, 100, 600)).cast(pl.Float64)
+    frame = pl.DataFrame({"a": a, "b": rng.integers(0, 300, 600), "low": low})
+    frame = frame.with_columns(sum=pl.col("a") + pl.col("b"), high=pl.col("low") + pl.Series(rng.integers(0, 50, 600)))
+    frame = frame.with_columns(high=pl.when(pl.col("b") < 60).then(None).otherwise(pl.col("high")))
+    data = read(frame)
+    assert {"sum = a + b", "low <= high"} <= set(data.report["rules"])
+    made = wild(data.codec)
+    assert (made["sum"].is_null() == made["a"].is_null()).all() and made["high"].null_count() > 0
+    assert (made["low"] <= made["high"]).drop_nulls().all()
+    broken = frame.with_columns(sum=pl.when(pl.int_range(600) == 7).then(None).otherwise(pl.col("sum")))
+    assert "sum = a + b" not in read(broken).report["rules"]
+
+
+def test_strict_orders_and_chains() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 100, 800)
+    b = a + rng.integers(1, 60, 800)
+    frame = pl.DataFrame({"c": b + rng.integers(0, 60, 800), "a": a, "b": b})
+    data = read(frame)
+    orders = [rule for rule in data.codec.rules if isinstance(rule, Order)]
+    assert [str(rule) for rule in orders] == ["a < b", "b <= c"]
+    made = wild(data.codec)
+    assert (made["a"] < made["b"]).all() and (made["b"] <= made["c"]).all()
+    noise = torch.randn(2000, *data.spec.shape, generator=torch.Generator().manual_seed(1))
+    asked = data.codec.decode(noise, fixed=("b",))  # then it is a that gives way, and c
+    free = data.codec.from_dict({**data.codec.to_dict(), "rules": []}).decode(noise)
+    at = {name: data.codec.names.index(name) for name in "abc"}
+    assert np.array_equal(asked[:, at["b"]], free[:, at["b"]])
+    reachable = asked[:, at["b"]] > frame["a"].min()
+    assert (asked[:, at["a"]] < asked[:, at["b"]])[reachable].all()
+    assert (asked[:, at["b"]] <= asked[:, at["c"]]).all()
+    for name in "abc":
+        assert frame[name].min() <= made[name].min() and made[name].max() <= frame[name].max()
+
+
+def test_a_copy_of_a_column_is_said() -> None:
+    rng = np.random.default_rng(0)
+    word = rng.choice(["low", "middle", "high"], 300)
+    frame = pl.DataFrame({"word": word, "number": [len(each) for each in word], "x": rng.random(300)})
+    data = read(frame)
+    assert data.codec.names == ("word", "x")
+    assert any("as a target it needs no model" in note for note in data.report["notes"])

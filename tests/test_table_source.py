@@ -1,0 +1,267 @@
+"""Where tables come from: every form that is read, and what is said of those that are broken."""
+
+from __future__ import annotations
+
+import gzip
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from gandem.domains import domain_of
+from gandem.domains.given import opened
+from gandem.domains.tables import TABLES, delimited, source
+from gandem.errors import GandemError
+from gandem.recipe import DataOptions
+from tables import adult
+
+ROWS = [(f"{number % 7}", f"{'xyz'[number % 3]}é") for number in range(60)]
+TEXT = "a,b\n" + "".join(f"{a},{b}\n" for a, b in ROWS)
+
+
+def read(given: Any, **options: Any) -> Any:
+    given = opened(str(given) if isinstance(given, Path) else given)
+    assert domain_of(given) is TABLES
+    return TABLES.read(given, DataOptions(**options))
+
+
+def table(data: Any) -> pl.DataFrame:
+    return data.codec.given(data.samples(slice(None))[0])
+
+
+EXPECTED = pl.DataFrame({"a": [int(a) for a, _ in ROWS], "b": [b for _, b in ROWS]})
+
+FORMS: dict[str, bytes] = {
+    "plain.csv": TEXT.encode(),
+    "semicolons.csv": TEXT.replace(",", ";").encode(),
+    "tabs.tsv": TEXT.replace(",", "\t").encode(),
+    "bars.txt": TEXT.replace(",", "|").encode(),
+    "spaces.data": TEXT.replace(",", " ").encode(),
+    "carets.csv": TEXT.replace(",", "^").encode(),
+    "marked.csv": TEXT.encode("utf-8-sig"),
+    "utf16.csv": TEXT.encode("utf-16"),
+    "utf16_unmarked.csv": TEXT.encode("utf-16-le"),
+    "latin.csv": TEXT.encode("latin-1"),
+    "packed.csv.gz": gzip.compress(TEXT.encode()),
+    "packed_latin.csv.gz": gzip.compress(TEXT.encode("latin-1")),
+    "windows.csv": TEXT.replace("\n", "\r\n").encode(),
+    "spaced.csv": TEXT.replace(",", ", ").encode(),
+    "quoted.csv": ("a,b\n" + "".join(f'"{a}", "{b}"\n' for a, b in ROWS)).encode(),
+    "blank_lines.csv": TEXT.replace("\n", "\n\n").encode(),
+    "nul.csv": TEXT.replace("zé", "zé\0", 1).encode(),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_text_in_every_form(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(FORMS[name])
+    assert table(read(tmp_path / name)).equals(EXPECTED)
+
+
+def _sqlite(path: Path, tables: int = 1) -> None:
+    with sqlite3.connect(path) as database:
+        for number in range(tables):
+            database.execute(f"create table t{number}(a integer, b text)")
+            database.executemany(f"insert into t{number} values (?, ?)", ROWS)
+    database.close()
+
+
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "x.parquet": EXPECTED.write_parquet,
+    "x.arrow": EXPECTED.write_ipc,
+    "x.feather": EXPECTED.write_ipc,
+    "x.sqlite": _sqlite,
+    "x.db": _sqlite,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_files_with_types(name: str, tmp_path: Path) -> None:
+    WRITERS[name](tmp_path / name)
+    assert table(read(tmp_path / name)).equals(EXPECTED)
+
+
+def test_a_table_of_a_database_is_chosen_by_name(tmp_path: Path) -> None:
+    _sqlite(tmp_path / "x.sqlite", tables=2)
+    with pytest.raises(GandemError, match=r"holds 2 tables, t0, t1; say .*::t0"):
+        read(tmp_path / "x.sqlite")
+    assert table(read(f"{tmp_path}/x.sqlite::t1")).equals(EXPECTED)
+    with pytest.raises(GandemError, match="has no table 't9'"):
+        read(f"{tmp_path}/x.sqlite::t9")
+
+
+def test_excel(tmp_path: Path) -> None:
+    excel(tmp_path / "x.xlsx", [["a", "b"], *([int(a), b] for a, b in ROWS)])
+    made = table(read(tmp_path / "x.xlsx"))
+    assert made["a"].to_list() == EXPECTED["a"].to_list() and made["b"].to_list() == EXPECTED["b"].to_list()
+
+
+class OtherFrame:
+    """A data frame of another library, which speaks Arrow."""
+
+    columns = ("a", "b")
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return EXPECTED.__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize("given", [EXPECTED, EXPECTED.lazy(), EXPECTED.to_arrow(), OtherFrame()], ids=type)
+def test_data_frames(given: Any) -> None:
+    assert table(read(given)).equals(EXPECTED)
+
+
+def test_arrays_and_pictures_stay_what_they_are(tmp_path: Path) -> None:
+    assert domain_of(opened(np.zeros((9, 3)))).name == "arrays"
+    pl.DataFrame({"image": [b"\x89PNG"] * 3, "label": [1, 2, 3]}).write_parquet(tmp_path / "pictures.parquet")
+    hugging = pl.DataFrame({"image": [{"bytes": b"\x89PNG", "path": "a.png"}] * 3})
+    hugging.write_parquet(tmp_path / "hugging.parquet")
+    for name in ("pictures.parquet", "hugging.parquet", "archive.zip", "."):
+        assert domain_of(opened(str(tmp_path / name))).name == "images"
+
+
+def test_text_larger_than_the_memory_goes_by_way_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "big", lambda: 100)
+    for name in ("plain.csv", "latin.csv", "packed.csv.gz", "semicolons.csv"):
+        (tmp_path / name).write_bytes(FORMS[name])
+        data = read(tmp_path / name)
+        assert table(data).equals(EXPECTED)
+        assert "larger than the memory: read piece by piece" in data.report["notes"]
+
+
+def test_adult_as_it_is_at_uci() -> None:
+    data = read(adult())
+    assert data.count == 1500 and data.report["columns"]["workclass"]["missing"] > 0.03
+    made = table(data)
+    assert made["education"].to_list()[0] == made["education"].to_list()[0].strip()
+    assert "education determines education-num" in data.report["rules"]
+
+
+WIDTH = 1_500
+WIDE = ",".join(f"c{number}" for number in range(WIDTH))
+CELLS = "\n".join(",".join(str((row + number) % 2) for number in range(WIDTH)) for row in range(12))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("more.csv", TEXT + "1,2,3\n", "line 62 has 3 fields, and the header has 2"),
+        ("fewer.csv", "a,b\n1,x\n2\n" + TEXT[4:], "line 3 has 1 field, and the header has 2"),
+        ("open.csv", TEXT + '1,"x\n' + TEXT[4:], "line 62 opens a quote that is never closed"),
+        ("open_last.csv", TEXT + '1,"x\n', "line 62 opens a quote that is never closed"),
+        ("empty.csv", "", "the file is empty"),
+        ("blank.csv", " \n\n\t\n", "the file is empty"),
+        ("header.csv", "a,b\n", "no rows below its header"),
+        ("one.csv", "a,b\n1,x\n", "only one row"),
+        ("binary.csv", np.random.default_rng(0).bytes(5000), "binary file"),
+        ("cut.csv.gz", gzip.compress(TEXT.encode() * 99)[:80], "damaged or cut short"),
+        ("parquet.csv", b"PAR1" + bytes(100), "a Parquet file; call it .parquet"),
+        ("excel.csv", b"PK\x03\x04" + bytes(100), "call it .xlsx"),
+        ("database.csv", b"SQLite format 3\0" + bytes(100), "an SQLite file"),
+        ("page.csv", b"%PDF-1.7" + bytes(100), "a PDF"),
+        ("broken.arrow", b"ARROW1" + bytes(50), "cannot be read"),
+        ("broken.xlsx", b"PK\x03\x04" + bytes(100), "no readable Excel file"),
+        ("locked.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "password"),
+        ("broken.sqlite", b"SQLite format 3\0" + bytes(100), "no readable SQLite file"),
+        ("torn.csv", TEXT.encode("utf-16")[:-1], "utf-16"),
+        ("constant.csv", "a,b\n" + "1,x\n" * 30, "no column to learn from, only constant"),
+        ("keys.csv", "id\n" + "".join(f"{number}\n" for number in range(50)), "only identifier"),
+        ("missing.csv", "a,b\n" + "?,NA\n" * 30, "no column to learn from"),
+    ],
+)
+def test_what_cannot_be_read_gets_one_line(name: str, text: str | bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(GandemError, match=words) as caught:
+        read(tmp_path / name)
+    assert "\n" not in str(caught.value) and name in str(caught.value)
+
+
+def test_more_that_cannot_be_read(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "none.sqlite") as database:
+        database.execute("create table t(a)")
+        database.execute("drop table t")
+    database.close()
+    excel(tmp_path / "empty.xlsx", [])
+    wrong = {
+        f"{tmp_path}/none.sqlite": "has no tables",
+        f"{tmp_path}/empty.xlsx": "empty",
+        f"{tmp_path}/nowhere.csv": "no such file",
+        f"{tmp_path}/empty.xlsx::Page 7": "has no sheet",
+    }
+    for given, words in wrong.items():
+        with pytest.raises(GandemError, match=words):
+            read(given)
+    for frame, words in {
+        "rows": pl.DataFrame({"a": []}),
+        "columns": pl.DataFrame(),
+        "one row": pl.DataFrame({"a": [1]}),
+    }.items():
+        with pytest.raises(GandemError, match=frame):
+            read(words)
+
+
+@pytest.mark.parametrize(
+    ("text", "note", "names"),
+    [
+        (TEXT.replace("a,b", "a,a"), "two columns are called 'a'", ["a", "a_2"]),
+        (TEXT.replace("a,b", ",b"), "column 1 has no name", ["column_1", "b"]),
+        ("".join(f"{n % 7},{n % 3}\n" for n in range(60)), "holds numbers and no names", ["column_1", "column_2"]),
+        (TEXT.encode("latin-1") + TEXT[4:].encode(), "mixed encodings: 60 lines are UTF-8, 60", ["a", "b"]),
+        (TEXT.replace(",", ";"), "separated by semicolons", ["a", "b"]),
+        (TEXT.encode("utf-16"), "encoded as utf-16", ["a", "b"]),
+    ],
+)
+def test_what_is_odd_is_read_and_said(text: str | bytes, note: str, names: list[str], tmp_path: Path) -> None:
+    (tmp_path / "odd.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    data = read(tmp_path / "odd.csv")
+    assert any(note in line for line in data.report["notes"]), data.report["notes"]
+    assert table(data).columns == names
+
+
+def test_thousands_of_columns(tmp_path: Path) -> None:
+    (tmp_path / "wide.csv").write_text(f"{WIDE}\n{CELLS}\n")
+    data = read(tmp_path / "wide.csv")
+    assert len(data.codec.columns) == WIDTH and table(data).shape == (12, WIDTH)
+    assert TABLES.lines(data.report)
+
+
+def test_delimiters_are_told_from_what_stands_in_values() -> None:
+    assert delimited._delimiter("a;b\n1,5;2,5\n3,5;4,5\n", True) == ";"
+    assert delimited._delimiter("when,what\n2020-01-01 10:00,a b\n2020-01-01 11:00,c d\n", True) == ","
+    assert delimited._delimiter("name\nAnna Berg\nBen Costa\n", True) in (",", " ")
+
+
+def excel(path: Path, rows: list[list[Any]]) -> None:
+    """Write the smallest workbook that there is."""
+    import zipfile
+    from xml.sax.saxutils import escape
+
+    def cell(value: Any) -> str:
+        if isinstance(value, int):
+            return f"<c><v>{value}</v></c>"
+        return f'<c t="inlineStr"><is><t>{escape(value)}</t></is></c>'
+
+    lines = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    types = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{package}/content-types">'
+        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{types}.sheet.main+xml"/>'
+        f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{types}.worksheet+xml"/></Types>',
+        "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" '
+        f'Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" '
+        f'Type="{office}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>'
+        '<sheet name="Page 1" sheetId="1" r:id="r1"/></sheets></workbook>',
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{lines}</sheetData></worksheet>',
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)

@@ -1,0 +1,165 @@
+"""A generator of rows in use: conditions, gaps, scores, one file, an estimator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gandem
+from gandem import TableGAN
+from gandem.errors import GandemError, RecipeError, RunError
+
+pl = pytest.importorskip("polars")
+SETTINGS = {"network.width": 48, "training.batch": 64, "optimizer.lr": 5e-3, "game.opening": 0.9}
+
+
+def people(count: int = 600, seed: int = 0) -> Any:
+    """Rows in which the age decides what somebody does, one city is rare, and some incomes are missing."""
+    rng = np.random.default_rng(seed)
+    age = rng.integers(10, 80, count)
+    job = np.where(age < 20, "pupil", np.where(age > 64, "pensioner", rng.choice(["cook", "clerk"], count)))
+    income = np.where(job == "pupil", 0, rng.integers(1000, 5000, count)).astype(float)
+    income[rng.random(count) < 0.1] = np.nan
+    city = np.where(rng.random(count) < 0.03, "Ulm", rng.choice(["Bonn", "Kiel"], count))
+    day = np.datetime64("2024-01-01") + rng.integers(0, 300, count).astype("timedelta64[D]")
+    frame = pl.DataFrame({"age": age, "job": job, "income": income, "city": city, "joined": day})
+    return frame.with_columns(pl.col("income").fill_nan(None), pl.lit("DE").alias("country"))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> gandem.Run:
+    return gandem.train(people(), tmp_path_factory.mktemp("tables") / "run", budget="50k", seed=0, settings=SETTINGS)
+
+
+def test_rows_have_the_columns_and_types_of_the_data(run: gandem.Run) -> None:
+    made, real = run.sample(200), people()
+    assert made.schema == real.schema and made.equals(run.sample(200))
+    assert made["country"].unique().to_list() == ["DE"]
+    assert made["age"].min() >= 10 and made["age"].max() < 80
+    assert 0.02 < made["income"].null_count() / 200 < 0.25
+
+
+def test_what_goes_with_what_is_learnt(run: gandem.Run) -> None:
+    made = run.sample(2000)
+    right = made.filter(pl.col("job") == "pupil")["age"] < 20
+    assert len(right) > 100 and right.mean() > 0.8
+
+
+@pytest.mark.parametrize(
+    ("where", "meets"),
+    [
+        (["job=pupil"], pl.col("job") == "pupil"),
+        (["age>=60", "city=Bonn|Ulm"], (pl.col("age") >= 60) & pl.col("city").is_in(["Bonn", "Ulm"])),
+        ({"age": (30, 40), "income": None}, pl.col("age").is_between(30, 40) & pl.col("income").is_null()),
+        (["income<1500", "income!=0"], (pl.col("income") < 1500) & (pl.col("income") != 0)),
+        (["joined>=2024-07-01"], pl.col("joined") >= np.datetime64("2024-07-01")),
+        (["city!=Bonn"], pl.col("city") != "Bonn"),
+    ],
+)
+def test_all_rows_meet_the_conditions(run: gandem.Run, where: Any, meets: Any) -> None:
+    made = run.sample(300, where)
+    assert len(made) == 300 and made.filter(meets).height == 300
+
+
+def test_conditions_shape_the_rest_as_the_data_do(run: gandem.Run) -> None:
+    """Asked for pensioners, the ages are theirs; the chance is their share of the data."""
+    told = run.told(1000, ["job=pensioner"])
+    made = run.codec.given(run.made(told, 1000)[0])
+    assert (made["age"] > 64).mean() > 0.75
+    assert told.chance == pytest.approx((people()["job"] == "pensioner").mean(), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        (["jobb=cook"], "'job'"),
+        (["job=cok"], "'cook'"),
+        (["job>=cook"], "category"),
+        (["age=old"], "takes a number"),
+        (["age=300"], "from 10 to 79"),
+        (["age>=300"], "no row meets"),
+        (["age="], "nothing is missing"),
+        (["country=DE"], "not learnt"),
+        (["joined>=someday"], "2024-05-31"),
+        (["label=1"], "no such column"),
+    ],
+)
+def test_what_cannot_be_asked_gets_one_line(run: gandem.Run, where: list[str], words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        run.sample(10, where)
+
+
+def test_gaps_are_filled_and_the_rest_is_left(run: gandem.Run) -> None:
+    asked = people(200, 1).with_columns(
+        pl.when(pl.int_range(pl.len()) % 3 == 0).then(None).otherwise(pl.col("age")).alias("age")
+    )
+    filled = gandem.impute(run, asked)
+    assert sum(series.null_count() for series in filled) == 0 and filled.columns == asked.columns
+    for name in asked.columns:
+        there = asked[name].is_not_null()
+        assert filled[name].filter(there).to_list() == asked[name].filter(there).to_list()
+    pupils = filled.filter(asked["age"].is_null() & (asked["job"] == "pupil"))
+    assert (pupils["age"] < 20).mean() > 0.6
+    assert not filled.equals(gandem.impute(run, asked, seed=1))
+
+
+def test_odd_rows_score_low(run: gandem.Run) -> None:
+    rows = people(100, 2)
+    odd = rows.with_columns(pl.lit("pupil").alias("job"), pl.lit(75).alias("age"))
+    usual, strange = gandem.score(run, rows), gandem.score(run, odd)
+    assert usual.columns == [*rows.columns, "log_likelihood", "typical"]
+    assert strange["log_likelihood"].mean() < usual["log_likelihood"].mean() - 1
+    assert strange["typical"].mean() < usual["typical"].mean() / 2
+
+
+def test_one_file_makes_the_same_rows(run: gandem.Run, tmp_path: Path) -> None:
+    from gandem.model import write_model
+
+    facts = write_model(run, tmp_path / "people.safetensors")
+    assert facts["bytes"] < 300_000
+    model = gandem.open_run(tmp_path / "people.safetensors")
+    assert model.sample(50, ["city=Ulm"]).equals(run.sample(50, ["city=Ulm"]))
+    content = (tmp_path / "people.safetensors").read_bytes()
+    assert b"pupil" in content and str(run.path).encode() not in content
+    (tmp_path / "people.safetensors").write_bytes(content[: len(content) // 2])
+    with pytest.raises(RunError, match="readable"):
+        gandem.open_run(tmp_path / "people.safetensors")
+
+
+def test_a_training_of_rows_goes_on_to_the_bit(tmp_path: Path) -> None:
+    source = tmp_path / "people.csv"
+    people(300).write_csv(source)
+    whole = gandem.train(source, tmp_path / "whole", budget="4k", seed=1, settings=SETTINGS)
+    half = gandem.train(source, tmp_path / "half", budget="2k", seed=1, settings=SETTINGS)
+    assert half.report["status"] == whole.report["status"] == "finished"
+    again = gandem.train(source, tmp_path / "again", budget="4k", seed=1, settings=SETTINGS)
+    assert whole.sample(50).equals(again.sample(50))
+
+
+def test_an_estimator_has_the_manners_of_scikit_learn() -> None:
+    from sklearn.base import clone
+    from sklearn.pipeline import make_pipeline
+
+    gan = TableGAN(budget="3k", settings=SETTINGS, random_state=3)
+    assert clone(gan).get_params() == gan.get_params()
+    gan.set_params(budget="2k")
+    rows = people(300)
+    made = gan.fit(rows).sample(20, where={"city": "Kiel"})
+    assert made["city"].unique().to_list() == ["Kiel"] and gan.n_features_in_ == 6
+    assert gan.score_samples(rows).shape == (300,) and np.isfinite(gan.score(rows))
+    filled = make_pipeline(TableGAN(budget="1k", settings=SETTINGS)).fit(rows).transform(rows)
+    assert filled["income"].null_count() == 0
+    with pytest.raises(RecipeError, match="data frames"):
+        gan.fit(np.zeros((10, 2)))
+
+
+def test_rows_are_not_pictures(run: gandem.Run, tmp_path: Path) -> None:
+    from gandem.uses.sample import write_samples
+
+    with pytest.raises(GandemError, match="csv"):
+        write_samples(run, tmp_path / "folder", count=3)
+    write_samples(run, tmp_path / "rows.csv", count=3, where=["age<20"])
+    assert (pl.read_csv(tmp_path / "rows.csv")["age"] < 20).all()
