@@ -95,7 +95,7 @@ class Gan:
 class _Frame:
     """Rows (n, d) as a table that gandem learns, of columns c0, c1, ... and one of labels, and back.
 
-    categorical: which columns hold the numbers of categories, bool (d,). first: the first row, (d,), which says what the
+    categorical: which columns hold the numbers of categories, bool (d,). first: the first row, (d,), which says what
     columns that do not vary always are. varied: columns of more than one value, a gap counted as one, bool (d,).
     """
 

@@ -153,9 +153,7 @@ def _curve(facts: Mapping[str, Any]) -> str:
         parts.append(f'<text x="{x}" y="{CURVE_HEIGHT - 24}" text-anchor="middle">{rows:,.0f}</text>')
     x, y = place(most, ours)
     parts.append(f'</g><g class="ours"><circle class="dot" cx="{x}" cy="{y}" r="5"/></g>')
-    parts.append(
-        f'<text x="{x + 12}" y="{y}" dy=".35em" class="name">with generated rows {ours:.3f}</text>'
-    )
+    parts.append(f'<text x="{x + 12}" y="{y}" dy=".35em" class="name">with generated rows {ours:.3f}</text>')
     parts.append(f'<text x="{RIGHT}" y="{CURVE_HEIGHT - 4}" text-anchor="end">real rows to learn from</text>')
     said = "; ".join(f"{auc:.3f} from {rows:,.0f} rows" for rows, auc in points)
     return _section(
