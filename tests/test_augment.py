@@ -176,7 +176,13 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_table_from_the_command_to_the_page(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_from_the_command_to_the_page_and_the_rows(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import polars
+
+    from gandem.augmentation import verdict as judging
+
     out = tmp_path / "answer"
     line = ["augment", str(table), "--target", "kind", "--learner", "sklearn.naive_bayes:GaussianNB"]
     line += ["--folds", "2", "--repeats", "1", "--budget", "256", "--out", str(out), "--group", "group", "--json"]
@@ -190,7 +196,18 @@ def test_a_table_from_the_command_to_the_page(table: Path, tmp_path: Path, capsy
     assert facts["verdict"] in page and "<svg" in page and "http" not in page.replace("http-equiv", "")
     assert json.loads((out / FACTS).read_text())["verdict"] == facts["verdict"]
     assert not (out / ".work").exists()
-    assert (out / "augmented.csv").exists() == (facts["verdict"] == "HELPS")
+    assert facts["verdict"] != "HELPS" and not (out / "augmented.csv").exists() and not (out / "model").exists()
+
+    monkeypatch.setattr(judging, "verdict", lambda *given: verdict(*given) | {"verdict": "HELPS"})
+    (out / FACTS).unlink()
+    assert cli.main(line) == 0
+    assert json.loads(capsys.readouterr().out)["files"] == ["augmented.csv", "model"]
+    both = polars.read_csv(out / "augmented.csv", try_parse_dates=True)
+    real = polars.read_csv(table, try_parse_dates=True)
+    assert both.filter(~polars.col("synthetic")).drop("synthetic").equals(real)
+    made = both.filter(polars.col("synthetic"))
+    assert len(made) >= 20 and set(made["kind"]) <= {"good", "bad"} and set(made["colour"]) <= {"red", "blue", None}
+    assert gandem.open_run(out / "model").sample(3, {"label": "0"}, 0).height == 3
 
 
 def test_generated_rows_come_back_as_the_table_has_them(table: Path, tmp_path: Path) -> None:
