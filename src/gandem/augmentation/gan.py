@@ -95,12 +95,8 @@ class Gan:
 class _Frame:
     """Rows (n, d) as a table that gandem learns, of columns c0, c1, ... and one of labels, and back.
 
-        categorical: which columns hold the numbers of categories, bool (d,). first: the first row, (d,), which says what
-    <<<<<<< HEAD
-        the columns that do not vary always are. varied: columns of more than one value, a gap counted as one, bool (d,).
-    =======
-        columns that do not vary always are. varied: columns of more than one value, a gap counted as one, bool (d,).
-    >>>>>>> c07b9d6ce7579c90ec13c17284be473b087519e0
+    categorical: which columns hold the numbers of categories, bool (d,). first: the first row, (d,), which says what
+    columns that do not vary always are. varied: columns of more than one value, a gap counted as one, bool (d,).
     """
 
     categorical: np.ndarray
