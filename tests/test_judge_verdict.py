@@ -59,6 +59,19 @@ def test_one_sample_repeated_has_collapsed_wherever_it_lies() -> None:
         assert Verdict.of(judged(repeated.expand(600, D))).verdict == "collapsed"
 
 
+def test_data_with_one_row_over_and_over_do_not_make_a_generator_collapsed() -> None:
+    """A third of the real rows is one and the same, as where most of a table is zeros; so are a third of the made."""
+
+    def often(rows: Tensor) -> Tensor:
+        return torch.cat([CENTRES[:1].expand(len(rows) // 3, D), rows[len(rows) // 3 :]])
+
+    made, known, held_out = (often(rows) for rows in (mixture(5, 600), mixture(1, 3000), mixture(2, 600)))
+    copying = Copying.of(made, known, held_out)
+    found = judge(made, held_out, real=often(mixture(3, 600)), floors=FLOORS, copying=copying)
+    assert found.support.generated.high < 100
+    assert Verdict.of(found).verdict not in ("collapsed", "diverged")
+
+
 def test_kinds_are_only_missed_by_samples_that_look_right() -> None:
     """Samples of four modes of ten, dense enough, but each a little off: a classifier tells nearly all of them."""
     judgement = judged(mixture(5, 600, modes=4))

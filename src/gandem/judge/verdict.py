@@ -52,8 +52,12 @@ RULES = (
     ),
     Rule(
         "collapsed",
-        lambda of: of["different samples"].high < 100 or of["spread"].high <= A_POINT,
-        ("different samples", "spread"),
+        lambda of: (
+            # where real rows are often the same, generated ones may be
+            of["different samples"].high < min(100, _least(of, "different real samples", math.inf) / 2)
+            or of["spread"].high <= A_POINT
+        ),
+        ("different samples", "different real samples", "spread"),
         "Throw this generator away: it makes a few samples over and over. Train again with a higher penalty "
         "(--set game.gamma=10) or half the rate (--set optimizer.lr=).",
     ),
@@ -204,6 +208,7 @@ def evidence_of(judgement: Judgement) -> Numbers:
         "density": _over(generated["density"], real["density"].value),
         "missing cells": missing,
         "different samples": judgement.support.generated,
+        "different real samples": judgement.support.real,
         "distance to the data": copying.neighbour_ratio,
         "copied share": copying.copied_share.generated,
         "copied share of held-out data": copying.copied_share.held_out,
