@@ -167,7 +167,7 @@ def summary(trials: list[dict[str, Any]]) -> dict[str, Any]:
             "helps": Figure.of_share(words[HELPS], len(trials)).to_dict(),
             "gain": {"mean": float(np.mean(gains)), "lowest": min(gains), "highest": max(gains)},
             "smallest": float(np.mean([each[kind]["smallest"] for each in trials])),
-            "free arms that help": dict(
+            "arms that help, alone": dict(
                 Counter(arm for each in trials for arm, said in each[kind]["answers"].items() if said == HELPS)
             ),
         }
