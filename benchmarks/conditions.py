@@ -1,7 +1,7 @@
 """Rows on conditions: are they met, and is the rest of the row as it is in real rows that meet them?
 
     gandem train adult.csv --out runs/adult --budget 600k
-    python benchmarks/conditions.py runs/adult adult.csv
+    python benchmarks/conditions.py --run runs/adult --data adult.csv
 
 Twenty random conditions, on one to three columns: categories, and ranges of numbers, that at least FEWEST real rows
 meet. For each, the share of rows that meet it, and the total variation between made and real rows of every other column
@@ -56,15 +56,15 @@ def variation(made: pl.DataFrame, real: pl.DataFrame, name: str) -> float:
 def main() -> None:
     """Ask for twenty conditions."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("table", type=Path)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     run, rng = gandem.open_run(options.run), np.random.default_rng(options.seed)
     learnt = list(run.codec.names)
-    real = pl.read_csv(options.table, infer_schema_length=None)
+    real = pl.read_csv(options.data, infer_schema_length=None)
     texts = [name for name in real.columns if real[name].dtype == pl.String]
     real = real.with_columns(pl.col(texts).str.strip_chars().replace("?", None)).select(learnt)
     rows: list[dict[str, Any]] = []

@@ -18,7 +18,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PLACES = ("--data", "--work", "--results")
+PLACES = ("--data", "--run", "--work", "--results")
 """Options that say where files lie, which is everyone's own business."""
 LOAD_BEFORE = [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else []
 """Load averages over 1, 5 and 15 minutes when this process began: what else the machine was doing."""
