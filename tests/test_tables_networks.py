@@ -82,6 +82,7 @@ def test_known_cells_stay_and_change_the_others() -> None:
     assert torch.equal(made(latent, torch.zeros_like(known)), free)
 
 
+@torch.no_grad()
 def test_a_drawn_column_keeps_to_what_is_allowed() -> None:
     made, known = generator(), torch.zeros(500, *SPEC.shape)
     allowed = torch.tensor([True, False, True])

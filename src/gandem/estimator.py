@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +59,7 @@ class TableGAN(TransformerMixin, BaseEstimator):
         if not hasattr(X, "columns"):
             raise RecipeError("TableGAN learns data frames, whose columns have names; arrays are for gandem.train")
         self._pandas = type(X).__module__.startswith("pandas")
-        self._folder = tempfile.TemporaryDirectory(prefix="gandem-") if self.out is None else None
-        out = Path(self._folder.name) / "run" if self._folder else Path(str(self.out))
+        out = self._temporary() if self.out is None else Path(self.out)
         self.run_: Run = api.train(
             X, out, budget=self.budget, settings=self.settings, seed=self._seed(), device=self.device, watch=self.watch
         )
@@ -110,6 +111,12 @@ class TableGAN(TransformerMixin, BaseEstimator):
         made.feature_names_in_ = np.array(made.run_.sample(1).columns, dtype=object)
         made.n_features_in_ = len(made.feature_names_in_)
         return made
+
+    def _temporary(self) -> Path:
+        """Return a place for the run, that goes when the estimator does."""
+        folder = tempfile.mkdtemp(prefix="gandem-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder) / "run"
 
     def _seed(self) -> int:
         if isinstance(self.random_state, int | np.integer):
