@@ -155,3 +155,14 @@ def test_equal_tables_have_equal_fingerprints(tmp_path: Path) -> None:
     other = TABLES.read(Frame(frame.with_columns(a=pl.col("a") + 1)), DataOptions())
     assert other.fingerprint != read[0].fingerprint
     assert domain_of(str(tmp_path / "x.parquet")) is TABLES
+
+
+def test_rows_that_are_everywhere_are_on_both_sides_of_a_split() -> None:
+    """Half of the rows are one and the same; other copies stay together."""
+    from gandem.domains.tables.data import dealt
+
+    places = np.concatenate([np.full(500, 0.95), np.linspace(0, 0.999, 200).repeat(2)])
+    spread = dealt(places)
+    assert np.array_equal(spread[500:], places[500:])
+    assert (spread[:500] < 0.1).mean() == pytest.approx(0.1, abs=0.02)
+    assert np.array_equal(dealt(places[::-1])[::-1][500:], places[500:])

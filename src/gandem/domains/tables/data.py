@@ -11,6 +11,10 @@ from gandem import holdout
 from gandem.domains.tables.codec import TableCodec
 
 _BLOCK = 65_536
+OFTEN, FEWEST_OFTEN = 0.01, 20
+"""Part of all rows, and number of them, beyond which equal rows are spread over both parts of a split."""
+GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of this, without their whole part, are spread evenly."""
 
 
 class TableData:
@@ -59,8 +63,8 @@ class TableData:
         return self.codec.decoded(self.codes[rows], self.residuals[rows]), None
 
     def split(self, share: float) -> tuple[TableData, TableData]:
-        """Return (for training, held out), about `share` in the second; copies stay together."""
-        training, held_out = holdout.split(self.places[self.rows.numpy()], share)
+        """Return (for training, held out), about `share` in the second; copies stay together, but for `dealt` ones."""
+        training, held_out = holdout.split(dealt(self.places[self.rows.numpy()]), share)
         return self._pick(training), self._pick(held_out)
 
     def _pick(self, indices: torch.Tensor) -> TableData:
@@ -101,11 +105,25 @@ class OtherRows:
         return self.values[indices.numpy()], None
 
     def split(self, share: float) -> tuple[OtherRows, OtherRows]:
-        """Return two parts, about `share` in the second; copies stay together."""
-        training, held_out = holdout.split(places_of(self.values), share)
+        """Return two parts, about `share` in the second; copies stay together, but for `dealt` ones."""
+        training, held_out = holdout.split(dealt(places_of(self.values)), share)
         parts = (self.values[part.numpy()] for part in (training, held_out))
         first, second = (OtherRows(part, self.codec, self.report, self.fingerprint) for part in parts)
         return first, second
+
+
+def dealt(places: np.ndarray) -> np.ndarray:
+    """Return places (n,) in which rows that occur very often are spread evenly.
+
+    A row that is one in a hundred is a pattern of the table and nobody's own: both parts of a split must have it as
+    often, or the held-out one is another table.
+    """
+    _, group, counts = np.unique(places, return_inverse=True, return_counts=True)
+    order = np.argsort(group, kind="stable")
+    occurrence = np.empty(len(places), np.int64)
+    occurrence[order] = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
+    often = counts[group] > max(FEWEST_OFTEN, OFTEN * len(places))
+    return np.where(often, (places + occurrence * GOLDEN) % 1, places)
 
 
 def places_of(values: np.ndarray) -> np.ndarray:
