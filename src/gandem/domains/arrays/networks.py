@@ -9,24 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gandem.domains.layers import Residual
 from gandem.errors import RecipeError, nearest
 from gandem.recipe import NetworkOptions
 from gandem.spec import SampleSpec
-
-
-class Block(nn.Module):
-    """x + linear(activation(linear(activation(x)))), the last layer zero at first (Zhang et al. 2019, "Fixup")."""
-
-    def __init__(self, width: int, depth: int) -> None:
-        super().__init__()
-        self.first, self.last = nn.Linear(width, width), nn.Linear(width, width)
-        nn.init.normal_(self.first.weight, 0, math.sqrt(2 / (width * depth)))
-        for zero in (self.first.bias, self.last.weight, self.last.bias):
-            nn.init.zeros_(zero)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (n, width) to the same shape."""
-        return x + self.last(F.leaky_relu(self.first(F.leaky_relu(x, 0.2)), 0.2))
 
 
 class ArrayGenerator(nn.Module):
@@ -37,7 +23,7 @@ class ArrayGenerator(nn.Module):
         self.shape, numbers = spec.shape, math.prod(spec.shape)
         self.embedding = nn.Embedding(spec.num_labels, latent) if spec.num_labels else None
         self.first = nn.Linear(2 * latent if spec.num_labels else latent, width)
-        self.blocks = nn.Sequential(*(Block(width, blocks) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(Residual(width, blocks) for _ in range(blocks)))
         self.last = nn.Linear(width, numbers)
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
@@ -53,7 +39,7 @@ class ArrayDiscriminator(nn.Module):
     def __init__(self, spec: SampleSpec, width: int, blocks: int) -> None:
         super().__init__()
         self.first = nn.Linear(math.prod(spec.shape), width)
-        self.blocks = nn.Sequential(*(Block(width, blocks) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(Residual(width, blocks) for _ in range(blocks)))
         self.embedding = nn.Embedding(spec.num_labels, width) if spec.num_labels else None
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, 0, 1 / math.sqrt(width))

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gandem.domains.layers import Residual
 from gandem.domains.tables.spec import TableSpec
 from gandem.errors import RecipeError, nearest
 from gandem.recipe import NetworkOptions
@@ -185,21 +186,6 @@ def _noise(logits: Tensor, places: Tensor) -> Tensor:
     top = logits.logsumexp(1, keepdim=True) - exponential.gather(1, places[:, None]).clamp_min(1e-20).log()
     others = -torch.log(exponential * torch.exp(-logits) + torch.exp(-top))
     return others.scatter(1, places[:, None], top) - logits
-
-
-class Residual(nn.Module):
-    """x + linear(activation(linear(activation(x)))), the last layer zero at first (Zhang et al. 2019, "Fixup")."""
-
-    def __init__(self, width: int, depth: int) -> None:
-        super().__init__()
-        self.first, self.last = nn.Linear(width, width), nn.Linear(width, width)
-        nn.init.normal_(self.first.weight, 0, math.sqrt(2 / (width * depth)))
-        for zero in (self.first.bias, self.last.weight, self.last.bias):
-            nn.init.zeros_(zero)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (n, width) to the same shape."""
-        return x + self.last(F.leaky_relu(self.first(F.leaky_relu(x, 0.2)), 0.2))
 
 
 class TableDiscriminator(nn.Module):
