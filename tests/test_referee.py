@@ -75,11 +75,13 @@ def test_losses_without_a_floor_say_nothing_by_their_size() -> None:
         assert referee.look(step, seen, DIALS).action == "play on"
 
 
-def test_numbers_that_are_not_finite_roll_back_with_a_lower_rate() -> None:
+def test_numbers_that_are_not_finite_roll_back_and_with_a_lower_rate_when_they_come_again() -> None:
     referee = Referee()
     ruling = referee.look(16, signals(skipped=1.0), DIALS)
-    assert (ruling.action, dict(ruling.dials)) == ("roll back", {"learning rate": 0.7})
+    assert (ruling.action, dict(ruling.dials)) == ("roll back", {})
     assert "not finite in 100% of the steps" in ruling.state and referee.memory.skipped == LOOK
+    again = referee.look(32, signals(skipped=1.0), DIALS)
+    assert (again.action, dict(again.dials)) == ("roll back", {"learning rate": 0.5})
     broken = Referee().look(16, signals(skipped=1 / LOOK, generator__size=math.nan), DIALS)
     assert broken.action == "roll back" and "not finite in 6% of the steps" in broken.state
     one = Referee().look(16, signals(skipped=1 / LOOK), DIALS)

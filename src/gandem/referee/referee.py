@@ -123,7 +123,7 @@ class Referee:
         """
         memory = self.memory
         memory.skipped += round(signals["skipped"] * LOOK)
-        now = dict(UNREMARKABLE) | {"skipped": signals["skipped"]}
+        now = dict(UNREMARKABLE) | {"skipped": signals["skipped"], "rollbacks": memory.rollbacks}
         if signals["skipped"] < 1:
             now |= self._beside_the_usual(signals)
         memory.looked += 1

@@ -31,7 +31,7 @@ class Trouble:
         return self.words.format(**numbers)
 
 
-A_LITTLE_SLOWER = {"learning rate": 0.7}
+AS_BEFORE: dict[str, float] = {}
 SLOWER = {"learning rate": 0.5}
 MUCH_SLOWER = {"learning rate": 0.3}
 A_TENTH_AS_FAST = {"learning rate": 0.1}
@@ -41,11 +41,19 @@ MUCH_SMOOTHER = {"gamma": 30.0}
 AT_A_LOOK = (
     Trouble(
         "not finite",
+        lambda of: (of["skipped"] >= 0.5 or of["broken"] > 0) and of["rollbacks"] == 0,
+        1,
+        "roll back",
+        "numbers not finite in {skipped:.0%} of the steps",
+        AS_BEFORE,  # it may have been a flipped bit; if not, it comes again
+    ),
+    Trouble(
+        "not finite again",
         lambda of: of["skipped"] >= 0.5 or of["broken"] > 0,
         1,
         "roll back",
         "numbers not finite in {skipped:.0%} of the steps",
-        A_LITTLE_SLOWER,  # it may have been a flipped bit; if not, it comes again
+        SLOWER,
     ),
     Trouble(
         "thrown about",
@@ -115,9 +123,9 @@ AT_A_LOOK = (
 of the size of the weights since the last look. discriminator_update: size of Adam's next step beside that of the
 weights, as it will be when the warm-up is over; healthy trainings have about 0.03 (0.10 with first weights of 0.02), a
 rate ten times too high 0.14 from the first step on. rise: the largest penalty or gradient beside its running median.
-broken: whether a weight is not finite. regularisation: what the penalties add to the discriminator's loss; healthy
-games that are easy at first have a loss of 4 for the generator too, and 0.005 of that or more in the penalties, those
-that run off 0.003 or less (docs/experiments.md)."""
+broken: whether a weight is not finite. rollbacks: how often something was done already. regularisation: what the
+penalties add to the discriminator's loss; healthy games that are easy at first have a loss of 4 for the generator too,
+and 0.005 of that or more in the penalties, those that run off 0.003 or less (docs/experiments.md)."""
 
 AT_A_JUDGEMENT = (
     Trouble(
