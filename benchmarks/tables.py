@@ -192,11 +192,10 @@ def peers_section(result: Result) -> list[str]:
 
 
 FAULTS = """
-Trainings of {seconds:g} seconds on one core with one thing wrong. Seen: a warning about the data, a trouble in the
-referee's words, or a ruling other than "settled"; in time: within 5 % of the budget after it began, the measuring of
-the machine not counted. Score: Fréchet distance on held-out samples as a multiple of the healthy training's of the same
-data and seed (median). A healthy training that is "seen" is a false alarm. The rules for a rate or a penalty that is
-wrong changed between the commits below; docs/experiments.md says how."""
+Trainings with one thing wrong each, of as many images as one core sees in about a minute: {images}. Seen: a warning
+about the data, a trouble in the referee's words, or a ruling other than "settled"; in time: within 5 % of the budget
+after it began. Score: Fréchet distance on held-out samples as a multiple of the mean of the set's healthy trainings
+(median). A healthy training that is "seen" is a false alarm."""
 
 
 RECOVERABLE = ("rate x 10", "gamma / 100", "NaN in a weight")
@@ -205,13 +204,16 @@ RECOVERABLE = ("rate x 10", "gamma / 100", "NaN in a weight")
 def faults_section(results: list[Result]) -> list[str]:
     """Return how often each fault was seen, how soon, and what became of the training."""
     by_fault: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for result in results:
-        trainings = result["figures"]["trainings"]
-        healthy = {row["seed"]: row["frechet_distance"] for row in trainings if row["fault"] == "healthy"}
-        for row in trainings:
-            of_healthy, own = healthy.get(row["seed"]), row["frechet_distance"]
-            ratio = own["value"] / of_healthy["value"] if own and of_healthy else None
-            by_fault[row["fault"]].append(row | {"ratio": ratio})
+    trainings = [(result["name"].split("-")[1], row) for result in results for row in result["figures"]["trainings"]]
+    healthy: dict[str, list[float]] = defaultdict(list)
+    for task, row in trainings:
+        if row["fault"] == "healthy":
+            healthy[task].append(row["frechet_distance"]["value"])
+    for task, row in trainings:
+        own = row["frechet_distance"]
+        ratio = own["value"] / statistics.mean(healthy[task]) if own else None
+        by_fault[row["fault"]].append(row | {"ratio": ratio})
+    budgets = {result["name"].split("-")[1]: result["figures"]["images"] for result in results}
     rows = []
     counts: Counter[str] = Counter()
     for fault, found in by_fault.items():
@@ -238,7 +240,7 @@ def faults_section(results: list[Result]) -> list[str]:
     head = ["fault", "trainings", "seen", "in time", "acted on", "score", "within 1.2 of healthy", "mostly said"]
     return [
         "## What the referee sees",
-        FAULTS.format(seconds=results[0]["figures"]["seconds"]),
+        FAULTS.format(images=", ".join(f"{task} {count:,}" for task, count in sorted(budgets.items()))),
         *["", *table(head, rows), ""],
         f"Faults seen in time: {counts['in time']} of {counts['all']}. False alarms: {counts['alarms']} of "
         f"{len(by_fault['healthy'])}. Recovered, of {', '.join(RECOVERABLE)}: "
