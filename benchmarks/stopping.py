@@ -1,13 +1,15 @@
 """Does the referee stop at the right time? A training to its full length, and what it is where the referee ends it.
 
     python benchmarks/stopping.py fashion --minutes 6 --seeds 0 1
+    python benchmarks/stopping.py adult --minutes 6 --seeds 0 1
 
 The full training keeps a checkpoint of every quick judgement. Its oracle is the averaged generator among these with the
-smallest kernel distance, found with features and real images that no training has seen (as benchmarks/images.py). The
-stopped training is the full one up to the judgement at which the referee says "settled": the referee is nothing but
-rules on numbers, so the judgements are told to it again. From that checkpoint it goes on to its own end.
-Right is a stopped training whose kernel distance is within 10 % of the oracle's, or that cannot be told from it at this
-count: the interval of the difference holds 0. Leaves benchmarks/results/stopping-<task>-seed<seed>.json.
+smallest kernel distance, found with features and real samples that no training has seen: of images as
+benchmarks/images.py has them, of tables the ranks of numbers among the test rows and their categories. The stopped
+training is the full one up to the judgement at which the referee says "settled": the referee is nothing but rules on
+numbers, so the judgements are told to it again. From that checkpoint it goes on to its own end. Right is a stopped
+training whose kernel distance is within 10 % of the oracle's, or that cannot be told from it at this count: the
+interval of the difference holds 0. Leaves benchmarks/results/stopping-<task>-seed<seed>.json.
 """
 
 from __future__ import annotations
@@ -17,16 +19,21 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
+import polars as pl
+import rows
+import torch
 from images import make_judge
-from judge import Judge
+from judge import kernel_figure
 from measured import RESULTS, save_result
-from sources import TASKS, Task, load_task, write_training_file
+from sources import TASKS, load_task, write_training_file
 
 import gandem
 from gandem import latents
@@ -37,6 +44,66 @@ from gandem.training.checkpoint import Checkpoint
 from gandem.training.loop import Loop, Recorder
 
 WITHIN = 1.1
+COMMON = 0.005
+"""Share of the test rows that a category must have to be a feature."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Real samples in a file, the settings they are trained with, and who judges `count` samples that a run made."""
+
+    name: str
+    source: Path
+    settings: dict[str, Any]
+    count: int
+    kernel_distance: Callable[[gandem.Run, np.ndarray], dict[str, Any]]
+    features: str
+
+
+def of_images(name: str, data: Path, work: Path) -> Subject:
+    """Return images and their judge."""
+    task = load_task(name, data)
+    judging = make_judge(task, work)
+    source = write_training_file(task, work / f"{name}-training.npz")
+    settings = {"data.mirror": task.mirror}
+    return Subject(
+        name, source, settings, task.count, lambda _, made: judging.kernel_distance(made), judging.fingerprint
+    )
+
+
+def of_rows(name: str, data: Path, work: Path) -> Subject:
+    """Return four fifths of a table, and a judge who knows the last fifth."""
+    train, test, _ = rows.load(name, data)
+    source, aside = work / f"{name}-training.csv", work / f"{name}-made.csv"
+    train.write_csv(source)
+
+    def kernel_distance(run: gandem.Run, samples: np.ndarray) -> dict[str, Any]:
+        run.codec.given(samples).write_csv(aside)
+        made = pl.read_csv(aside, schema_overrides=train.schema).select(test.columns)
+        (ours, theirs), categorical = rows.numbers([made, test])
+        return kernel_figure(*seen([ours, theirs], theirs, categorical))
+
+    return Subject(name, source, {}, min(len(train), 10_000), kernel_distance, "ranks and categories")
+
+
+def seen(tables: list[np.ndarray], reference: np.ndarray, categorical: np.ndarray) -> list[torch.Tensor]:
+    """Return features (n, d), mean 0 and deviation 1 over the reference: ranks, common categories, what is missing."""
+    columns: list[list[np.ndarray]] = []
+    for index, names in enumerate(categorical):
+        known = reference[:, index]
+        each = [table[:, index] for table in tables]
+        if names:
+            values, counts = np.unique(known, return_counts=True)
+            columns += [[part == value for part in each] for value in values[counts >= COMMON * len(known)]]
+            continue
+        ordered = np.sort(known[~np.isnan(known)])
+        ranks = [np.searchsorted(ordered, part, "left") + np.searchsorted(ordered, part, "right") for part in each]
+        columns.append([np.where(np.isnan(part), len(ordered), rank) for part, rank in zip(each, ranks, strict=True)])
+        if np.isnan(known).any():
+            columns.append([np.isnan(part) for part in each])
+    features = [torch.tensor(np.stack(part, 1), dtype=torch.float64) for part in zip(*columns, strict=True)]
+    deviation, mean = torch.std_mean(features[-1], 0)
+    return [(part - mean) / deviation.clamp(min=1e-6) for part in features]
 
 
 @contextmanager
@@ -55,14 +122,14 @@ def keeping(folder: Path) -> Iterator[None]:
         yield
 
 
-def train(task: Task, source: Path, out: Path, minutes: float, seed: int) -> gandem.Run:
+def train(subject: Subject, out: Path, minutes: float, seed: int) -> gandem.Run:
     """Train to the full length; checkpoints of its judgements lie under out/judged."""
     aside = out.with_name(f"{out.name}-judged")
     for old in (out, aside):
         shutil.rmtree(old, ignore_errors=True)
-    settings = {"data.mirror": task.mirror, "referee.stop": False}
+    settings = subject.settings | {"referee.stop": False}
     with keeping(aside):
-        run = gandem.train(source, out, budget=f"{minutes:g}m", seed=seed, settings=settings)
+        run = gandem.train(subject.source, out, budget=f"{minutes:g}m", seed=seed, settings=settings)
     aside.rename(out / "judged")
     return run
 
@@ -78,13 +145,14 @@ def progress(moment: Checkpoint) -> float:
     return float(moment.numbers["referee"]["judgements"][-1]["progress"])
 
 
-def distance(run: gandem.Run, count: int, judging: Judge, moment: Checkpoint | None = None) -> dict[str, Any]:
-    """Return the kernel distance of `count` samples of a run, or of what it was at a judgement."""
+def distance(run: gandem.Run, subject: Subject, moment: Checkpoint | None = None) -> dict[str, Any]:
+    """Return the kernel distance of samples of a run, or of what it was at a judgement."""
     generator = run.generator()
     if moment is not None:
         checkpoint.load_weights(generator, moment.tensors["generator_ema"])
-    made = latents.generate(generator, latents.draw(count, run.recipe.network.latent, 0), run.told(count).inputs)
-    return judging.kernel_distance(run.codec.decode(made))
+    noise = latents.draw(subject.count, run.recipe.network.latent, 0)
+    made = latents.generate(generator, noise, run.told(subject.count).inputs)
+    return subject.kernel_distance(run, run.codec.decode(made))
 
 
 def judging_seconds(run: gandem.Run) -> dict[str, Any]:
@@ -114,12 +182,12 @@ def ended_at(run: gandem.Run, moment: Checkpoint, out: Path) -> gandem.Run:
     return gandem.resume(out)
 
 
-def compare(task: Task, run: gandem.Run, judging: Judge) -> dict[str, Any]:
+def compare(subject: Subject, run: gandem.Run) -> dict[str, Any]:
     """Say how a full training went, and how it ends where the referee settles it."""
     kept = moments(run)
     if not kept:
         raise SystemExit("the training is too short for quick judgements: give it more --minutes")
-    course = [(progress(each), distance(run, task.count, judging, each)) for each in kept]
+    course = [(progress(each), distance(run, subject, each)) for each in kept]
     part, best = min(course, key=lambda each: each[1]["value"])
     settled = next((each for each in kept if settles(each)), None)
     stopped = run if settled is None else ended_at(run, settled, run.path.with_name(f"{run.path.name}-stopped"))
@@ -131,7 +199,7 @@ def compare(task: Task, run: gandem.Run, judging: Judge) -> dict[str, Any]:
             "ended": report["referee"]["ended"],
             "images": report["images"],
             "part": min(report["seconds"] / report["budget"]["seconds"], 1.0),
-            "kernel_distance": distance(each, task.count, judging),
+            "kernel_distance": distance(each, subject),
         }
     found["settled"] = settled and progress(settled)
     found["course"] = [(at, each["value"]) for at, each in course]
@@ -146,7 +214,7 @@ def compare(task: Task, run: gandem.Run, judging: Judge) -> dict[str, Any]:
 def main() -> None:
     """Compare every seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("task", choices=(*TASKS, *rows.TABLES))
     parser.add_argument("--minutes", type=float, default=6)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--again", action="store_true", help="take the full trainings of the last time")
@@ -155,16 +223,16 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
 
-    task = load_task(options.task, options.data)
-    source = write_training_file(task, options.work / f"{task.name}-training.npz")
-    judging = make_judge(task, options.work)
+    options.work.mkdir(parents=True, exist_ok=True)
+    read = of_images if options.task in TASKS else of_rows
+    subject = read(options.task, Path(options.data), options.work)
     for seed in options.seeds:
-        out = options.work / f"{task.name}-full-seed{seed}"
-        run = gandem.open_run(out) if options.again else train(task, source, out, options.minutes, seed)
-        row = compare(task, run, judging)
+        out = options.work / f"{subject.name}-full-seed{seed}"
+        run = gandem.open_run(out) if options.again else train(subject, out, options.minutes, seed)
+        row = compare(subject, run)
         print({key: value for key, value in row.items() if key not in ("course", "judged")}, flush=True)
-        figures = {"minutes": row["minutes"], "trainings": [row], "features": judging.fingerprint}
-        save_result(f"stopping-{task.name}-seed{seed}", figures, seed=seed, folder=options.results)
+        figures = {"minutes": row["minutes"], "trainings": [row], "features": subject.features}
+        save_result(f"stopping-{subject.name}-seed{seed}", figures, seed=seed, folder=options.results)
 
 
 if __name__ == "__main__":
