@@ -82,8 +82,9 @@ def test_numbers_that_are_not_finite_roll_back_and_with_a_lower_rate_when_they_c
     assert "not finite in 100% of the steps" in ruling.state and referee.memory.skipped == LOOK
     again = referee.look(32, signals(skipped=1.0), DIALS)
     assert (again.action, dict(again.dials)) == ("roll back", {"learning rate": 0.5})
-    broken = Referee().look(16, signals(skipped=1 / LOOK, generator__size=math.nan), DIALS)
-    assert broken.action == "roll back" and "not finite in 6% of the steps" in broken.state
+    for skipped in (1 / LOOK, 1.0):
+        broken = Referee().look(16, signals(skipped=skipped, generator__size=math.nan), DIALS)
+        assert (broken.action, dict(broken.dials)) == ("mend", {}) and "a weight is not finite" in broken.state
     one = Referee().look(16, signals(skipped=1 / LOOK), DIALS)
     assert one.action == "play on"  # one step is left out and that is all
 

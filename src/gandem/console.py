@@ -87,13 +87,14 @@ class Console:
             self._say(f"referee at {event['images']:,} {self._noun}: {event['state']}")
 
     def _on_ruling(self, event: Event) -> None:
+        turned = [f"{name} now {value:.3g} of the recipe's" for name, value in event["dials"].items()]
         if event["action"] == "roll back":
-            turned = ", ".join(f"{name} now {value:.3g} of the recipe's" for name, value in event["dials"].items())
             back = f"{event['back_to']:,} {self._noun}" if event["back_to"] else "the beginning"
-            self._say(f"{event['reason']}: rolled back to {back}, {turned}")
+            self._say(f"{event['reason']}: {', '.join([f'rolled back to {back}', *turned])}")
+        elif event["action"] == "mend":
+            self._say(f"{event['reason']}: what is broken was taken from the last checkpoint")
         elif event["action"] == "turn":
-            turned = ", ".join(f"{name} now {value:.3g} of the recipe's" for name, value in event["dials"].items())
-            self._say(f"{event['reason']}: {turned}")
+            self._say(f"{event['reason']}: {', '.join(turned)}")
         elif event["action"] == "stop":
             self._say(
                 f"{event['reason']}: going on does not help; the training ends at {event['images']:,} {self._noun}"

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gandem import latents, strict_json
 from gandem.domains import animation
 from gandem.errors import RunError
 from gandem.run import Run, model_card, write_json
 from gandem.training import averages, checkpoint
-from gandem.training.checkpoint import storing, write_atomic
+from gandem.training.checkpoint import Tensors, storing, write_atomic
 from gandem.training.loop import Loop
 
 Watch = Callable[[dict[str, Any]], None]
@@ -85,7 +85,7 @@ class RunRecorder:
         path = averages.save(self.run.averages, trainer.images, trainer.power_averages)
         self.event("snapshot", path=str(path), images=trainer.images)
 
-    def saved(self, images: int) -> dict[str, dict[str, Tensor]]:
+    def saved(self, images: int) -> Tensors:
         """Return the tensors of the checkpoint at so many images; snapshots of what came later are taken away."""
         averages.discard_newer(self.run.averages, images)
         return _saved(self.run, images)
@@ -112,7 +112,7 @@ class RunRecorder:
         self._board.close()
 
 
-def _saved(run: Run, images: int) -> dict[str, dict[str, Tensor]]:
+def _saved(run: Run, images: int) -> Tensors:
     """Return the tensors of the checkpoint at so many images, of the newest if it is damaged."""
     try:
         return checkpoint.load(checkpoint.at(run.checkpoints, images)).tensors
@@ -138,7 +138,7 @@ class Silence:
     def snapshot(self, trainer: Loop) -> None:
         """Ignore it."""
 
-    def saved(self, images: int) -> dict[str, dict[str, Tensor]]:
+    def saved(self, images: int) -> Tensors:
         """Return the tensors of the checkpoint at so many images."""
         return _saved(self.run, images)
 

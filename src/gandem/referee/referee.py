@@ -45,7 +45,6 @@ UNREMARKABLE = {
     "regularisation": 1.0,
     "generator_gradient": 1.0,
     "discriminator_update": 0.0,
-    "broken": 0.0,
 }
 """Numbers of a look where a game does not tell them."""
 
@@ -55,7 +54,7 @@ class Ruling:
     """What is to be done, how the training goes in words, and what the dials are to be set to."""
 
     state: str
-    action: Literal["play on", "turn", "roll back", "settle", "stop"] = "play on"
+    action: Literal["play on", "turn", "mend", "roll back", "settle", "stop"] = "play on"
     dials: Mapping[str, float] = field(default_factory=dict)
     best: bool = False
     keep: bool = False
@@ -123,7 +122,9 @@ class Referee:
         """
         memory = self.memory
         memory.skipped += round(signals["skipped"] * LOOK)
-        now = dict(UNREMARKABLE) | {"skipped": signals["skipped"], "rollbacks": memory.rollbacks}
+        broken = any(name.endswith("/size") and not math.isfinite(value) for name, value in signals.items())
+        known = {"skipped": signals["skipped"], "rollbacks": memory.rollbacks, "broken": float(broken)}
+        now = dict(UNREMARKABLE) | known
         if signals["skipped"] < 1:
             now |= self._beside_the_usual(signals)
         memory.looked += 1
@@ -243,8 +244,7 @@ class Referee:
                 "regularisation": "discriminator/regularisation",
             }
         found = {ours: signals[name] for ours, name in told.items() if name in signals}
-        broken = any(name.endswith("/size") and not math.isfinite(value) for name, value in signals.items())
-        return found | {"rise": rise, "moved": moved, "broken": float(broken)}
+        return found | {"rise": rise, "moved": moved}
 
     def _rule(self, table: Iterable[Trouble], now: Numbers, images: int, dials: Numbers) -> Ruling | None:
         """Return the ruling of the first trouble that shows, or None."""
@@ -263,6 +263,7 @@ class Referee:
 
     def _act(self, trouble: Trouble, words: str, images: int, dials: Numbers) -> Ruling:
         memory = self.memory
+        assert trouble.action != "say"
         if trouble.action == "turn" and memory.rollbacks >= ROLLBACKS:
             return Ruling(words)
         if trouble.remedy is None or memory.rollbacks >= ROLLBACKS:
@@ -272,7 +273,7 @@ class Referee:
         memory.streaks.clear()
         memory.looks.clear()
         turned = {name: dials[name] * factor for name, factor in trouble.remedy.items()}
-        return self._noted(Ruling(words, "turn" if trouble.action == "turn" else "roll back", turned), images)
+        return self._noted(Ruling(words, trouble.action, turned), images)
 
     def _noted(self, ruling: Ruling, images: int) -> Ruling:
         self.memory.rulings.append(

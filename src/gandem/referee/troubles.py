@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Numbers = Mapping[str, float]
-Action = Literal["say", "turn", "roll back", "stop"]
+Action = Literal["say", "turn", "mend", "roll back", "stop"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class Trouble:
 
     seen: whether the numbers show it. patience: how often in a row before anything is done; until then it is only said.
     words: how it is said, filled with the numbers. remedy: dials and the factors that they are turned by, at once or
-    when the training is rolled back. It is said when it has lasted a while, or as long as that.
+    when the training is rolled back. To mend is to take from the last checkpoint what is not finite, and no more. It is
+    said when it has lasted a while, or as long as that.
     """
 
     name: str
@@ -40,12 +41,20 @@ MUCH_SMOOTHER = {"gamma": 30.0}
 
 AT_A_LOOK = (
     Trouble(
+        "broken",
+        lambda of: of["broken"] > 0 and of["rollbacks"] == 0,
+        1,
+        "mend",
+        "a weight is not finite",
+        AS_BEFORE,  # it may have been a flipped bit; if not, it comes again
+    ),
+    Trouble(
         "not finite",
-        lambda of: (of["skipped"] >= 0.5 or of["broken"] > 0) and of["rollbacks"] == 0,
+        lambda of: of["skipped"] >= 0.5 and of["rollbacks"] == 0,
         1,
         "roll back",
         "numbers not finite in {skipped:.0%} of the steps",
-        AS_BEFORE,  # it may have been a flipped bit; if not, it comes again
+        AS_BEFORE,
     ),
     Trouble(
         "not finite again",

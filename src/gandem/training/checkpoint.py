@@ -14,20 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 
 from gandem.errors import RunError, StorageError
 
 KEEP = 2
 """How many of the newest checkpoints stay."""
+Tensors = dict[str, dict[str, Tensor]]
+"""By file and name."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint folder holds: tensors by file and name, and the counters of the trainer."""
+    """What a checkpoint folder holds: tensors and the counters of the trainer."""
 
     path: Path
-    tensors: dict[str, dict[str, Tensor]]
+    tensors: Tensors
     numbers: dict[str, Any]
     damaged: tuple[str, ...] = ()
     """What is wrong with the newer checkpoints that could not be read."""
@@ -52,7 +55,7 @@ def _first_names(state: dict[str, Tensor]) -> dict[str, str]:
     return {name: seen.setdefault(place, name) if state[name].numel() else name for name, place in places.items()}
 
 
-def save(folder: Path, tensors: dict[str, dict[str, Tensor]], numbers: dict[str, Any], keep: int = 0) -> Path:
+def save(folder: Path, tensors: Tensors, numbers: dict[str, Any], keep: int = 0) -> Path:
     """Write a checkpoint into `folder` under the count of images; raises StorageError.
 
     The newest two are kept, and that of `keep` images.
@@ -126,6 +129,18 @@ def best(folder: Path, only: set[str] | None = None) -> Checkpoint:
         return replace(load(at(folder, images), only), damaged=last.damaged)
     except RunError as error:
         return replace(last, damaged=(*last.damaged, str(error)))
+
+
+def mended(broken: Tensors, whole: Tensors) -> Tensors:
+    """Return tensors in which every number that is not finite is that of `whole`, or 0 where this has none."""
+
+    def mend(value: Tensor, saved: Tensor | None) -> Tensor:
+        return torch.where(value.isfinite(), value, torch.zeros_like(value) if saved is None else saved.to(value))
+
+    return {
+        file: {name: mend(value, whole[file].get(name)) for name, value in group.items()}
+        for file, group in broken.items()
+    }
 
 
 def at(folder: Path, images: int) -> Path:

@@ -26,6 +26,7 @@ from gandem.referee.referee import LOOK, Referee, Ruling
 from gandem.training import checkpoint, optimizers
 from gandem.training.averages import SIGMAS, exponent, follow
 from gandem.training.budget import Budget
+from gandem.training.checkpoint import Tensors
 from gandem.training.data_order import data_order
 from gandem.training.engine import Engine
 from gandem.training.optimizers import make_optimizer, next_update
@@ -51,7 +52,7 @@ class Recorder(Protocol):
     def snapshot(self, trainer: Loop) -> None:
         """Keep the power-function averages of the trainer."""
 
-    def saved(self, images: int) -> dict[str, dict[str, Tensor]]:
+    def saved(self, images: int) -> Tensors:
         """Return the tensors of the checkpoint at so many images."""
         ...
 
@@ -101,7 +102,7 @@ class Loop:
         self._beta1 = optimizer.beta1
         self._beta2 = cosine(optimizer.beta2, optimizer.beta2_end)
         # Time passes evenly, images do not: small ones come first, and faster.
-        self._work = game.effort(two_rows(game, dataset)) if budget.images else _evenly
+        self._work = game.effort(two_rows(game, dataset)) if budget.images else float
         for player in game.players.values():
             player.to(engine.device)
         self.averages = {name: copy.deepcopy(game.players[name]).eval() for name in game.averaged}
@@ -213,7 +214,7 @@ class Loop:
         gradients = [parameter.grad for parameter in player.parameters() if parameter.grad is not None]
         return parts | {"gradient": torch.nn.utils.get_total_norm(gradients)}
 
-    def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    def state(self) -> tuple[Tensors, dict[str, Any]]:
         """Return (tensors by file and name, numbers) from which `load_state` continues to the bit."""
         tensors = {name: checkpoint.weights(player) for name, player in self.game.players.items()}
         tensors |= {f"{name}_ema": checkpoint.weights(average) for name, average in self.averages.items()}
@@ -225,7 +226,7 @@ class Loop:
         window = dict(zip(self._watched, self._window.tolist(), strict=True))
         return tensors, numbers | {"dials": self.game.dials, "window": window, "referee": self.referee.state()}
 
-    def load_state(self, tensors: dict[str, dict[str, Tensor]], numbers: dict[str, Any]) -> None:
+    def load_state(self, tensors: Tensors, numbers: dict[str, Any]) -> None:
         """Continue from what `state` returned."""
         self.load_tensors(tensors)
         self.images, self.step, self.seconds = numbers["images"], numbers["step"], numbers["seconds"]
@@ -236,9 +237,9 @@ class Loop:
         self.referee.load_state(numbers.get("referee", {}))
         if numbers.get("budget") != self.budget.to_dict():
             self.referee.reopen()
-            self._work = _evenly  # a size that was reached is kept
+            self._work = float  # a size that was reached is kept
 
-    def load_tensors(self, tensors: dict[str, dict[str, Tensor]]) -> None:
+    def load_tensors(self, tensors: Tensors) -> None:
         """Take players, averages and optimisers from a state, and go on counting."""
         for name, player in self.game.players.items():
             checkpoint.load_weights(player, tensors[name])
@@ -321,7 +322,7 @@ class Loop:
         if ruling.action == "play on" and self.referee.due(self.images, progress):
             ruling = self._judge(recorder, progress)
             self._obey(recorder, ruling)
-        if ruling.best or ruling.keep or ruling.action in ("turn", "roll back", "stop"):
+        if ruling.best or ruling.keep or ruling.action != "play on":
             self._save(recorder)
 
     def _judge(self, recorder: Recorder, progress: float) -> Ruling:
@@ -344,8 +345,9 @@ class Loop:
         refuge = self.referee.refuge
         facts = {"images": self.images, "back_to": refuge, "dials": dict(ruling.dials)}
         recorder.event("ruling", action=ruling.action, reason=ruling.state, **facts)
-        if ruling.action == "roll back" or (ruling.action == "stop" and refuge > 0):
-            self.load_tensors(recorder.saved(refuge))
+        if ruling.action in ("mend", "roll back") or (ruling.action == "stop" and refuge > 0):
+            saved = recorder.saved(refuge)
+            self.load_tensors(checkpoint.mended(self.state()[0], saved) if ruling.action == "mend" else saved)
             self.engine.wait()  # before the main process tidies up
             self._unsaved = True
 
@@ -366,10 +368,6 @@ def two_rows(game: NoiseGame, dataset: Samples) -> dict[str, Tensor]:
     """Return the smallest batch, to count operations on: two logits of each kind."""
     count = 2 * game.packing
     return dataset.batch(torch.arange(count) % len(dataset)) | game.draw(count, torch.Generator().manual_seed(0))
-
-
-def _evenly(progress: float) -> float:
-    return progress
 
 
 def _size(player: nn.Module) -> float:

@@ -110,7 +110,7 @@ PANELS = (
         (0.5, "it can only guess"),
     ),
 )
-DONE = {"turn": "turned", "roll back": "rolled back", "settle": "settled", "stop": "stopped"}
+DONE = {"turn": "turned", "mend": "mended", "roll back": "rolled back", "settle": "settled", "stop": "stopped"}
 """What the actions of rulings are called."""
 
 
