@@ -159,7 +159,7 @@ def judging_seconds(run: gandem.Run) -> dict[str, Any]:
     """Return what all quick judgements of a run took together, and the final one."""
     events = map(json.loads, (run.path / "events.jsonl").read_text(encoding="utf-8").splitlines())
     quick = [event["seconds"] for event in events if event["event"] == "judged"]
-    return {"judgements": len(quick), "quick": sum(quick), "final": run.report["evaluation"]["seconds"]}
+    return {"judgements": len(quick), "quick": sum(quick), "final": run.report["evaluation"].get("seconds", 0.0)}
 
 
 def settles(moment: Checkpoint) -> bool:
