@@ -13,7 +13,7 @@ LAYERS = [
     {"errors", "spec", "launch", "holdout", "judge", "referee", "strict_json", "page", "conditions"},
     {"recipe"},
     {"game", "latents"},
-    {"domains", "training", "run", "model", "recording", "uses"},
+    {"domains", "training", "run", "recording", "uses"},
     {"session"},
     {"preparation"},
     {"api"},

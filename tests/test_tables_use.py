@@ -116,7 +116,7 @@ def test_odd_rows_score_low(run: gandem.Run) -> None:
 
 
 def test_one_file_makes_the_same_rows(run: gandem.Run, tmp_path: Path) -> None:
-    from gandem.model import write_model
+    from gandem.uses.export import write_model
 
     facts = write_model(run, tmp_path / "people.safetensors")
     assert facts["bytes"] < 300_000

@@ -16,8 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from gandem import api
 from gandem.conditions import Where
 from gandem.errors import RecipeError
-from gandem.model import write_model
 from gandem.run import Run, open_run
+from gandem.uses.export import write_model
 from gandem.uses.rows import impute, score
 
 if TYPE_CHECKING:

@@ -26,8 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 import yaml
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from gandem import latents, strict_json
@@ -39,6 +41,9 @@ from gandem.judge.figure import shown
 from gandem.recipe import OWN, Recipe, load_recipe
 from gandem.training import averages, checkpoint
 from gandem.training.checkpoint import storing, write_atomic
+
+FORMAT, SUFFIX = "gandem model 1", ".safetensors"
+"""Of a model file: weights, codec and recipe of a run, without its data, checkpoints and history."""
 
 
 class Run:
@@ -162,6 +167,39 @@ class Run:
         return saved.tensors["generator_ema"]
 
 
+class Model(Run):
+    """A run that is one file: it samples and is judged by data that are given, and cannot be trained on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.own, self.ema = path, None, None
+        try:
+            with safe_open(path, "pt") as file:
+                found = file.metadata() or {}
+        except (OSError, SafetensorError) as error:
+            raise RunError(f"{path} is not a readable model file: {error}") from error
+        if found.get("format") != FORMAT:
+            raise RunError(f"{path} is not a model that gandem export has written")
+        self.recipe = Recipe.model_validate(yaml.safe_load(found["recipe"]))
+        self.data_report: dict[str, Any] = {"path": None, "source": found["source"]}
+        self._report: dict[str, Any] = json.loads(found["report"])
+        state = json.loads(found["codec"])
+        self.domain = DOMAINS[state["domain"]]
+        self.codec = self.domain.codec(state)
+        self.spec = self.codec.spec
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Status, plan and budget of the training, and its verdict."""
+        return self._report
+
+    def _built(self) -> nn.Module:
+        generator, _ = self.domain.networks(self.spec, self.recipe.network)
+        return generator
+
+    def _averaged(self) -> dict[str, Tensor]:
+        return safetensors.torch.load_file(self.path)
+
+
 def open_run(path: str | Path, generator: nn.Module | None = None, ema: float | None = None) -> Run:
     """Open a run folder, or a model file that was exported from one; raises RunError when it is none or is damaged.
 
@@ -171,8 +209,6 @@ def open_run(path: str | Path, generator: nn.Module | None = None, ema: float | 
     """
     path = Path(path)
     if path.is_file():
-        from gandem.model import Model
-
         return Model(path)
     if not path.is_dir():
         raise RunError(f"there is no run folder {path}")
@@ -186,7 +222,7 @@ def open_run(path: str | Path, generator: nn.Module | None = None, ema: float | 
 
 def is_run(path: Path) -> bool:
     """Whether a path is a run folder, or looks like a model file."""
-    return (path / "recipe.yaml").is_file() or (path.suffix.lower() == ".safetensors" and path.is_file())
+    return (path / "recipe.yaml").is_file() or (path.suffix.lower() == SUFFIX and path.is_file())
 
 
 def create_run(path: Path, recipe: Recipe, codec: dict[str, Any], data: dict[str, Any], report: dict[str, Any]) -> Run:

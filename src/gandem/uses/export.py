@@ -1,24 +1,26 @@
-"""Export: the generator in a form that runs without gandem and without PyTorch."""
+"""Export: the generator as one file, for gandem, or in a form that runs without gandem and without PyTorch."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from gandem.errors import ExportError, optional
-from gandem.model import SUFFIX, write_model
-
-if TYPE_CHECKING:
-    from gandem.run import Run
+from gandem.errors import ExportError, RunError, optional
+from gandem.recipe import OWN
+from gandem.run import FORMAT, SUFFIX, Run
+from gandem.training import checkpoint
+from gandem.training.checkpoint import write_atomic
 
 TOLERANCE = 1e-4
 """Largest allowed difference of a pixel, in a range of [-1, 1]."""
@@ -28,8 +30,32 @@ BATCHES = (1, 5)
 
 
 def export(run: Run, out: Path) -> dict[str, Any]:
-    """Write a run's generator as .onnx or as .safetensors; see `export_onnx` and `gandem.model.write_model`."""
+    """Write a run's generator as .onnx or as .safetensors; see `export_onnx` and `write_model`."""
     return write_model(run, out) if out.suffix.lower() == SUFFIX else export_onnx(run, out)
+
+
+def write_model(run: Run, out: Path) -> dict[str, Any]:
+    """Write the averaged generator of a run with all that it takes to sample, as one file; raises RunError.
+
+    No sample of the data is in it: of pictures only their size and classes, of tables the names of categories, counts
+    and quantiles.
+    """
+    if run.recipe.network.kind == OWN:
+        raise RunError(f"{run.path} was trained with networks of your own: only your code can build them again")
+    report = run.report
+    kept = {key: report[key] for key in ("status", "images", "seconds", "budget", "plan") if key in report}
+    verdict = report.get("evaluation", {}).get("verdict")
+    metadata = {
+        "format": FORMAT,
+        "recipe": run.recipe.to_yaml(),
+        "codec": json.dumps(run.codec.to_dict(), separators=(",", ":")),
+        "source": Path(str(run.data_report.get("source"))).name,
+        "report": json.dumps(kept | ({"evaluation": {"verdict": verdict}} if verdict else {})),
+    }
+    weights = checkpoint.weights(run.generator())
+    data = safetensors.torch.save({name: value.contiguous() for name, value in weights.items()}, metadata)
+    write_atomic(out, data)
+    return {"path": str(out), "format": FORMAT, "bytes": len(data)}
 
 
 def export_onnx(run: Run, out: Path, check: int = 8) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gandem.domains.tables.columns import Column, Field
+from gandem.domains.tables.frames import frame_of
 from gandem.domains.tables.rules import Order, Rule, rule_from
 from gandem.domains.tables.spec import TableSpec
 from gandem.domains.tables.tokens import CategoryTokens, NumberTokens, tokens_from
@@ -127,9 +128,7 @@ class TableCodec:
 
     def given(self, samples: np.ndarray) -> pl.DataFrame:
         """Turn samples (n, c) into a table with all columns of the source, in their order, by their names and types."""
-        from gandem.domains.tables.frames import frame_of
-
-        return frame_of(self, samples)
+        return frame_of(self.fields, self.worked_out(samples), len(samples))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types: names of categories, counts and quantiles, and no row."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -11,17 +11,12 @@ import polars as pl
 from gandem.domains.tables import dates, dtypes, patterns, personal
 from gandem.domains.tables.columns import Column, Field
 
-if TYPE_CHECKING:
-    from gandem.domains.tables.codec import TableCodec
 
-
-def frame_of(codec: TableCodec, samples: np.ndarray) -> pl.DataFrame:
-    """Return the table of samples (n, c) that a codec decoded."""
-    known = codec.worked_out(samples)
-    made = [
-        _modelled(each, *known[each.name]) if each.name in known else _made(each, len(samples)) for each in codec.fields
-    ]
-    return pl.DataFrame(made)
+def frame_of(fields: Sequence[Field], known: Mapping[str, tuple[Column, np.ndarray]], count: int) -> pl.DataFrame:
+    """Return a table of `count` rows with all fields: the known columns by name, and the others made up."""
+    return pl.DataFrame(
+        [_modelled(each, *known[each.name]) if each.name in known else _made(each, count) for each in fields]
+    )
 
 
 def _modelled(field: Field, column: Column, values: np.ndarray) -> pl.Series:
