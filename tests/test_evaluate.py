@@ -2,16 +2,18 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import gandem
 from gandem.cli import main
-from gandem.domains.images import features
+from gandem.domains.images import IMAGES, features
 from gandem.domains.images.floors import floors
 from gandem.domains.images.store import ImageData
 from gandem.errors import RunError
@@ -62,6 +64,21 @@ def test_real_samples_are_excellent_and_every_number_says_how_sure_it_is(judged:
     assert useful["generated_to_real"]["value"] > 0.5 and len(useful["by_class"]) == 10
     assert len(facts["features"]["fingerprint"]) == 12
     json.dumps(facts)
+
+
+def test_no_picture_is_looked_at_twice(
+    fashion: ImageData, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, shipped = list[bytes](), features.load_features()
+
+    def of_block(images: np.ndarray) -> torch.Tensor:
+        looked.extend(image.tobytes() for image in images)
+        return shipped.of_block(images)
+
+    monkeypatch.setattr(IMAGES, "features", lambda codec, path: replace(shipped, of_block=of_block))
+    rows = gandem.evaluate(save(tmp_path / "made.npz", fashion, slice(1000, 1150)), real)["judgement"]["rows"]
+    assert len(looked) == len(set(looked)) > 1500
+    assert rows["one image repeated"]["spread_ratio"]["value"] == 0
 
 
 def test_the_page_stands_alone(judged: Any) -> None:

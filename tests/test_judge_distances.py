@@ -24,6 +24,7 @@ from gandem.judge.distances import (
     quick_parts,
 )
 from gandem.judge.figure import Figure
+from gandem.judge.moments import Halved, Moments
 
 FIGURES = {frechet_value: frechet_distance, kernel_value: kernel_distance, mind_value: mind}
 GENERATED = normal(1, 40, 5, shift=0.3) @ normal(2, 5, 5)
@@ -79,9 +80,19 @@ def test_frechet_of_fewer_rows_than_columns() -> None:
 
 @pytest.mark.parametrize("n", [8, 40])
 def test_quick_is_right_to_half_of_the_digits(n: int) -> None:
-    assert quick_parts(GENERATED[:n], REAL[:n]) == pytest.approx(frechet_parts(GENERATED[:n], REAL[:n]), rel=1e-6)
-    most, agreement = quick_parts(REAL[:3], REAL[:3])  # fewer rows than columns
+    generated, real, few = (Moments.of(rows) for rows in (GENERATED[:n], REAL[:n], REAL[:3]))
+    assert quick_parts([generated], real)[0] == pytest.approx(frechet_parts(GENERATED[:n], REAL[:n]), rel=1e-6)
+    ((most, agreement),) = quick_parts([few], few)  # fewer rows than columns
     assert most - agreement == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [4, 41])
+def test_moments_of_both_halves(n: int) -> None:
+    rows, order = normal(1, n, 3, shift=1e3), torch.randperm(n, generator=torch.Generator().manual_seed(0))
+    for found, half in zip(Halved(rows)(order), (order[: n // 2], order[n // 2 :]), strict=True):
+        mean, covariance = rows[half].mean(0), np.cov(rows[half].numpy(), rowvar=False)
+        torch.testing.assert_close(found.mean, mean, rtol=1e-12, atol=0)
+        np.testing.assert_allclose(found.covariance, covariance, rtol=1e-9, atol=1e-12)
 
 
 def test_frechet_of_known_gaussians() -> None:

@@ -54,14 +54,36 @@ def test_near_duplicates_far_from_the_origin() -> None:
     distances, indices = nearest(points, points, 3, same=True)
     assert (indices.numpy() == everything.argsort(1)[:, :3]).all()
     np.testing.assert_allclose(distances, np.sort(everything, 1)[:, :3], rtol=1e-12)
-    within = holding(points, points, torch.full((200,), 2e-8, dtype=torch.float64))
+    within = holding(points, points, torch.full((200,), 2e-8, dtype=torch.float64))[0]
     assert within.tolist() == ((everything <= 2e-8).sum(1) + 1).tolist() and within.max() > 10
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_what_float32_cannot_hold(scale: float) -> None:
+    queries, points = normal(1, 70, 4), normal(2, 40, 4)
+    distances, indices = nearest(queries, points, 3)
+    radius = distances.mean().expand(40)
+    scaled = nearest(queries * scale, points * scale, 3)
+    assert scaled[1].equal(indices)
+    torch.testing.assert_close(scaled[0], distances * scale, rtol=1e-12, atol=0)
+    for counts, again in zip(
+        holding(queries, points, radius), holding(queries * scale, points * scale, radius * scale), strict=True
+    ):
+        assert counts.equal(again) and counts.max() > 3
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_what_balls_hold() -> None:
+    queries, points, radius = normal(1, 70, 4), normal(2, 40, 4), normal(3, 40, 1)[:, 0].abs()
+    inside = every_distance(queries, points) <= radius.numpy()
+    balls, held = holding(queries, points, radius)
+    assert balls.tolist() == inside.sum(1).tolist() and held.tolist() == inside.sum(0).tolist()
 
 
 def test_equal_rows_are_at_zero() -> None:
     rows = torch.full((50, 3), 0.1, dtype=torch.float64)
     assert nearest(rows, rows, 5, same=True)[0].eq(0).all()
-    assert holding(rows, rows, torch.zeros(50, dtype=torch.float64)).eq(50).all()
+    assert all(counts.eq(50).all() for counts in holding(rows, rows, torch.zeros(50, dtype=torch.float64)))
 
 
 def by_loops(generated: Tensor, real: Tensor, k: int) -> dict[str, float]:

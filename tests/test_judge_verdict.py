@@ -9,9 +9,19 @@ from torch import Tensor
 
 from feature_sets import normal
 from gandem.errors import JudgeError
-from gandem.judge.distances import frechet_share, frechet_share_value, frechet_value
+from gandem.judge.coverage import coverage, density, precision, recall
+from gandem.judge.distances import (
+    frechet_distance,
+    frechet_share,
+    frechet_share_value,
+    frechet_value,
+    kernel_distance,
+    mind,
+)
+from gandem.judge.diversity import rank_ratio, spread_ratio
 from gandem.judge.figure import Figure
 from gandem.judge.judgement import METRICS, Copying, Judgement, judge
+from gandem.judge.two_sample import two_sample
 from gandem.judge.verdict import ORDER, RULES, Verdict, improvement
 
 D, MODES = 8, 10
@@ -112,6 +122,20 @@ def test_floors_win_what_a_trivial_generator_can_win_and_no_distance() -> None:
     assert "one repeated" in judgement.won_by("precision")
     for metric in ("frechet_distance", "frechet_share", "mind", "coverage", "two_sample"):
         assert not judgement.won_by(metric), metric
+
+
+ALONE = [frechet_distance, frechet_share, kernel_distance, mind, precision, recall, density, coverage]
+ALONE += [two_sample, spread_ratio, rank_ratio]
+
+
+def test_sets_that_are_judged_together_are_judged_as_each_alone() -> None:
+    rows = judged(MADE["usable"](), **FLOORS).rows
+    assert [measure.__name__ for measure in ALONE] == list(METRICS)
+    for name, generated in {"generated": MADE["usable"](), "real": REAL, **FLOORS}.items():
+        for measure in ALONE:
+            rel = 1e-3 if measure is two_sample else 1e-8  # classifiers that are trained together round otherwise
+            alone = pytest.approx(measure(generated, HELD_OUT).to_dict(), rel=rel, abs=1e-8)
+            assert rows[name][measure.__name__].to_dict() == alone, (name, measure)
 
 
 def test_all_rows_rest_on_the_same_count_and_go_to_json() -> None:

@@ -38,7 +38,7 @@ Features = Tensor | Neighbourhood
 def precision(generated: Features, real: Features, k: int = 3) -> Figure:
     """Share of generated rows within the balls of the real ones (Kynkaanniemi et al. 2019), in [0, 1]."""
     made, real = _prepared(generated, real, k)
-    hits = int((holding(made, real.rows, real.radius(k)) > 0).sum())
+    hits = int((holding(made, real.rows, real.radius(k))[0] > 0).sum())
     return Figure.of_share(hits, len(made)).against(len(real.rows))
 
 
@@ -53,17 +53,22 @@ def density(generated: Features, real: Features, k: int = 5) -> Figure:
 
     A mean over rows needs no resampling: its standard error is what a bootstrap would tend to.
     """
-    made, real = _prepared(generated, real, k)
-    held = holding(made, real.rows, real.radius(k)).double() / k
-    error = float(held.std()) / len(held) ** 0.5
-    return Figure.around(float(held.mean()), error, len(made), len(real.rows), floor=0.0)
+    return density_and_coverage(generated, real, k)[0]
 
 
 def coverage(generated: Features, real: Features, k: int = 5) -> Figure:
     """Share of real rows whose ball holds a generated row (Naeem et al. 2020), in [0, 1]; see `expected_coverage`."""
+    return density_and_coverage(generated, real, k)[1]
+
+
+def density_and_coverage(generated: Features, real: Features, k: int = 5) -> tuple[Figure, Figure]:
+    """Return both, from the same balls."""
     made, real = _prepared(generated, real, k)
-    reached = nearest(real.rows, made)[0][:, 0] <= real.radius(k) * (1 + 1e-12)
-    return Figure.of_share(int(reached.sum()), len(real.rows)).against(len(made))
+    balls, held = holding(made, real.rows, real.radius(k))
+    share = balls.double() / k
+    error = float(share.std()) / len(made) ** 0.5
+    density = Figure.around(float(share.mean()), error, len(made), len(real.rows), floor=0.0)
+    return density, Figure.of_share(int((held > 0).sum()), len(real.rows)).against(len(made))
 
 
 def expected_coverage(n: int, m: int, k: int = 5) -> float:

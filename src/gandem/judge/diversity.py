@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gandem.errors import JudgeError
 from gandem.judge.figure import Figure, Z, comparable, error_by_halves
+from gandem.judge.moments import Moments, errors_of_moments
 from gandem.judge.neighbours import holding, nearest
 
 NEAR = 0.01
@@ -52,7 +53,13 @@ class Balance:
 
 def spread_ratio(generated: Tensor, real: Tensor) -> Figure:
     """Ratio of total variances, tr Cov(generated) / tr Cov(real), >= 0: 1 if as spread, 0 if collapsed to a point."""
-    return _ratio(lambda rows: float(rows.var(0).sum()), generated, real)
+    generated, real = comparable(4, generated=generated, real=real)
+    return spread_ratios([generated], real)[0]
+
+
+def spread_ratios(sets: Sequence[Tensor], real: Tensor) -> list[Figure]:
+    """Return the spread ratio of each of several float64 sets of equally many rows."""
+    return _ratios(lambda covariance: float(covariance.trace()), sets, real)
 
 
 def rank_ratio(generated: Tensor, real: Tensor) -> Figure:
@@ -62,27 +69,40 @@ def rank_ratio(generated: Tensor, real: Tensor) -> Figure:
     cut to the rows of the smaller, at random.
     """
     generated, real = comparable(4, generated=generated, real=real)
-    count, generator = min(len(generated), len(real)), torch.Generator().manual_seed(0)
-    cut = (rows[torch.randperm(len(rows), generator=generator)[:count]] for rows in (generated, real))
-    return _ratio(effective_rank, *cut)
+    return rank_ratios([generated], real)[0]
+
+
+def rank_ratios(sets: Sequence[Tensor], real: Tensor) -> list[Figure]:
+    """Return the rank ratio of each of several float64 sets of equally many rows."""
+    count, generator = min(len(sets[0]), len(real)), torch.Generator().manual_seed(0)
+    i, j = (torch.randperm(len(rows), generator=generator)[:count] for rows in (sets[0], real))
+    return _ratios(_rank, [rows[i] for rows in sets], real[j])
 
 
 def effective_rank(rows: Tensor) -> float:
     """Exp of the entropy of the covariance spectrum of rows (n, d), in [1, min(n - 1, d)]; 0 if all are the same."""
-    spectrum = torch.linalg.eigvalsh(rows.T.cov()).clamp(min=0)
+    return _rank(Moments.of(rows).covariance)
+
+
+def _rank(covariance: Tensor) -> float:
+    spectrum = torch.linalg.eigvalsh(covariance).clamp(min=0)
     if spectrum.sum() == 0:
         return 0.0
     return float(torch.special.entr(spectrum / spectrum.sum()).sum().exp())
 
 
-def _ratio(measure: Callable[[Tensor], float], generated: Tensor, real: Tensor) -> Figure:
-    generated, real = comparable(4, generated=generated, real=real)
-    base = measure(real)
+def _ratios(measure: Callable[[Tensor], float], sets: Sequence[Tensor], real: Tensor) -> list[Figure]:
+    """Compare what is measured of covariances (d, d)."""
+    base, *values = (measure(Moments.of(rows).covariance) for rows in (real, *sets))
     if base == 0:
         raise JudgeError("all real rows have the same features; there is no variety to compare with")
-    n, m = len(generated), len(real)
-    error = error_by_halves(lambda i, j: measure(generated[i]) / max(measure(real[j]), 1e-300), n, m)
-    return Figure.around(measure(generated) / base, error, n, m, floor=0.0)
+
+    def of_halves(made: Sequence[Moments], there: Moments) -> list[float]:
+        below = max(measure(there.covariance), 1e-300)
+        return [measure(moments.covariance) / below for moments in made]
+
+    found = zip(values, errors_of_moments(of_halves, sets, real), strict=True)
+    return [Figure.around(value / base, error, len(sets[0]), len(real), floor=0.0) for value, error in found]
 
 
 def support(generated: Tensor, real: Tensor) -> Support:
@@ -99,7 +119,7 @@ def support(generated: Tensor, real: Tensor) -> Support:
         raise JudgeError("every real row is a copy of another; near-duplicates cannot be told from chance")
     threshold = float(nearby[nearby > 0].quantile(NEAR))
     limits = [torch.full((len(rows),), threshold, dtype=rows.dtype) for rows in (generated, real)]
-    same, real_same = (holding(rows, rows, limit) - 1 for rows, limit in zip((generated, real), limits, strict=True))
+    same, real_same = (holding(rows, rows, limit)[0] - 1 for rows, limit in zip((generated, real), limits, strict=True))
     figure = _support(same)
     return Support(figure, _support(real_same), math.isinf(figure.high), threshold, int(same.sum()) // 2)
 
@@ -177,4 +197,4 @@ def k_means(rows: Tensor, cells: int, *, seed: int = 0, rounds: int = 50) -> Ten
 
 def cell_of(rows: Tensor, centres: Tensor) -> Tensor:
     """Index (n,) of the centre (c, d) that is nearest to each row (n, d)."""
-    return torch.cdist(rows, centres).argmin(1)
+    return torch.addmm(centres.square().sum(1), rows, centres.T, alpha=-2).argmin(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -80,11 +80,26 @@ def error_by_halves(statistic: Callable[..., float], *counts: int, rounds: int =
 
 
 def errors_by_halves(
-    statistics: Callable[..., tuple[float, ...]], *counts: int, rounds: int = ROUNDS, seed: int = 0
+    statistics: Callable[..., Sequence[float]], *counts: int, rounds: int = ROUNDS, seed: int = 0
 ) -> list[float]:
     """Return the standard errors of statistics(all rows of each set), by random halves of all sets at once.
 
     statistics: function of one index tensor per set; counts: rows of each set.
+    """
+
+    def both(*orders: Tensor) -> list[Sequence[float]]:
+        halves = [(order[: len(order) // 2], order[len(order) // 2 :]) for order in orders]
+        return [statistics(*side) for side in zip(*halves, strict=True)]
+
+    return errors_by_opposites(both, *counts, rounds=rounds, seed=seed)
+
+
+def errors_by_opposites(
+    both: Callable[..., Sequence[Sequence[float]]], *counts: int, rounds: int = ROUNDS, seed: int = 0
+) -> list[float]:
+    """Return the same, given a function that finds the statistics of both halves at once.
+
+    both: function of one order (n,) of all rows per set -> statistics of the first halves, and of the second.
     With first-order variance V1 and second-order variance V2 (Hoeffding 1948), the halved difference of two opposite
     halves varies by V1 + 2 V2 (as a jackknife does), their mean by V2. So V1 + V2 is found also where V1 vanishes, as
     in distances between equal distributions; a bootstrap would say V1 + 3 V2.
@@ -92,9 +107,7 @@ def errors_by_halves(
     generator = torch.Generator().manual_seed(seed)
     pairs = []
     for _ in range(rounds):
-        orders = [torch.randperm(count, generator=generator) for count in counts]
-        one = statistics(*(order[: len(order) // 2] for order in orders))
-        pairs.append((one, statistics(*(order[len(order) // 2 :] for order in orders))))
+        pairs.append(both(*(torch.randperm(count, generator=generator) for count in counts)))
     first, second = torch.tensor(pairs, dtype=torch.float64).unbind(1)
     varied = ((first - second) / 2).var(0).tolist(), ((first + second) / 2).var(0).tolist()
     return [second_order_error(*each) for each in zip(*varied, strict=True)]

@@ -6,53 +6,38 @@ this count; floors, such as noise or one image repeated, must lose. A number tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gandem.judge.coverage import Neighbourhood, coverage, density, precision, recall
-from gandem.judge.distances import frechet_distance, frechet_figures, frechet_share, kernel_distance, mind
-from gandem.judge.diversity import Balance, Support, cell_balance, rank_ratio, spread_ratio, support
+from gandem.judge.coverage import Neighbourhood, density_and_coverage, precision, recall
+from gandem.judge.distances import frechet_figures, kernel_distances, minds
+from gandem.judge.diversity import Balance, Support, cell_balance, rank_ratios, spread_ratios, support
 from gandem.judge.figure import Figure, comparable
 from gandem.judge.memorisation import Memorisation, Pairs, Shares
-from gandem.judge.two_sample import two_sample
+from gandem.judge.two_sample import two_samples
 
 FEWEST = 100
 """Rows of each kind without which nothing is computed."""
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A number of two sets, called as measure(generated, real), and the value that it has for equal distributions.
-
-    takes_neighbourhoods: it is called with a `Neighbourhood` of each set.
-    """
-
-    measure: Callable[[Any, Any], Figure]
-    best: float
-    takes_neighbourhoods: bool = False
-
-    def miss(self, figure: Figure) -> float:
-        """Return how far a figure is from the best."""
-        return abs(figure.value - self.best)
-
-
-METRICS: dict[str, Metric] = {
-    "frechet_distance": Metric(frechet_distance, 0.0),
-    "frechet_share": Metric(frechet_share, 0.0),
-    "kernel_distance": Metric(kernel_distance, 0.0),
-    "mind": Metric(mind, 0.0),
-    "precision": Metric(precision, 1.0, takes_neighbourhoods=True),
-    "recall": Metric(recall, 1.0, takes_neighbourhoods=True),
-    "density": Metric(density, 1.0, takes_neighbourhoods=True),
-    "coverage": Metric(coverage, 1.0, takes_neighbourhoods=True),
-    "two_sample": Metric(two_sample, 0.5),
-    "spread_ratio": Metric(spread_ratio, 1.0),
-    "rank_ratio": Metric(rank_ratio, 1.0),
+METRICS = {
+    "frechet_distance": 0.0,
+    "frechet_share": 0.0,
+    "kernel_distance": 0.0,
+    "mind": 0.0,
+    "precision": 1.0,
+    "recall": 1.0,
+    "density": 1.0,
+    "coverage": 1.0,
+    "two_sample": 0.5,
+    "spread_ratio": 1.0,
+    "rank_ratio": 1.0,
 }
+"""The numbers of `_figures`, and the value that each has for equal distributions."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +87,8 @@ class Judgement:
 
     def won_by(self, metric: str) -> list[str]:
         """Return the floors that a metric takes for at least as good as real rows: alone it proves nothing here."""
-        of = METRICS[metric]
-        floors = [name for name in self.rows if name not in ("generated", "real")]
-        return [name for name in floors if of.miss(self.rows[name][metric]) <= of.miss(self.real[metric])]
+        miss = {name: abs(row[metric].value - METRICS[metric]) for name, row in self.rows.items()}
+        return [name for name in miss if name not in ("generated", "real") and miss[name] <= miss["real"]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -136,23 +120,34 @@ def judge(
     count = min(len(rows) for rows in (generated, real, *floors.values()))
     sets = {"generated": generated, "real": real, **floors}
     rows = {name: _some(features.double(), count, seed) for name, features in sets.items()}
-    against = Neighbourhood.of(held_out.double())
+    held_out = held_out.double()
     return Judgement(
-        {name: _figures(Neighbourhood.of(these), against) for name, these in rows.items()},
-        support(rows["generated"], against.rows),
-        cell_balance(rows["generated"], against.rows),
+        dict(zip(rows, _figures(list(rows.values()), held_out), strict=True)),
+        support(rows["generated"], held_out),
+        cell_balance(rows["generated"], held_out),
         copying,
     )
 
 
-def _figures(these: Neighbourhood, against: Neighbourhood) -> dict[str, Figure]:
-    """Return every metric of one set; those that share nearly all of their work are found together."""
-    found = dict(zip(("frechet_distance", "frechet_share"), frechet_figures(these.rows, against.rows), strict=True))
-    return found | {
-        key: of.measure(these, against) if of.takes_neighbourhoods else of.measure(these.rows, against.rows)
-        for key, of in METRICS.items()
-        if key not in found
+def _figures(sets: list[Tensor], real: Tensor) -> list[dict[str, Figure]]:
+    """Return every metric of each set; what is asked of the real rows is found once for all sets."""
+    distances, shares = zip(*frechet_figures(sets, real), strict=True)
+    here, there = [Neighbourhood.of(rows) for rows in sets], Neighbourhood.of(real)
+    densities, coverages = zip(*(density_and_coverage(these, there) for these in here), strict=True)
+    columns = {
+        "frechet_distance": distances,
+        "frechet_share": shares,
+        "kernel_distance": kernel_distances(sets, real),
+        "mind": minds(sets, real),
+        "precision": [precision(these, there) for these in here],
+        "recall": [recall(these, there) for these in here],
+        "density": densities,
+        "coverage": coverages,
+        "two_sample": two_samples(sets, real),
+        "spread_ratio": spread_ratios(sets, real),
+        "rank_ratio": rank_ratios(sets, real),
     }
+    return [dict(zip(columns, figures, strict=True)) for figures in zip(*columns.values(), strict=True)]
 
 
 def _some(rows: Tensor, count: int, seed: int) -> Tensor:

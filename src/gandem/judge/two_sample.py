@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -20,15 +20,24 @@ def two_sample(generated: Tensor, real: Tensor, *, seed: int = 0) -> Figure:
     the standard errors: chance in one half is learnt by one classifier and tested in the other, so the errors agree.
     """
     generated, real = comparable(8, generated=generated, real=real)
-    generated, real = _shuffled(generated, seed), _shuffled(real, seed + 1)
-    halves = [(rows[: len(rows) // 2], rows[len(rows) // 2 :]) for rows in (generated, real)]
-    areas, errors = [], []
+    return two_samples([generated], real, seed=seed)[0]
+
+
+def two_samples(sets: Sequence[Tensor], real: Tensor, *, seed: int = 0) -> list[Figure]:
+    """Return the AUC of each of several float64 sets of equally many rows; their classifiers are trained together."""
+    n, m = len(sets[0]), len(real)
+    generated = torch.stack([_shuffled(rows, seed) for rows in sets])
+    others = _shuffled(real, seed + 1).expand(len(sets), -1, -1)
+    halves = [(rows[:, :half], rows[:, half:]) for rows, half in ((generated, n // 2), (others, m // 2))]
+    found = []
     for train, test in ((0, 1), (1, 0)):
-        score = _classifier(halves[0][train], halves[1][train], seed)
-        area, variance = delong(score(halves[0][test]), score(halves[1][test]))
-        areas.append(area)
-        errors.append(math.sqrt(variance))
-    return area_figure(sum(areas) / 2, (sum(errors) / 2) ** 2, len(generated), len(real))
+        score = _classifiers(halves[0][train], halves[1][train], seed)
+        scores = zip(score(halves[0][test]), score(halves[1][test]), strict=True)
+        found.append([delong(*each) for each in scores])
+    return [
+        area_figure((one + two) / 2, ((math.sqrt(error) + math.sqrt(other)) / 2) ** 2, n, m)
+        for (one, error), (two, other) in zip(*found, strict=True)
+    ]
 
 
 def auc(positive_scores: Tensor, negative_scores: Tensor) -> Figure:
@@ -66,13 +75,14 @@ def _shuffled(rows: Tensor, seed: int) -> Tensor:
     return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))]
 
 
-def _classifier(positive: Tensor, negative: Tensor, seed: int) -> Callable[[Tensor], Tensor]:
-    """Train to score positive rows above negative ones; return rows (n, d) -> scores (n,)."""
-    signs = torch.ones(len(positive) + len(negative))
-    signs[len(positive) :] = -1
+def _classifiers(positive: Tensor, negative: Tensor, seed: int) -> Callable[[Tensor], Tensor]:
+    """Train c to score positive rows (c, p, d) above negative ones; return rows (c, n, d) -> scores (c, n)."""
+    rows = torch.cat([positive, negative], 1)
+    signs = torch.ones(rows.shape[1])
+    signs[positive.shape[1] :] = -1
 
     def logistic(scores: Tensor, chosen: Tensor) -> Tensor:
-        return softplus(-signs[chosen] * scores.squeeze(1)).mean()
+        return softplus(-signs[chosen] * scores.squeeze(1))
 
-    score = fit(torch.cat([positive, negative]), 1, logistic, seed=seed)
+    score = fit(rows, 1, logistic, seed=seed)
     return lambda rows: score(rows).squeeze(1)

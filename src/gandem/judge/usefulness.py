@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -52,20 +52,20 @@ def usefulness(
     rows, others, tested = comparable(2, generated=generated[0], real=real[0], held_out=held_out[0])
     count = min(len(rows), len(others))
     classes = 1 + max(int(labels.max()) for _, labels in (generated, real, held_out))
-    ours = _classifier(rows[:count], generated[1][:count], classes, seed)
-    theirs = _classifier(others[:count], real[1][:count], classes, seed)
-    right = ours(tested) == held_out[1]
+    labels = torch.stack([generated[1][:count], real[1][:count]])
+    score = fit(
+        torch.stack([rows[:count], others[:count]]),
+        classes,
+        lambda outputs, chosen: cross_entropy(outputs, labels[:, chosen], reduction="none"),
+        seed=seed,
+    )
+    right, theirs = score(tested[None]).argmax(1) == held_out[1]
     return Usefulness(
         _share(right, count),
-        _share(theirs(tested) == held_out[1], count),
-        _share(theirs(rows) == generated[1], count),
+        _share(theirs, count),
+        _share(score(rows[None])[1].argmax(0) == generated[1], count),
         {label: _share(right[held_out[1] == label], count) for label in held_out[1].unique().tolist()},
     )
-
-
-def _classifier(rows: Tensor, labels: Tensor, classes: int, seed: int) -> Callable[[Tensor], Tensor]:
-    score = fit(rows, classes, lambda outputs, chosen: cross_entropy(outputs, labels[chosen]), seed=seed)
-    return lambda others: score(others).argmax(1)
 
 
 def _share(right: Tensor, learnt_from: int) -> Figure:

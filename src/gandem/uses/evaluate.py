@@ -17,6 +17,7 @@ from gandem.domains import domain_of
 from gandem.domains.domain import Codec, Dataset, Domain, Features, Judged, Section
 from gandem.domains.given import Given, opened, path_of
 from gandem.errors import RunError
+from gandem.holdout import digests
 from gandem.judge.figure import Figure
 from gandem.judge.judgement import FEWEST, Copying, Judgement, judge
 from gandem.judge.usefulness import usefulness
@@ -36,6 +37,22 @@ SHOWN, PAIRS = 64, 8
 Tell = Callable[[str], None]
 Samples = tuple[np.ndarray, np.ndarray | None]
 """Decoded samples (n, ...), and labels int64 (n,) if any."""
+
+
+class _Looking:
+    """Features that look at every different sample once: many play two parts, and one floor is a single image."""
+
+    def __init__(self, features: Features) -> None:
+        self.features = features
+        self._known: dict[int, torch.Tensor] = {}
+
+    def __call__(self, samples: np.ndarray) -> torch.Tensor:
+        """Return float64 (n, d)."""
+        keys = digests(np.ascontiguousarray(sample).data for sample in samples).tolist()
+        new = {key: at for at, key in enumerate(keys) if key not in self._known}
+        if new:
+            self._known.update(zip(new, self.features(samples[list(new.values())]), strict=True))
+        return torch.stack([self._known[key] for key in keys])
 
 
 @dataclass(frozen=True)
@@ -118,10 +135,10 @@ def evaluate_run(run: Run, training: Dataset, held_out: Dataset, *, count: int, 
 def _evaluate(
     sets: _Sets, count: int, features: str | Path | None, target: str | None, seed: int, tell: Tell, began: float
 ) -> Evaluation:
-    extract = sets.domain.features(sets.codec, None if features is None else Path(features))
+    extractor = sets.domain.features(sets.codec, None if features is None else Path(features))
     n = min(count, sets.available, sets.real.count, sets.held_out.count, _fitting(sets.real))
-    held_rows, seen_held = _unlearnt(sets.held_out, n, seed, extract)
-    real_rows, seen_real = _unlearnt(sets.real, n, seed + 1, extract)
+    held_rows, seen_held = _unlearnt(sets.held_out, n, seed, extractor)
+    real_rows, seen_real = _unlearnt(sets.real, n, seed + 1, extractor)
     n = min(n, len(held_rows), len(real_rows))
     facts: dict[str, Any] = {
         "schema_version": 1,
@@ -139,6 +156,7 @@ def _evaluate(
     tell("looking at them")
     lost = sets.domain.floors(known, seed)
     examination = sets.domain.examination(_judged(sets, generated, known, held_out, lost, seed), target, seed)
+    extract = _Looking(extractor)
     seen = {"generated": extract(generated), "held-out": extract(held_out), "real": extract(known)}
     seen["known"] = torch.cat([extract(sets.real.samples(part)[0]) for part in rows.split(AT_ONCE)])
     floors = {name: extract(samples) for name, samples in lost.items()}
@@ -150,7 +168,7 @@ def _evaluate(
     verdict = Verdict.of(judgement, sets.improvement, evidence=examination.evidence)
     facts |= {
         "verdict": verdict.to_dict(),
-        "features": {"name": extract.name, "fingerprint": extract.fingerprint},
+        "features": {"name": extractor.name, "fingerprint": extractor.fingerprint},
         "judgement": judgement.to_dict(),
         "classes": list(sets.classes),
     }

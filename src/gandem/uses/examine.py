@@ -50,35 +50,32 @@ class Examiner:
 
     def __call__(self, trainer: Loop) -> dict[str, float]:
         """Examine the averaged generator of a trainer."""
-        game = trainer.game
-        made = self._samples(trainer.averages["generator"], len(self.latents))
-        raw = self._samples(game.players["generator"], FEW)
-        if made is None or raw is None:
+        drawn = self._drawn(trainer.averages["generator"], len(self.latents))
+        drawn_raw = self._drawn(trainer.game.players["generator"], FEW)
+        if not (drawn.isfinite().all() and drawn_raw.isfinite().all()):
             return {"distance": HOPELESS, "spread": 0.0, "sensitivity": 0.0, "raw_distance": HOPELESS} | dict.fromkeys(
                 ("gap", "gap_auc"), math.nan
             )
+        made, raw = (self.features(self.codec.decode(samples)) for samples in (drawn, drawn_raw))
         between = _pairs(self.real)
         return {
             "distance": frechet_value(made, self.real),
             "spread": float(made.var(0).sum() / self.real.var(0).sum().clamp_min(1e-12)),
             "sensitivity": _pairs(made) / between,
             "raw_distance": float((raw - made[: len(raw)]).norm(dim=1).mean()) / between,
-        } | self._gap(trainer)
+        } | self._gap(trainer, drawn[:FEW])
 
-    def _samples(self, generator: nn.Module, count: int) -> Tensor | None:
-        """Return the features of what a generator makes of the first latents, None if that is not finite."""
+    def _drawn(self, generator: nn.Module, count: int) -> Tensor:
+        """Return what a generator makes of the first latents."""
         labels = None if self.labels is None else self.labels[:count]
-        made = latents.generate(generator, self.latents[:count], labels)
-        return self.features(self.codec.decode(made)) if made.isfinite().all() else None
+        return latents.generate(generator, self.latents[:count], labels)
 
-    def _gap(self, trainer: Loop) -> dict[str, float]:
+    def _gap(self, trainer: Loop, made: Tensor) -> dict[str, float]:
         if self.unseen is None:
             return {"gap": math.nan, "gap_auc": math.nan}
         x = _realness(trainer, self.training.batch(self.known))
         v = _realness(trainer, self.held_out.batch(self.unseen))
-        labels = None if self.labels is None else self.labels[:FEW]
-        made = latents.generate(trainer.averages["generator"], self.latents[:FEW], labels)
-        g = _realness(trainer, {"real": made} | ({} if labels is None else {"label": labels}))
+        g = _realness(trainer, {"real": made} | ({} if self.labels is None else {"label": self.labels[:FEW]}))
         whole = float(x.mean() - g.mean())
         return {"gap": float(x.mean() - v.mean()) / whole if whole else math.nan, "gap_auc": delong(x, v)[0]}
 

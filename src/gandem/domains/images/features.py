@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from gandem.holdout import digests
 
 SIDE, WIDTH = 32, 128
 """Pixels a side that the shipped network looks at, and the features it gives."""
-BLOCK = 64
-"""Images that are looked at together."""
+BLOCK, ONNX_BLOCK = 128, 64
+"""Images that are looked at together by gandem's own network, and by one whose appetite is not known."""
 INCEPTION_SIDE = 299
 """Side for an ONNX file whose input has no fixed size: that of Inception."""
 SHIPPED = Path(__file__).parent / "data" / "encoder.safetensors"
@@ -35,8 +36,8 @@ LEARNT = Path(__file__).parent / "data" / "encoder-learnt.npy"
 """Sorted hashes uint64 (n,) of the images, at their own size, that the shipped network learnt from."""
 LEARNT_KEY = "learnt"
 """The same in a file that `gandem features` made, as int64."""
-Network = tuple[Callable[[np.ndarray], Tensor], np.ndarray]
-"""Maps a block of images to features, and the hashes of what it learnt from."""
+Network = tuple[Callable[[np.ndarray], Tensor], int, np.ndarray]
+"""Maps a block of images to features, how many are a block, and the hashes of what it learnt from."""
 NAME, FINGERPRINT = "gandem-images-1", "e31fec430467"
 """What the shipped weights are called, and their hash: new weights need a new name too."""
 
@@ -48,15 +49,15 @@ class Encoder(nn.Module):
         super().__init__()
         self.convolutions = nn.Sequential(
             nn.Conv2d(3, 32, 4, 2, 1),
-            nn.LeakyReLU(0.1),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.Conv2d(32, 64, 3, 1, 1),
-            nn.LeakyReLU(0.1),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.Conv2d(64, 96, 3, 2, 1),
-            nn.LeakyReLU(0.1),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.Conv2d(96, 96, 3, 1, 1),
-            nn.LeakyReLU(0.1),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.Conv2d(96, 112, 3, 2, 1),
-            nn.LeakyReLU(0.1),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.AvgPool2d(2),  # what lies two pixels to the side must not look new
         )
         self.project = nn.Linear(112 * 2 * 2, WIDTH)
@@ -73,12 +74,13 @@ class ImageFeatures:
     name: str
     fingerprint: str
     of_block: Callable[[np.ndarray], Tensor] = field(repr=False)
+    block: int
     learnt: np.ndarray = field(repr=False)
 
     def __call__(self, samples: np.ndarray) -> Tensor:
         """Map uint8 (n, H, W, C), C as in the codec, to float64 (n, d); equal images give equal rows, to rounding."""
         with torch.no_grad():
-            blocks = [self.of_block(samples[at : at + BLOCK]) for at in range(0, len(samples), BLOCK)]
+            blocks = [self.of_block(samples[at : at + self.block]) for at in range(0, len(samples), self.block)]
         return torch.cat(blocks).double()
 
     def learnt_from(self, samples: np.ndarray) -> np.ndarray:
@@ -86,7 +88,12 @@ class ImageFeatures:
 
         Of a network that gandem did not train nothing is known: all False.
         """
-        return np.isin(digests(np.ascontiguousarray(image).data for image in samples), self.learnt)
+        found = digests(np.ascontiguousarray(image).data for image in samples)
+        return np.array([each in self._hashes for each in found.tolist()], bool)
+
+    @cached_property
+    def _hashes(self) -> frozenset[int]:
+        return frozenset(self.learnt.tolist())
 
 
 def load_features(path: Path | None = None) -> ImageFeatures:
@@ -108,18 +115,18 @@ def load_features(path: Path | None = None) -> ImageFeatures:
     if path == SHIPPED and fingerprint != FINGERPRINT:
         raise JudgeError(f"{path} is not the file that came with gandem; install gandem again")
     name = NAME if fingerprint == FINGERPRINT else path.name
-    of_block, learnt = makers[path.suffix.lower()](path, data)
+    of_block, block, learnt = makers[path.suffix.lower()](path, data)
     learnt = np.load(LEARNT, allow_pickle=False) if fingerprint == FINGERPRINT else learnt
-    return ImageFeatures(name, fingerprint, of_block, learnt)
+    return ImageFeatures(name, fingerprint, of_block, block, learnt)
 
 
 def to_square(images: np.ndarray, side: int = SIDE) -> Tensor:
     """Return uint8 (n, H, W, C) as float32 RGB (n, 3, side, side) in [-1, 1], stretched if H is not W."""
-    pixels = torch.from_numpy(_rgb(images)).permute(0, 3, 1, 2) / 127.5 - 1
-    if pixels.shape[2:] == (side, side):
-        return pixels
-    # antialias only matters where an image shrinks; where it grows this is the plain bilinear
-    return F.interpolate(pixels, (side, side), mode="bilinear", align_corners=False, antialias=True).clamp(-1, 1)
+    pixels = torch.from_numpy(_opaque(images)).permute(0, 3, 1, 2) / 127.5 - 1
+    if pixels.shape[2:] != (side, side):
+        # antialias only matters where an image shrinks; where it grows this is the plain bilinear
+        pixels = F.interpolate(pixels, (side, side), mode="bilinear", align_corners=False, antialias=True).clamp(-1, 1)
+    return pixels.expand(-1, 3, -1, -1)  # grey is repeated last: resizing costs by the channel
 
 
 def _encoder(path: Path, data: bytes) -> Network:
@@ -131,9 +138,12 @@ def _encoder(path: Path, data: bytes) -> Network:
     except (SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise JudgeError(f"{path} holds no weights of gandem's feature network; give another file: {reason}") from error
-    return lambda images: encoder(to_square(images).contiguous(memory_format=torch.channels_last)), learnt.numpy().view(
-        np.uint64
-    )
+
+    def of_block(images: np.ndarray) -> Tensor:
+        found: Tensor = encoder(to_square(images).contiguous(memory_format=torch.channels_last))
+        return found
+
+    return of_block, BLOCK, learnt.numpy().view(np.uint64)
 
 
 def _onnx(path: Path, _: bytes) -> Network:
@@ -154,7 +164,7 @@ def _onnx(path: Path, _: bytes) -> Network:
     height, width = (size or INCEPTION_SIDE for size in shape[2:])
 
     def of_block(images: np.ndarray) -> Tensor:
-        batch = np.stack([_clean_resize(pixels, height, width) for pixels in _rgb(images)])
+        batch = np.stack([_clean_resize(pixels, height, width) for pixels in _opaque(images)])
         try:
             found = torch.from_numpy(np.asarray(session.run(None, {entry.name: batch})[0]))
             return found.reshape(len(images), -1)
@@ -162,22 +172,23 @@ def _onnx(path: Path, _: bytes) -> Network:
             what = f"does not map images {batch.shape} to one row each"
             raise JudgeError(f"{path} {what}; export it again: {_first_line(error)}") from error
 
-    return of_block, np.zeros(0, np.uint64)
+    return of_block, ONNX_BLOCK, np.zeros(0, np.uint64)
 
 
-def _clean_resize(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize float32 (H, W, 3) in 0..255 to (3, height, width) in [0, 1], each channel as a float image."""
-    channels = [Image.fromarray(rgb[:, :, i]).resize((width, height), Image.Resampling.BICUBIC) for i in range(3)]
-    return np.stack([np.asarray(channel) for channel in channels]).clip(0, 255) / np.float32(255)
+def _clean_resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize float32 (H, W, 1 or 3) in 0..255 to (3, height, width) in [0, 1], each channel as a float image."""
+    channels = (Image.fromarray(channel) for channel in np.moveaxis(pixels, -1, 0))
+    resized = [np.asarray(channel.resize((width, height), Image.Resampling.BICUBIC)) for channel in channels]
+    return np.stack(resized).clip(0, 255).repeat(3 // len(resized), axis=0) / np.float32(255)
 
 
-def _rgb(images: np.ndarray) -> np.ndarray:
-    """Lay alpha on white and repeat grey, uint8 (..., C) to float32 (..., 3) in [0, 255]."""
+def _opaque(images: np.ndarray) -> np.ndarray:
+    """Lay alpha on white, uint8 (..., C) to float32 (..., 1 or 3) in [0, 255]."""
     pixels: np.ndarray = images.astype(np.float32)
     if pixels.shape[-1] in (2, 4):
         opaque = pixels[..., -1:] / 255
         pixels = pixels[..., :-1] * opaque + 255 * (1 - opaque)
-    return pixels.repeat(3 // pixels.shape[-1], axis=-1)
+    return pixels
 
 
 def _first_line(error: Exception) -> str:
