@@ -58,7 +58,7 @@ def page_of(folder: Path, log: list[str] | None, **changes: Any) -> str:
     plan |= {"parameters_generator": 2_000_000, "parameters_discriminator": 1_500_000}
     report = {"status": "finished", "images": 3_000_000, "seconds": 600.0, "plan": plan, "held_out_size": 77}
     report |= {"referee": {"ended": "converged", "best": None, "judgements": [], "rulings": []}} | changes
-    domain = SimpleNamespace(name="images", lines=lambda data: [f"4 images of {data['source']}"])
+    domain = SimpleNamespace(name="images", noun="images", lines=lambda data: [f"4 images of {data['source']}"])
     run = SimpleNamespace(path=folder, report=report, domain=domain, data_report={"source": HOSTILE})
     useful = dict.fromkeys(("generated_to_real", "real_to_real", "real_to_generated"), figure())
     facts = {

@@ -81,7 +81,7 @@ def prepare(
     share = automatic_share(whole.count) if wanted.data.held_out == "auto" else float(wanted.data.held_out)
     dataset, held_out = whole.split(share)
     if not dataset.count:
-        raise RecipeError(f"data.held_out = {share:g} leaves nothing of {whole.count} images to train on")
+        raise RecipeError(f"data.held_out = {share:g} leaves nothing of {whole.count} {domain.noun} to train on")
     tell(
         "data",
         noun=domain.noun,

@@ -323,8 +323,8 @@ def model_card(run: Run) -> str:
         f"A generator of samples of shape {tuple(run.spec.shape)}, trained by gandem {report['versions']['gandem']}.",
         "",
         f"- data: {data['source']}, {report['dataset_size']:,} samples; classes: {classes}",
-        f"- training: {report['images']:,} images in {report['seconds'] / 60:.1f} minutes on {plan['device']} "
-        f"({plan['precision']}), seed {run.recipe.training.seed}; status: {report['status']}",
+        f"- training: {report['images']:,} {run.domain.noun} in {report['seconds'] / 60:.1f} minutes on "
+        f"{plan['device']} ({plan['precision']}), seed {run.recipe.training.seed}; status: {report['status']}",
         f"- networks: {run.recipe.network.kind}, {width}generator "
         f"{plan['parameters_generator'] / 1e6:.2f} M parameters",
         f"- quality: {_quality(report)}. Look at the samples; nothing here says that they are private.",

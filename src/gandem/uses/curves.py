@@ -36,11 +36,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Chart:
-    """What is drawn. The horizontal axis counts images shown.
+    """What is drawn. The horizontal axis counts the samples shown.
 
     key: a word that no other chart of the page has. unit: what the vertical axis measures. curves: one or two.
     reference: a value to compare with, and what it stands for. best: a point to mark. rulings: images at which the
-    referee did something, marked 1, 2, ...
+    referee did something, marked 1, 2, ... noun: what the samples are called.
     """
 
     key: str
@@ -50,6 +50,7 @@ class Chart:
     reference: tuple[float, str] | None = None
     best: Point | None = None
     rulings: Sequence[float] = ()
+    noun: str = "images"
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def draw(chart: Chart) -> str:
     inside = [
         f'<title id="{chart.key}-title">{escape(chart.title)}</title>',
         f'<desc id="{chart.key}-said">{escape(summary(chart))}</desc>',
-        _grid(x, y),
+        _grid(x, y, chart.noun),
         *(_ruling(number, x(images)) for number, images in enumerate(chart.rulings, 1)),
     ]
     if chart.reference:
@@ -105,13 +106,13 @@ def summary(chart: Chart) -> str:
         if points := sorted(curve.points, key=lambda point: point[0]):
             values = [value for _, value in points]
             said.append(
-                f"{curve.name}: {values[0]:.3g} after {short(points[0][0])} images, {values[-1]:.3g} after "
+                f"{curve.name}: {values[0]:.3g} after {short(points[0][0])} {chart.noun}, {values[-1]:.3g} after "
                 f"{short(points[-1][0])}; lowest {min(values):.3g}, highest {max(values):.3g}."
             )
     if chart.best:
-        said.append(f"Best: {chart.best[1]:.3g} after {short(chart.best[0])} images.")
+        said.append(f"Best: {chart.best[1]:.3g} after {short(chart.best[0])} {chart.noun}.")
     if chart.rulings:
-        said.append(f"Rulings of the referee after {', '.join(map(short, chart.rulings))} images.")
+        said.append(f"Rulings of the referee after {', '.join(map(short, chart.rulings))} {chart.noun}.")
     return " ".join(said)
 
 
@@ -177,7 +178,7 @@ def _axes(chart: Chart) -> tuple[Axis, Axis]:
     return x, Axis(ticks[0], ticks[-1], BOTTOM, TOP, ticks)
 
 
-def _grid(x: Axis, y: Axis) -> str:
+def _grid(x: Axis, y: Axis, noun: str) -> str:
     lines = [
         f'<line class="grid" x1="{LEFT}" x2="{RIGHT}" y1="{y(tick)}" y2="{y(tick)}"/>'
         f'<text x="{LEFT - 7}" y="{y(tick)}" dy=".35em" text-anchor="end">{short(tick)}</text>'
@@ -188,7 +189,7 @@ def _grid(x: Axis, y: Axis) -> str:
         f'<text x="{x(tick)}" y="{BOTTOM + 20}" text-anchor="middle">{short(tick)}</text>'
         for tick in x.ticks
     ]
-    lines.append(f'<text x="{RIGHT}" y="{HEIGHT - 8}" text-anchor="end">images shown</text>')
+    lines.append(f'<text x="{RIGHT}" y="{HEIGHT - 8}" text-anchor="end">{noun} shown</text>')
     return "".join(lines)
 
 

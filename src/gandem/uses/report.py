@@ -140,7 +140,7 @@ def write_report(evaluation: Evaluation, path: Path, title: str, run: Run | None
         usefulness=_usefulness(facts) if "usefulness" in facts else "",
         copying=_copying(facts) if "judgement" in facts else "",
         course="" if run is None else _course(run),
-        training="" if run is None else _cost(run.report) + _data(run) + _recipe(run),
+        training="" if run is None else _cost(run.report, run.domain.noun) + _data(run) + _recipe(run),
         about=escape(_about(facts)),
     )
     write_atomic(path, page.encode())
@@ -228,26 +228,26 @@ def _copying(facts: dict[str, Any]) -> str:
 
 def _course(run: Run) -> str:
     """Return the curves of a training, and what the referee did."""
-    history = read_history(_events(run.path / "events.jsonl"))
+    history, noun = read_history(_events(run.path / "events.jsonl")), run.domain.noun
     if "distance" not in history.points:  # the log may not have been copied; the report remembers the judgements
         read_history(_remembered(run.report), history)
     said = (
-        "Over the images shown. Where many reports lie close together, a line is their average and the pale band "
+        f"Over the {noun} shown. Where many reports lie close together, a line is their average and the pale band "
         "around it reaches from the lowest to the highest."
     )
     if not history.points:
         said = "No curves: the training was too short for them, or its event log (events.jsonl) is not here."
     elif "distance" not in history.points:
         said += " Quality and variety are not drawn: no quick judgements were made, as in every very short training."
-    cards = [_panel(panel, history) for panel in PANELS if any(name in history.points for name in panel.curves)]
+    cards = [_panel(panel, history, noun) for panel in PANELS if any(name in history.points for name in panel.curves)]
     if history.rulings:
-        cards.insert(int("distance" in history.points), _rulings(history))
+        cards.insert(int("distance" in history.points), _rulings(history, noun))
     elif history.points:
         said += " The referee had nothing to mend."
     return section("How it went", said, f'<div class="charts">{"".join(cards)}</div>' if cards else "")
 
 
-def _panel(panel: Panel, history: History) -> str:
+def _panel(panel: Panel, history: History, noun: str) -> str:
     of_quality = panel.key == "quality"
     chart = Chart(
         panel.key,
@@ -257,25 +257,26 @@ def _panel(panel: Panel, history: History) -> str:
         panel.reference,
         history.best if of_quality else None,
         [ruling["images"] for ruling in history.rulings] if of_quality else (),
+        noun,
     )
     return (
         f"<figure><h3>{escape(panel.title)}</h3>{draw(chart)}<figcaption>{escape(panel.caption)}</figcaption></figure>"
     )
 
 
-def _rulings(history: History) -> str:
-    rulings = "".join(_ruling(ruling) for ruling in history.rulings)
+def _rulings(history: History, noun: str) -> str:
+    rulings = "".join(_ruling(ruling, noun) for ruling in history.rulings)
     return f'<div class="card"><h3>What the referee did</h3><ol>{rulings}</ol></div>'
 
 
-def _ruling(ruling: dict[str, Any]) -> str:
+def _ruling(ruling: dict[str, Any], noun: str) -> str:
     action = str(ruling.get("action"))
     reason = str(ruling.get("reason", "")).removeprefix("settled: ")
     if _is_number(ruling.get("back_to")) and action == "roll back":
-        reason += f"; went on from {ruling['back_to']:,.0f} images"
+        reason += f"; went on from {ruling['back_to']:,.0f} {noun}"
     if isinstance(dials := ruling.get("dials"), dict) and dials:
         reason += f"; since then {', '.join(f'{name} × {value}' for name, value in dials.items())}"
-    head = f"{DONE.get(action, action)} after {ruling['images']:,.0f} images"
+    head = f"{DONE.get(action, action)} after {ruling['images']:,.0f} {noun}"
     return f"<li><b>{escape(head)}</b>: {escape(reason)}</li>"
 
 
@@ -327,20 +328,20 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e100
 
 
-def _cost(report: dict[str, Any]) -> str:
+def _cost(report: dict[str, Any], noun: str) -> str:
     plan, images, seconds = report["plan"], report["images"], report["seconds"]
     work = plan["gflops_per_image"] * images / 1e3
     parameters = [f"{name} {plan[f'parameters_{name}'] / 1e6:.2f} M" for name in ("generator", "discriminator")]
     processes = "1 process" if plan["processes"] == 1 else f"{plan['processes']} processes"
     finished = report["status"] == "finished"
     rows = {
-        "images shown": f"{images:,}",
+        f"{noun} shown": f"{images:,}",
         "time": f"{seconds / 60:.1f} minutes",
-        "speed": f"{images / seconds:,.0f} images/s on average" if seconds else "-",
+        "speed": f"{images / seconds:,.0f} {noun}/s on average" if seconds else "-",
         "machine": f"{plan['device']}, {plan['precision']}, {processes}",
         "networks": f"{' and '.join(parameters)} parameters, "
         + (f"width {plan['width']}" if plan["width"] else "of the user's own"),
-        "work": f"{plan['gflops_per_image']:.3g} GFLOP an image, "
+        "work": f"{plan['gflops_per_image']:.3g} GFLOP for each, "
         + (f"{work / 1e3:,.1f} PFLOP in all, about" if work >= 1e3 else f"{work:,.1f} TFLOP in all, about"),
         "ended": report.get("referee", {}).get("ended", "-") if finished else f"not at its end: {report['status']}",
     }
