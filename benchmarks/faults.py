@@ -34,7 +34,7 @@ from gandem.game.noise_game import NoiseGame
 Images = np.ndarray
 INJECTED_AT = 0.5
 SCORE = "frechet_distance"
-BUDGETS = {"fashion": 48_000, "mnist": 48_000, "faces": 12_000}
+BUDGETS = {"fashion": 30_000, "mnist": 30_000, "faces": 12_000}
 """Images, by task."""
 
 
