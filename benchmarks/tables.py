@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from measured import ROOT, load_results
+from rows import TABLES
 from table_parts import ARMS, Result, interval, origin, table
 from tables_of_modes import gaussians_section, stacked_section
 from tables_of_rows import conditions_section, rows_section
@@ -251,7 +252,7 @@ def faults_section(results: list[Result]) -> list[str]:
 
 STOPPING = """
 Each training to its full length on one core. Oracle: of the generators at its quick judgements, that with the smallest
-kernel distance x100, by features and real images that no training has seen. Stopped: the same training, cooled down
+kernel distance x100, by features and real samples that no training has seen. Stopped: the same training, cooled down
 and ended from the judgement at which the referee says "settled"; if it never does, the full one. Right: the stopped
 one's distance is within 10 % of the oracle's, or cannot be told from it at this count. Still gained: how much smaller
 the distance is at the end than at the last judgement before 70 % of the time. Judging: seconds of all quick judgements
@@ -278,8 +279,12 @@ def stopping_section(results: list[Result]) -> list[str]:
             ]
         )
     head = ["", "full length", "oracle", "stopped", "because", "right", "still gained", "judging, s"]
-    right, saved = sum(each["right"] for each in found), statistics.mean(1 - each["stopped"]["part"] for each in found)
-    summary = f"Right: {right} of {len(found)}. Saved: {saved:.0%} of the time on average."
+    summary = f"Right: {sum(each['right'] for each in found)} of {len(found)}. Saved, on average:"
+    for kind, these in (("tables", True), ("images", False)):
+        saved = [
+            1 - each["stopped"]["part"] for name, each in zip(names, found, strict=True) if (name in TABLES) is these
+        ]
+        summary += f" {statistics.mean(saved):.0%} of the time of {len(saved)} trainings on {kind}." if saved else ""
     return ["## Stopping", STOPPING, "", *table(head, rows), "", summary, *origin(results)]
 
 
