@@ -22,6 +22,12 @@ def interval(figure: dict[str, Any] | None, scale: float = 1, digits: int = 2) -
     return f"{value} ({low} to {high})"
 
 
+def longest_first(told: dict[str, Any]) -> list[str]:
+    """Return the names of what has a budget, as in a run's report, the longest first."""
+    budgets = {name: each["budget"] for name, each in told.items() if "budget" in each}
+    return sorted(budgets, key=lambda name: (budgets[name]["seconds"] or 0, budgets[name]["images"] or 0), reverse=True)
+
+
 def origin(results: list[Result]) -> list[str]:
     """Return the lines that say where the numbers come from."""
     machines = {

@@ -16,6 +16,7 @@ from typing import Any
 from measured import ROOT, load_results
 from rows import TABLES
 from table_parts import ARMS, Result, interval, origin, table
+from tables_of_judging import judging_section
 from tables_of_modes import gaussians_section, stacked_section
 from tables_of_rows import conditions_section, rows_section
 
@@ -146,38 +147,6 @@ def kill_section(result: Result) -> list[str]:
         ["most images lost", f"{figures['most_images_lost']:,}"],
     ]
     return ["## kill -9 and resume", "", *table(["", ""], rows), *origin([result])]
-
-
-def judging_section(result: Result) -> list[str]:
-    """Return what the judge says of cheats, and how often it calls out copies."""
-    figures = result["figures"]
-    sets = [name for name in figures if name != "features"]
-    known = dict.fromkeys(cheat for name in sets for cheat in figures[name]["verdicts"] if cheat != "all")
-    cheats = sorted(known, key=lambda cheat: (cheat != "real", not cheat.startswith("trained")))
-    rows = []
-    for cheat in cheats:
-        cells = []
-        for name in sets:
-            found = figures[name]["verdicts"]
-            told = found.get(cheat) or (None if cheat.startswith("trained") else found.get("all"))
-            share = f" ({interval(told['frechet_share'])})" if told and "frechet_share" in told else ""
-            cells.append(told["verdict"] + share if told else "-")
-        rows.append([cheat, *cells])
-    copied = []
-    for kind in figures[sets[0]]["copies"]["called_out"]:
-        each = [figures[name]["copies"]["called_out"][kind] for name in sets]
-        copied.append([kind, *(f"{interval(share, 100, 0)} %" for share in each)])
-    counts = ", ".join(f"{name} {figures[name]['copies']['n']:,}" for name in sets)
-    features = figures["features"]
-    return [
-        "## What the judge says of cheats",
-        f"\nVerdict and, in brackets, Fréchet share. Features {features['name']}, {features['fingerprint']}.\n",
-        *table(["", *sets], rows),
-        f"\nHow often copying is said of samples of which none, or a tenth, are copies (samples a trial: {counts}).",
-        'With fewer than 100 samples the verdict is "cannot tell", and the row only says how much would be missed.\n',
-        *table(["a tenth copied", *sets], copied),
-        *origin([result]),
-    ]
 
 
 def peers_section(result: Result) -> list[str]:
@@ -316,8 +285,8 @@ def page(results: dict[str, Result]) -> str:
             lines += quality_section(task, found)
     if speed := [result for name, result in results.items() if name.startswith("speed")]:
         lines += speed_section(speed)
-    if "judging" in results:
-        lines += judging_section(results["judging"])
+    if judging := {name[8:]: result for name, result in results.items() if name.startswith("judging-")}:
+        lines += judging_section(judging)
     if "peers" in results:
         lines += peers_section(results["peers"])
     if faults := [result for name, result in results.items() if name.startswith("faults-")]:

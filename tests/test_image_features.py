@@ -22,6 +22,7 @@ from gandem.domains.images.features import (
     load_features,
     to_square,
 )
+from gandem.domains.images.floors import variants
 from gandem.domains.images.store import ImageData
 from gandem.errors import DependencyError, JudgeError
 from gandem.holdout import digests
@@ -95,6 +96,15 @@ def test_copies_are_nearer_than_other_images(shipped: ImageFeatures, fashion: Im
     for copies, least in ((images, 1.0), (images[:, :, ::-1], 0.9), (moved, 0.9)):
         hits = nearest(shipped(copies), others)[1][:, 0] == torch.arange(1000)
         assert hits.double().mean() >= least
+
+
+def test_a_copy_does_not_hide_behind_a_mirror_or_a_shift() -> None:
+    images = noise(3, 30, 44, 3)
+    assert np.array_equal(variants(images)[0], images)
+    assert any(np.array_equal(each, images) for each in variants(images[:, :, ::-1]))
+    moved = np.roll(images, (2, 3), (1, 2))  # 7 % of the sides
+    inner = np.s_[:, 2:-2, 3:-3]
+    assert any(np.array_equal(each[inner], images[inner]) for each in variants(moved))
 
 
 def test_worse_images_are_further_away(shipped: ImageFeatures, fashion: ImageData) -> None:

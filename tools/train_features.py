@@ -78,6 +78,15 @@ def tell(what: str, done: int, total: int) -> None:
         print(f"{what}: {done:,} of {total:,} steps", flush=True)
 
 
+def weights_from(parts: dict[str, Part], classes: int, seed: int, steps: int = STEPS) -> bytes:
+    """Train on the parts and standardise; return a .safetensors file that says what it learnt from."""
+    encoder = train(list(parts.values()), classes, seed, steps, tell)
+    standardise(encoder, list(parts.values()))
+    weights = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
+    told = {"made_by": "tools/train_features.py", "rows": list(parts), "seed": seed, "steps": steps}
+    return save(weights, {"gandem": json.dumps(told)})  # one key: safetensors writes several in any order
+
+
 def main() -> None:
     """Train, standardise, write, and say what must stand in `features.FINGERPRINT`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -96,11 +105,7 @@ def main() -> None:
     write_atomic(options.learnt, hashes.getvalue())
     if options.only_hashes:
         return
-    encoder = train(list(parts.values()), classes, options.seed, options.steps, tell)
-    standardise(encoder, list(parts.values()))
-    weights = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
-    told = {"made_by": "tools/train_features.py", "rows": list(parts), "seed": options.seed, "steps": options.steps}
-    data = save(weights, {"gandem": json.dumps(told)})  # one key: safetensors writes several in any order
+    data = weights_from(parts, classes, options.seed, options.steps)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(options.out, data)
     print(f'{options.out}: {len(data):,} bytes, FINGERPRINT = "{hashlib.sha256(data).hexdigest()[:12]}"')

@@ -17,7 +17,7 @@ from gandem.domains.given import Frame, Opened
 from gandem.domains.images import preview, report
 from gandem.domains.images.codec import ImageCodec, to_pictures
 from gandem.domains.images.features import ImageFeatures, load_features
-from gandem.domains.images.floors import floors, shifted
+from gandem.domains.images.floors import floors, variants
 from gandem.domains.images.learning import learn
 from gandem.domains.images.networks import build_networks, decided
 from gandem.domains.images.store import ImageData, read_images
@@ -111,8 +111,8 @@ class ImageDomain:
         return learn(data, steps, seed, progress)
 
     def variants(self, samples: np.ndarray) -> list[np.ndarray]:
-        """Return the images as they are and shifted toward each corner; the features see through mirroring."""
-        return shifted(samples)
+        """Return the images as they are, mirrored, and shifted toward each corner."""
+        return variants(samples)
 
     def floors(self, samples: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         """Return noise, shuffled pixels, blurred images, and one image repeated."""

@@ -1,4 +1,4 @@
-"""Images changed on purpose: floors, which must lose against any generator, and shifts, behind which copies hide."""
+"""Images changed on purpose: floors, which must lose against any generator, and changes behind which copies hide."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ def blurred(image: np.ndarray) -> np.ndarray:
     return np.asarray(picture.filter(ImageFilter.GaussianBlur(BLUR * min(image.shape[:2])))).reshape(image.shape)
 
 
-def shifted(images: np.ndarray) -> list[np.ndarray]:
-    """Return uint8 (n, H, W, C) as they are, and moved by SHIFT of each side toward every corner, edges repeated."""
+def variants(images: np.ndarray) -> list[np.ndarray]:
+    """Return uint8 (n, H, W, C) as they are, mirrored, and moved by SHIFT of each side toward every corner."""
     down, right = (max(round(SHIFT * side), 1) for side in images.shape[1:3])
     padded = np.pad(images, ((0, 0), (down, down), (right, right), (0, 0)), mode="edge")
     height, width = images.shape[1:3]
     corners = [(y, x) for y in (0, 2 * down) for x in (0, 2 * right)]
-    return [images, *(padded[:, y : y + height, x : x + width] for y, x in corners)]
+    mirrored = np.ascontiguousarray(images[:, :, ::-1])
+    return [images, mirrored, *(padded[:, y : y + height, x : x + width] for y, x in corners)]
