@@ -7,7 +7,7 @@ Beside every faulty training stands a healthy one of the same data, seed and bud
 The budget counts images, about as many as a quiet core sees in a minute, so that other programs change nothing. A fault
 counts as seen at the first warning about the data, ruling, or trouble in the referee's words; where the data are wrong
 the training is given up at that warning. The score is the Frechet distance of the final judgement, on held-out samples.
-Leaves benchmarks/results/faults-<task>-seed<seed>.json.
+Leaves benchmarks/results/faults-<task>-seed<seed>.json; with --faults the others stay as they are in it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from measured import RESULTS, save_result
+from measured import RESULTS, load_results, save_result
 from sources import Task, load_task
 
 import gandem
@@ -190,14 +190,16 @@ def main() -> None:
     task = load_task(options.task, options.data)
     options.work.mkdir(parents=True, exist_ok=True)
     for seed in options.seeds:
-        rows: list[dict[str, Any]] = []
+        name = f"faults-{task.name}-seed{seed}"
+        known = load_results(options.results).get(name, {"figures": {"trainings": []}})["figures"]["trainings"]
+        rows = [row for row in known if row["fault"] not in options.faults]
         for fault in options.faults:
             if fault == "one class mislabelled" and task.labels is None:
                 continue
             rows.append(train(task, fault, seed, options.work))
             print(rows[-1], flush=True)
             figures = {"images": BUDGETS[task.name], "trainings": rows}
-            save_result(f"faults-{task.name}-seed{seed}", figures, seed=seed, folder=options.results)
+            save_result(name, figures, seed=seed, folder=options.results)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def test_an_easy_game_is_not_a_steep_one() -> None:
     steep = {"generator__adversarial": 4.4, "discriminator__regularisation": 0.0125}
     rulings = [referee.look(step, signals(step, **steep), DIALS) for step in range(12, 15)]
     assert [ruling.action for ruling in rulings] == ["play on"] * 2 + ["roll back"]
-    assert rulings[-1].dials == {"gamma": 30.0} and "too steep" in rulings[-1].state
+    assert rulings[-1].dials == {"gamma": 100.0} and "too steep" in rulings[-1].state
 
 
 def test_losses_without_a_floor_say_nothing_by_their_size() -> None:
@@ -128,7 +128,7 @@ def test_weights_that_stand_still_end_the_training() -> None:
         ({"discriminator__update": 0.2}, 2, "turn", {"learning rate": 0.1}),
         ({"discriminator__update": 0.04}, 40, "play on", {}),
         ({"generator__gradient": 0.0}, 4, "roll back", {"learning rate": 0.3}),
-        ({"generator__adversarial": 4.0, "discriminator__regularisation": 0.01}, 3, "roll back", {"gamma": 30.0}),
+        ({"generator__adversarial": 4.0, "discriminator__regularisation": 0.01}, 3, "roll back", {"gamma": 100.0}),
         ({"discriminator__win_rate": 1.0, "discriminator__adversarial": 0.001}, 32, "roll back", {"gamma": 4.0}),
     ],
 )
