@@ -75,7 +75,7 @@ RULES = (
         "lost variety",
         lambda of: (
             of["density"].value >= 0.7
-            and of["two-sample AUC"].low <= A_TENTH
+            and of["two-sample AUC"].value <= A_TENTH
             and not _improving(of)  # the kinds may still come
             and (of["coverage"].value < 0.6 or of["missing cells"].low > 0.1)
         ),
