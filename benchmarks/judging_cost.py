@@ -16,7 +16,7 @@ import shutil
 import time
 from pathlib import Path
 
-import torch._dynamo  # a training that ends has imported it: two seconds that are not the judgement's
+import torch._dynamo  # noqa: F401  (a training that ends has imported it: two seconds that are not the judgement's)
 from measured import RESULTS, save_result
 from sources import TASKS, load_task, write_training_file
 from stopping import judging_seconds
