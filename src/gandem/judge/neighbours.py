@@ -60,7 +60,7 @@ def _blocks(queries: Tensor, points: Tensor) -> Iterator[tuple[int, Tensor, Tens
     The distances and the bound are float32, and in a unit in which nothing overflows.
     """
     centre = points.mean(0)  # a common shift would only cost digits
-    side = float(torch.cat([points - centre, queries - centre]).abs().max()) or 1.0
+    side = max(float((rows - centre).abs().max()) for rows in (points, queries)) or 1.0
     centred = ((points - centre) / side).float()
     norms = centred.square().sum(1)
     step = max(BLOCK // max(len(points), 8 * points.shape[1]), 1)  # the candidates themselves take room too
