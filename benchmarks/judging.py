@@ -11,7 +11,8 @@ those that are judged, those that are held out, and training images, which are t
 
 Images that the shipped features learnt from (tools/train_features.py) are left out. Of the 371 blood cells too few
 would be left (at least 100 must play each part), so these are judged with features of their own: the same recipe, steps
-and sets but for the cells, trained once (13 minutes of one core) and kept in --work. Each set has a result file.
+and sets but for the cells, trained once (13 minutes of one core) and kept in --work. Each set has a result file; with
+--trials 0 the copies stay as they are in it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measured import RESULTS, ROOT, save_result
+from measured import RESULTS, ROOT, load_results, save_result
 from PIL import Image
 from sources import read_idx
 from table_parts import longest_first
@@ -196,6 +197,7 @@ def main() -> None:
         features = DOMAINS["images"].features(None, weights)
         real = load(name, options.data)
         runs = [Path(run.partition("=")[2]) for run in options.run if run.startswith(f"{name}=")]
+        known = load_results(options.results).get(f"judging-{name}", {"figures": {}})["figures"]
         made = verdicts(real, features)
         found = {"real": made.pop("real")} | judged_runs(runs, weights) | made
         order = order_of(found)
@@ -211,7 +213,7 @@ def main() -> None:
             "images": len(real.images),
             "verdicts": found,
             "order": order,
-            "copies": copies(real, features, options.trials),
+            "copies": copies(real, features, options.trials) if options.trials else known["copies"],
         }
         save_result(f"judging-{name}", figures, seed=0, folder=options.results)
 
