@@ -224,7 +224,7 @@ Each training to its full length on one core. Oracle: of the generators at its q
 kernel distance x100, by features and real samples that no training has seen. Stopped: the same training, cooled down
 and ended from the judgement at which the referee says "settled"; if it never does, the full one. Right: the stopped
 one's distance is within 10 % of the oracle's, or cannot be told from it at this count. Still gained: how much smaller
-the distance is at the end than at the last judgement before 70 % of the time. Judging: seconds of all quick judgements
+the distance is at the end than at the last judgement before 70 % of the time, where it can be told from 0. Judging: seconds of all quick judgements
 and of the final one."""
 
 
@@ -234,16 +234,17 @@ def stopping_section(results: list[Result]) -> list[str]:
     names = [result["name"].split("-")[1] for result in results for _ in result["figures"]["trainings"]]
     for name, each in zip(names, found, strict=True):
         stopped, oracle, judging = each["stopped"], each["oracle"], each["full"].get("judging")
+        full = each["full"]["kernel_distance"]
         earlier = max((at, value) for at, value in each["course"] if at <= 0.7)[1]
         rows.append(
             [
                 f"{name}, seed {each['seed']}, {each['minutes']:g} minutes",
-                interval(each["full"]["kernel_distance"], 100),
+                interval(full, 100),
                 f"{interval(oracle['kernel_distance'], 100)} at {oracle['part']:.0%}",
                 f"{interval(stopped['kernel_distance'], 100)} at {stopped['part']:.0%}",
                 stopped["ended"],
                 "yes" if each["right"] else "no",
-                f"{1 - each['full']['kernel_distance']['value'] / earlier:.0%}",
+                f"{1 - full['value'] / earlier:.0%}" if full["low"] > 0 else "-",
                 f"{judging['quick']:.0f} + {judging['final']:.0f}" if judging else "-",
             ]
         )
