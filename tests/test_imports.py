@@ -1,6 +1,7 @@
 """The arrows between the parts of gandem run downwards only; this test walks every import to keep it so."""
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,3 +109,17 @@ def test_nobody_imports_the_command_line() -> None:
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_a_file_is_one_room(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+OPTIONAL = ("polars", "fastexcel", "sklearn", "imblearn", "pyarrow", "onnx", "onnxscript", "onnxruntime", "pandas")
+WITHOUT = f"""
+import sys
+sys.modules.update(dict.fromkeys({OPTIONAL!r}))
+import gandem
+from gandem import api, cli, comparison, trainer
+from gandem.domains import DOMAINS
+"""
+
+
+def test_a_plain_installation_needs_none_of_the_extras() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT], check=True)

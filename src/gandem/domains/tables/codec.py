@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from gandem.domains.tables.columns import Column, Field
-from gandem.domains.tables.frames import frame_of
 from gandem.domains.tables.rules import Order, Rule, rule_from
 from gandem.domains.tables.spec import TableSpec
 from gandem.domains.tables.tokens import CategoryTokens, NumberTokens, tokens_from
@@ -128,6 +127,8 @@ class TableCodec:
 
     def given(self, samples: np.ndarray) -> pl.DataFrame:
         """Turn samples (n, c) into a table with all columns of the source, in their order, by their names and types."""
+        from gandem.domains.tables.frames import frame_of  # polars comes with an extra
+
         return frame_of(self.fields, self.worked_out(samples), len(samples))
 
     def to_dict(self) -> dict[str, Any]:
