@@ -23,6 +23,8 @@ from gandem.spec import SampleSpec
 
 Progress = Callable[[str, int, int], None]
 """Called as progress(what, done, total) while something slow runs."""
+Writer = Callable[[np.ndarray, Any], bytes]
+"""Called as writer(samples that a codec decoded, codec); returns a file."""
 
 
 class Samples(Protocol):
@@ -188,8 +190,8 @@ class Domain(Protocol):
         ...
 
     @property
-    def suffixes(self) -> tuple[str, ...]:
-        """Names' ends of files that only this kind of samples is written to."""
+    def writers(self) -> Mapping[str, Writer]:
+        """How samples become a file that only this kind of samples is written to, by the end of its name."""
         ...
 
     def reads(self, source: Opened) -> bool:
@@ -231,10 +233,6 @@ class Domain(Protocol):
 
     def pictures(self, samples: np.ndarray) -> list[Image]:
         """Turn decoded samples into a picture each; raises RecipeError where they are none."""
-        ...
-
-    def written(self, samples: np.ndarray, codec: Any, suffix: str) -> bytes:
-        """Return samples that a codec decoded as a file of one of the suffixes."""
         ...
 
     def features(self, codec: Any, path: Path | None = None) -> Features:

@@ -39,7 +39,7 @@ def write_samples(
     """
     facts: dict[str, Any] = {"path": str(out), "seed": seed, "truncation": truncation}
     suffix = out.suffix.lower()
-    own = run.domain.suffixes
+    own = run.domain.writers
     if suffix not in ("", ".png", ".npz", ".npy", ".gif", *own):
         raise RecipeError(f"--out {out}: write to {', '.join(own) or 'a folder'}, .png, .npz, .npy or .gif")
     if (interpolate is not None) != (suffix == ".gif"):
@@ -56,7 +56,7 @@ def write_samples(
     facts |= {} if told.chance is None else {"chance": told.chance}
     images, labels = run.made(told, count, seed, truncation)
     if suffix in own:
-        write_atomic(out, run.domain.written(images, run.codec, suffix))
+        write_atomic(out, own[suffix](images, run.codec))
     elif suffix == ".npz":
         write_atomic(out, _npz(**{run.domain.noun: images}, **({} if labels is None else {"labels": labels})))
     elif suffix == ".npy":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from gandem.domains.arrays.features import ArrayFeatures
 from gandem.domains.arrays.networks import build_networks
 from gandem.domains.arrays.preview import drawn
 from gandem.domains.classes import told
-from gandem.domains.domain import Examination, Judged, Progress
+from gandem.domains.domain import Examination, Judged, Progress, Writer
 from gandem.domains.given import Arrays, Opened
 from gandem.errors import RecipeError
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
@@ -36,7 +36,7 @@ class ArrayDomain:
 
     name = "arrays"
     noun = "samples"
-    suffixes: tuple[str, ...] = ()
+    writers: Mapping[str, Writer] = {}
     compared = 10_000
     sample_file = "samples.npy"
 
@@ -114,10 +114,6 @@ class ArrayDomain:
     def pictures(self, samples: np.ndarray) -> list[Image]:
         """Raise RecipeError: a folder of arrays would be of no use."""
         raise RecipeError("samples of this run are arrays: write them to .npy or .npz, or a look at them to .png")
-
-    def written(self, samples: np.ndarray, codec: ArrayCodec, suffix: str) -> bytes:
-        """Never called: arrays have no files of their own."""
-        raise NotImplementedError(suffix)
 
     def features(self, codec: ArrayCodec, path: Path | None = None) -> ArrayFeatures:
         """Return what the judge sees of samples; there are no other features, so `path` raises RecipeError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import nn
 
 from gandem.conditions import Condition, Told
 from gandem.domains.classes import told
-from gandem.domains.domain import Examination, Judged
+from gandem.domains.domain import Examination, Judged, Writer
 from gandem.domains.given import Frame, Opened
 from gandem.domains.images import preview, report
 from gandem.domains.images.codec import ImageCodec, to_pictures
@@ -35,7 +35,7 @@ class ImageDomain:
 
     name = "images"
     noun = "images"
-    suffixes: tuple[str, ...] = ()
+    writers: Mapping[str, Writer] = {}
     compared = 10_000
     sample_file = "samples.png"
 
@@ -97,10 +97,6 @@ class ImageDomain:
     def pictures(self, samples: np.ndarray) -> list[Image]:
         """Turn uint8 (n, H, W, C) into Pillow images of mode L, LA, RGB or RGBA."""
         return to_pictures(samples)
-
-    def written(self, samples: np.ndarray, codec: ImageCodec, suffix: str) -> bytes:
-        """Never called: images have no files of their own."""
-        raise NotImplementedError(suffix)
 
     def features(self, codec: ImageCodec, path: Path | None = None) -> ImageFeatures:
         """Return the shipped features, or those of an .onnx or .safetensors file; see `load_features`."""

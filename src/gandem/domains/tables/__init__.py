@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,7 +12,7 @@ from PIL.Image import Image
 from torch import nn
 
 from gandem.conditions import Condition, Told
-from gandem.domains.domain import Examination, Judged, Progress
+from gandem.domains.domain import Examination, Judged, Progress, Writer
 from gandem.domains.given import Arrays, Frame, Opened
 from gandem.domains.tables.asking import told
 from gandem.domains.tables.codec import TableCodec
@@ -37,12 +38,21 @@ RATE = 1e-3
 LIKELIHOOD, OPENING = 1.0, 0.5
 
 
+def _written(suffix: str, samples: np.ndarray, codec: TableCodec) -> bytes:
+    """Return rows with all columns of the source as a file."""
+    from gandem.domains.tables.writing import written
+
+    return written(codec.given(samples), codec, suffix)
+
+
 class TableDomain:
     """Rows of a table."""
 
     name = "tables"
     noun = "rows"
-    suffixes = (".csv", ".tsv", ".parquet", ".arrow")
+    writers: Mapping[str, Writer] = {
+        suffix: partial(_written, suffix) for suffix in (".csv", ".tsv", ".parquet", ".arrow")
+    }
     compared = 4_000  # the headline is that of trees, which see all rows
     sample_file = "rows.csv"
 
@@ -142,12 +152,6 @@ class TableDomain:
     def pictures(self, samples: np.ndarray) -> list[Image]:
         """Raise RecipeError: rows are no pictures."""
         raise RecipeError("samples of this run are rows: write them to .csv or .parquet, or a look at them to .png")
-
-    def written(self, samples: np.ndarray, codec: TableCodec, suffix: str) -> bytes:
-        """Return rows with all columns of the source as a file."""
-        from gandem.domains.tables.writing import written
-
-        return written(codec.given(samples), codec, suffix)
 
     def features(self, codec: TableCodec, path: Path | None = None) -> TableFeatures:
         """Return what the judge sees of rows; there are no other features, so `path` raises RecipeError."""
