@@ -61,5 +61,5 @@ def errors_of_moments(
 
 
 def _products(rows: Tensor) -> Tensor:
-    """X'X of rows X; numpy sees that it is symmetric and does half of the work."""
-    return torch.from_numpy(rows.numpy().T @ rows.numpy())
+    """X'X of rows X. numpy would do half of the work, but its threads and torch's wait for each other."""
+    return rows.T @ rows
