@@ -38,7 +38,7 @@ from torch import Tensor
 import gandem
 from gandem.domains import DOMAINS
 from gandem.judge.figure import Figure
-from gandem.judge.judgement import Copying, judge
+from gandem.judge.judgement import FEWEST, Copying, judge
 from gandem.judge.memorisation import Memorisation
 from gandem.judge.verdict import ORDER, RULES, Verdict
 from gandem.training.budget import Budget
@@ -123,7 +123,7 @@ def judged_runs(folders: list[Path], weights: Path | None) -> dict[str, Any]:
 
 def verdicts(real: Real, features: Any, seed: int = 0) -> dict[str, Any]:
     """Return {cheat: verdict and the numbers behind it}, from the best to the worst."""
-    count = min(len(real.images) // 3, 2000)
+    count = min((len(real.images) - FEWEST) // 2, 2000)
     end = min(3 * count, len(real.images) - count)
     held_out, training = features(real.images[:count]), features(real.images[count:end])
     spare = Real(real.images[end:], None if real.labels is None else real.labels[end:])

@@ -95,8 +95,18 @@ def test_groups_decide_what_the_batch_is_a_multiple_of(colours: Path) -> None:
 
 def test_judgements_are_paced_by_images_of_full_size() -> None:
     """20 judgements of 2,000 in a million images that cost half as much in the mean: one each 25,000 large ones."""
-    plan = SimpleNamespace(images=1_000_000, gflops_per_image=0.5, gflops_at_full_size=1.0)
+    plan = SimpleNamespace(images=1_000_000, gflops_per_image=0.5, gflops_at_full_size=1.0, seconds=None)
     assert judging_pace(plan, 1e-3) == (25_000, 2_000)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "each"),
+    [(1, (0, 200)), (2, (10_000, 320)), (4, (8_333, 500)), (10, (5_000, 800)), (60, (5_000, 2_000))],
+)
+def test_judgements_take_three_percent_of_the_time(minutes: float, each: tuple[int, int]) -> None:
+    """A minute is too short for ten of them; then they grow in size to 500, in number to 20, and in size again."""
+    plan = SimpleNamespace(images=100_000, gflops_per_image=1.0, gflops_at_full_size=1.0, seconds=60.0 * minutes)
+    assert judging_pace(plan, 5e-4) == each
 
 
 def test_the_machine_is_measured_at_the_rate_that_is_played(colours: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -295,7 +295,7 @@ def test_judgements_are_due_by_images() -> None:
 def test_while_samples_grow_judgements_are_due_by_the_budget_too() -> None:
     referee = Referee(1000, grown=0.35)
     referee.judged(1000, 0.1, examined(1.0), DIALS)
-    assert not referee.due(2000, 0.11) and referee.due(2000, 0.15) and referee.due(2000, 0.36)
+    assert not referee.due(2000, 0.11) and referee.due(2000, 0.21) and referee.due(2000, 0.36)
 
 
 def test_nothing_settles_on_what_was_judged_while_the_samples_grew() -> None:

@@ -22,7 +22,7 @@ from gandem.training.budget import Budget
 from gandem.training.build import build_game, check, group_size
 from gandem.training.engine import Engine
 from gandem.training.plan import Plan, judging_pace, make_plan
-from gandem.uses.examine import cost as judging_cost
+from gandem.uses import examine
 
 ENOUGH_HELD_OUT = 100
 """Held-out samples by which a verdict can be given, and by which it shows what the discriminator knows by heart."""
@@ -88,7 +88,8 @@ def prepare(
         report=whole.report,
         text=[*domain.lines(whole.report), _held_out_line(held_out.count, whole.count)],
     )
-    processes = Engine(device).processes
+    engine = Engine(device)
+    processes = engine.processes
     multiple = processes * group_size(wanted)
     wanted = domain.decided(dataset, wanted)
     check(wanted, max(multiple, 2) if wanted.training.batch == "auto" else int(wanted.training.batch), processes)
@@ -115,15 +116,22 @@ def prepare(
             "training.precision": plan.precision,
         }
     )
-    generator = build(domain, dataset, decided, plan.width).generator
-    features = domain.features(dataset.codec)
-    every, samples = judging_pace(plan, judging_cost(features, dataset, generator, decided.network.latent))
+    every, samples = judging_pace(plan, _cost_of_looking(domain, dataset, decided, plan, engine, build))
     referee = {"every": every, "samples": samples}
     decided = decided.replace(
         {f"referee.{key}": value for key, value in referee.items() if getattr(decided.referee, key) == "auto"}
     )
     tell("pace", every=decided.referee.every, samples=decided.referee.samples)
     return Prepared(dataset, held_out, decided, plan, allowed)
+
+
+def _cost_of_looking(
+    domain: Domain, dataset: Dataset, recipe: Recipe, plan: Plan, engine: Engine, build: Build
+) -> float:
+    """Return what `judging_pace` wants to know: measured here, or counted where the budget is no time."""
+    generator = build(domain, dataset, recipe, plan.width).generator.to(engine.device)
+    looking = domain.features(dataset.codec), dataset, generator, recipe.network.latent
+    return engine.agree(examine.seconds(*looking)) if plan.seconds else examine.cost(*looking)
 
 
 def _held_out_line(held_out: int, count: int) -> str:

@@ -23,7 +23,7 @@ ROLLBACKS = 3
 """After so many, turned dials among them, going on does not help."""
 LAST, LAST_PART, LEAST_GAIN, EARLIEST = 3, 0.2, 0.02, 0.4
 """Settled: the judgements of the last fifth of the budget, at least three, gained less than 2 %, after 40 % of it."""
-LEAST_PART = 0.04
+LEAST_PART = 0.1
 """Part of the budget between two judgements at least, while the samples grow."""
 COOLING = 0.15
 """Part of the budget in which the rest of the schedules is played once the quality has settled."""

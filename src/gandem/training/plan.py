@@ -31,10 +31,13 @@ MEASURE_SECONDS = 2.0
 MEASURE_SHARE = 0.01
 """Longest single measurement, in seconds and as a part of a budget of time."""
 
-JUDGEMENTS, JUDGING_SHARE, JUDGING_EFFORT = 20, 0.03, 3.0
-"""Quick judgements in a training at most, the part of its work that they may take, and the time that judging takes for
-a GFLOP beside training, which is done in larger pieces and lower precision."""
-MOST_SAMPLES, FEWEST_SAMPLES = 2_000, 500
+FEWEST_JUDGEMENTS, JUDGEMENTS, JUDGING_SHARE = 10, 20, 0.03
+"""Quick judgements in a training, if any: fewer do not show where it is going. The part of it that they may take."""
+FEWEST_SAMPLES, ENOUGH_SAMPLES, MOST_SAMPLES = 200, 500, 2_000
+"""Of a quick judgement; enough of them come before more judgements, more of them after."""
+JUDGING_EFFORT, EXAMINING = 2.0, 2.25
+"""The time that judging takes for a GFLOP beside training, which is done in larger pieces and lower precision. What a
+judgement of n samples costs: n samples made and looked at, n / 2 of the raw generator, and the discriminator asked."""
 
 Build = Callable[[int], NoiseGame]
 """Returns a game with networks of a width, as build(width)."""
@@ -214,17 +217,21 @@ def automatic_batch(images: float, multiple: int = 1) -> int:
     return -(-max(min(fitting, LARGEST_BATCH), SMALLEST_BATCH) // multiple) * multiple
 
 
-def judging_pace(plan: Plan, gflops_per_sample: float) -> tuple[int, int]:
-    """Return (images of full size between quick judgements, samples of one), by counting work and not by the clock.
+def judging_pace(plan: Plan, cost_of_one: float) -> tuple[int, int]:
+    """Return (images of full size between quick judgements, samples of one); (0, samples) for none at all.
 
-    No judgement at all, (0, samples), where not even two are affordable.
+    cost_of_one: of making a sample and looking at it, in seconds where the budget is time, else in GFLOP: then nothing
+    may depend on the clock.
     """
     work = plan.images * plan.gflops_per_image
-    affordable = JUDGING_SHARE * work / (JUDGING_EFFORT * gflops_per_sample)
-    samples = round(min(max(affordable / JUDGEMENTS, FEWEST_SAMPLES), MOST_SAMPLES))
-    times = min(int(affordable / samples), JUDGEMENTS)
-    every = round(work / plan.gflops_at_full_size / times) if times >= 2 else 0
-    return (max(every, 1) if times >= 2 else 0), samples
+    share = cost_of_one / plan.seconds if plan.seconds else JUDGING_EFFORT * cost_of_one / work
+    affordable = JUDGING_SHARE / (EXAMINING * max(share, 1e-12))
+    samples = max(affordable / JUDGEMENTS, min(affordable / FEWEST_JUDGEMENTS, ENOUGH_SAMPLES), FEWEST_SAMPLES)
+    samples = round(min(samples, MOST_SAMPLES))
+    times = min(int(affordable / samples + 1e-6), JUDGEMENTS)
+    if times < FEWEST_JUDGEMENTS:
+        return 0, samples
+    return max(round(work / plan.gflops_at_full_size / times), 1), samples
 
 
 def cost(game: NoiseGame, dataset: Dataset, stage: Stage | None = None) -> float:

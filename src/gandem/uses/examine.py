@@ -7,6 +7,7 @@ needs those, and no weights are chosen by it.
 from __future__ import annotations
 
 import math
+import time
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,9 @@ from gandem.judge.two_sample import delong
 from gandem.training.loop import Loop
 
 FEW = 500
-"""Samples of the raw generator, and of each kind that the discriminator is asked about."""
+"""Samples of the raw generator, and of each kind that the discriminator is asked about, but half of all at most."""
+MEASURED = 64
+"""Samples that the machine is measured with."""
 HOPELESS = 1e12
 """Distance of samples that are not finite."""
 
@@ -42,8 +45,9 @@ class Examiner:
         self.training, self.held_out = training, held_out
         rows = torch.randperm(training.count, generator=rng)[:samples]
         decoded, labels = training.samples(rows)
-        self.known = torch.randperm(len(training), generator=rng)[:FEW]
-        self.unseen = torch.randperm(len(held_out), generator=rng)[:FEW] if len(held_out) >= 100 else None
+        self.few = min(FEW, max(samples // 2, 100))
+        self.known = torch.randperm(len(training), generator=rng)[: self.few]
+        self.unseen = torch.randperm(len(held_out), generator=rng)[: self.few] if len(held_out) >= 100 else None
         self.real = features(decoded)
         self.labels = None if labels is None else torch.from_numpy(labels)
         self.latents = latents.draw(len(rows), latent, seed)
@@ -51,7 +55,7 @@ class Examiner:
     def __call__(self, trainer: Loop) -> dict[str, float]:
         """Examine the averaged generator of a trainer."""
         drawn = self._drawn(trainer.averages["generator"], len(self.latents))
-        drawn_raw = self._drawn(trainer.game.players["generator"], FEW)
+        drawn_raw = self._drawn(trainer.game.players["generator"], self.few)
         if not (drawn.isfinite().all() and drawn_raw.isfinite().all()):
             return {"distance": HOPELESS, "spread": 0.0, "sensitivity": 0.0, "raw_distance": HOPELESS} | dict.fromkeys(
                 ("gap", "gap_auc"), math.nan
@@ -63,7 +67,7 @@ class Examiner:
             "spread": float(made.var(0).sum() / self.real.var(0).sum().clamp_min(1e-12)),
             "sensitivity": _pairs(made) / between,
             "raw_distance": float((raw - made[: len(raw)]).norm(dim=1).mean()) / between,
-        } | self._gap(trainer, drawn[:FEW])
+        } | self._gap(trainer, drawn[: self.few])
 
     def _drawn(self, generator: nn.Module, count: int) -> Tensor:
         """Return what a generator makes of the first latents."""
@@ -75,20 +79,30 @@ class Examiner:
             return {"gap": math.nan, "gap_auc": math.nan}
         x = _realness(trainer, self.training.batch(self.known))
         v = _realness(trainer, self.held_out.batch(self.unseen))
-        g = _realness(trainer, {"real": made} | ({} if self.labels is None else {"label": self.labels[:FEW]}))
+        g = _realness(trainer, {"real": made} | ({} if self.labels is None else {"label": self.labels[: self.few]}))
         whole = float(x.mean() - g.mean())
         return {"gap": float(x.mean() - v.mean()) / whole if whole else math.nan, "gap_auc": delong(x, v)[0]}
 
 
 def cost(features: Features, training: Dataset, generator: nn.Module, latent: int) -> float:
     """Return the GFLOP that it takes to make one sample and look at it."""
-    rows = torch.arange(2) % training.count
-    decoded, labels = training.samples(rows)
-    asked = None if labels is None else torch.from_numpy(labels)
     with FlopCounterMode(display=False) as counter:
-        latents.generate(generator, latents.draw(2, latent, 0), asked)
-        features(decoded)
+        _look(features, training, generator, latent, 2)
     return counter.get_total_flops() / 2e9
+
+
+def seconds(features: Features, training: Dataset, generator: nn.Module, latent: int) -> float:
+    """Return the seconds that it takes here to make one sample and look at it, as one of many."""
+    _look(features, training, generator, latent, 2)  # the first time is slower
+    began = time.monotonic()
+    _look(features, training, generator, latent, MEASURED)
+    return (time.monotonic() - began) / MEASURED
+
+
+def _look(features: Features, training: Dataset, generator: nn.Module, latent: int, count: int) -> None:
+    _, labels = training.samples(torch.arange(count) % training.count)
+    asked = None if labels is None else torch.from_numpy(labels)
+    features(training.codec.decode(latents.generate(generator, latents.draw(count, latent, 0), asked)))
 
 
 @torch.no_grad()
