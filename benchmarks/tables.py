@@ -16,6 +16,7 @@ from typing import Any
 from measured import ROOT, load_results
 from rows import TABLES
 from table_parts import ARMS, Result, interval, origin, table
+from tables_of_comparisons import classics_section, small_section
 from tables_of_judging import judging_section
 from tables_of_modes import gaussians_section, stacked_section
 from tables_of_rows import conditions_section, rows_section
@@ -300,6 +301,10 @@ def page(results: dict[str, Result]) -> str:
         lines += gaussians_section(gaussians)
     if stacked := [result for name, result in results.items() if name.startswith("stacked-")]:
         lines += stacked_section(stacked)
+    if classics := [result for name, result in results.items() if name.startswith("classics-")]:
+        lines += classics_section(classics)
+    if small := [result for name, result in results.items() if name.startswith("small-")]:
+        lines += small_section(small)
     if rows := {name: result for name, result in results.items() if name.startswith("rows-")}:
         lines += rows_section(rows)
     if "conditions" in results:
