@@ -6,7 +6,8 @@
 Every arm gets the same minutes and the same training images, and all are judged by the same held-out ones with the
 features that ship with gandem. The classics have the settings of their papers: DCGAN with its own networks, batch
 normalisation and non-saturating loss (Radford et al. 2016); on gandem's networks spectral norms with hinge loss (Miyato
-et al. 2018), WGAN-GP (Gulrajani et al. 2017) and R1 alone with non-saturating loss (Mescheder et al. 2018). Leaves
+et al. 2018), WGAN-GP (Gulrajani et al. 2017) and R1 alone with non-saturating loss (Mescheder et al. 2018). They had no
+referee either: it watches them and does not step in. Leaves
 benchmarks/results/classics-<set>-<arm>-seed<seed>.json.
 """
 
@@ -27,7 +28,8 @@ from torch import Tensor, nn
 import gandem
 from gandem.run import Run
 
-CONSTANT = {"optimizer.warmup": 0, "game.growth": 0.0, "game.augment": 0.0, "game.discriminator_rate": 1.0}
+ALONE = {"referee.act": False, "referee.stop": False}
+CONSTANT = ALONE | {"optimizer.warmup": 0, "game.growth": 0.0, "game.augment": 0.0, "game.discriminator_rate": 1.0}
 ARMS: dict[str, dict[str, Any] | None] = {
     "default": {},
     "dcgan": None,
@@ -55,11 +57,8 @@ SETS: dict[str, tuple[str, dict[str, Any]]] = {
     "faces": ("faces/lfwcrop_64.zip", {}),
 }
 """Where each lies, and how it is read."""
-NORMAL = {"optimizer.lr": 2e-4, "optimizer.lr_end": 2e-4, "optimizer.warmup": 0, "training.batch": 64} | {
-    "optimizer.beta1": 0.5,
-    "optimizer.beta2": 0.999,
-    "optimizer.beta2_end": 0.999,
-}
+NORMAL = ALONE | {"optimizer.lr": 2e-4, "optimizer.lr_end": 2e-4, "optimizer.warmup": 0, "training.batch": 64}
+NORMAL |= {"optimizer.beta1": 0.5, "optimizer.beta2": 0.999, "optimizer.beta2_end": 0.999}
 """Adam as Radford et al. have it."""
 
 

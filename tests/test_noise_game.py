@@ -37,6 +37,13 @@ def by_the_paper(game: NoiseGame, batch: dict[str, Tensor], strength: float) -> 
     return {name: torch.stack(values) for name, values in found.items()}
 
 
+def test_only_a_game_with_a_penalty_has_its_dial(few: ImageData) -> None:
+    assert "gamma" in tiny_game(few.spec).dials
+    assert (
+        "gamma" not in tiny_game(few.spec, penalty="none").dials and "gamma" not in tiny_game(few.spec, gamma=0).dials
+    )
+
+
 @pytest.mark.parametrize("strength", [0.0, 0.7])
 def test_discriminator_loss(few: ImageData, strength: float) -> None:
     """E softplus(D(G(z)) - D(x)) + gamma / 2 (R1 + R2)."""

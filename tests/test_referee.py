@@ -139,6 +139,24 @@ def test_troubles_that_show_in_the_losses(changes: dict, looks: int, action: str
     assert dict(actions[-1].dials) == dials
 
 
+def test_a_game_without_a_penalty_may_be_steep_and_is_slowed_down_where_others_are_smoothed() -> None:
+    """DCGAN begins with a loss of 4 for its generator, and learns."""
+    dials = {name: value for name, value in DIALS.items() if name != "gamma"}
+    referee = Referee()
+    steep = {"generator__adversarial": 4.0, "discriminator__regularisation": 0.0}
+    assert all(referee.look(step, signals(step, **steep), dials).action == "play on" for step in range(20))
+    outplayed = {"discriminator__win_rate": 1.0, "discriminator__adversarial": 0.001}
+    rulings = [referee.look(20 + step, signals(20 + step, **outplayed), dials) for step in range(32)]
+    assert rulings[-1].action == "roll back" and dict(rulings[-1].dials) == {"learning rate": 0.5}
+
+
+def test_a_referee_that_must_not_act_only_says_what_is_wrong() -> None:
+    referee = Referee(act=False)
+    rulings = [referee.look(step, signals(0, generator__adversarial=4.0), DIALS) for step in range(40)]
+    assert all(ruling.action == "play on" and not ruling.dials for ruling in rulings) and not referee.memory.over
+    assert "its weights no longer change" in rulings[-1].state or "too steep" in rulings[-1].state
+
+
 def test_a_spike_must_last() -> None:
     referee = Referee()
     for step in range(32):

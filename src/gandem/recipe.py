@@ -225,10 +225,11 @@ class RefereeOptions(Section):
     """How the training is watched."""
 
     every: Annotated[int, Field(ge=0)] | Auto = "auto"
-    """Images between quick judgements, 0 for none; auto: as many of full size as cost a twentieth of the work,
-    more if that is too often."""
+    """Images between quick judgements, 0 for none; auto: ten to twenty of them in 3 % of the time, or none."""
     samples: Annotated[int, Field(ge=0)] | Auto = "auto"
-    """Samples of a quick judgement; auto: 2,000, or fewer for short budgets."""
+    """Samples of a quick judgement; auto: 200 to 2,000."""
+    act: bool = True
+    """Step in when something goes wrong: go back and turn a dial, or stop; false: only say so."""
     stop: bool = True
     """End early when the quality has settled."""
 

@@ -48,6 +48,7 @@ def play(
         training=options.training,
         referee=Referee(
             int(watched.every),
+            act=watched.act,
             stop=watched.stop,
             adapt=options.game.augment == "adaptive",
             grown=game.growth.stages[-1].begin,

@@ -121,7 +121,9 @@ class NoiseGame:
         if lecam:
             discriminator.add_module("lecam", self.usual)
         self.growth = growth
-        self.dials = {"learning rate": 1.0, "gamma": 1.0, "augmentation": augmentation, "halvings": growth.halvings}
+        self.dials = {"learning rate": 1.0, "augmentation": augmentation, "halvings": growth.halvings}
+        if self.schedule(0.0) > 0 and (self.penalty.at or self.penalty.term):
+            self.dials["gamma"] = 1.0  # else there is nothing to turn
         self.rates = {"generator": 1.0, "discriminator": discriminator_rate}
 
     @property
@@ -162,7 +164,7 @@ class NoiseGame:
 
     def gamma(self, progress: float) -> float:
         """Return the weight of the penalties."""
-        return self.schedule(progress) * self.dials["gamma"]
+        return self.schedule(progress) * self.dials.get("gamma", 1.0)
 
     def halvings(self, progress: float) -> int:
         """Return how often the samples are halved now: a size that was reached is kept when the budget is extended."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
-from gandem.referee.troubles import AT_A_JUDGEMENT, AT_A_LOOK, Numbers, Trouble
+from gandem.referee.troubles import AT_A_JUDGEMENT, AT_A_LOOK, SLOWER, Numbers, Trouble
 
 LOOK = 16
 """Steps between two looks at the losses."""
@@ -89,14 +89,18 @@ class Memory:
 class Referee:
     """Watches one training.
 
-    every: images between two quick judgements, 0 for none. stop: end early when the quality has settled. adapt: turn
-    the augmentation by how well the discriminator knows its training samples. grown: part of the budget after which the
-    samples have their full size; what is judged before says nothing of how it ends.
+    every: images between two quick judgements, 0 for none. act: step in when something goes wrong, or only say so.
+    stop: end early when the quality has settled. adapt: turn the augmentation by how well the discriminator knows its
+    training samples. grown: part of the budget after which the samples have their full size; what is judged before
+    says nothing of how it ends.
     """
 
-    def __init__(self, every: int = 0, *, stop: bool = True, adapt: bool = False, grown: float = 0.0) -> None:
+    def __init__(
+        self, every: int = 0, *, act: bool = True, stop: bool = True, adapt: bool = False, grown: float = 0.0
+    ) -> None:
         self.every = every
         self.grown = grown
+        self.act = act
         self.stop = stop
         self.adapt = adapt
         self.memory = Memory()
@@ -123,8 +127,12 @@ class Referee:
         memory = self.memory
         memory.skipped += round(signals["skipped"] * LOOK)
         broken = any(name.endswith("/size") and not math.isfinite(value) for name, value in signals.items())
-        known = {"skipped": signals["skipped"], "rollbacks": memory.rollbacks, "broken": float(broken)}
-        now = dict(UNREMARKABLE) | known
+        now = dict(UNREMARKABLE) | {
+            "skipped": signals["skipped"],
+            "rollbacks": memory.rollbacks,
+            "broken": float(broken),
+            "penalised": float("gamma" in dials),
+        }
         if signals["skipped"] < 1:
             now |= self._beside_the_usual(signals)
         memory.looked += 1
@@ -257,7 +265,7 @@ class Referee:
             if ruling is not None or streak < lasting:
                 continue
             ruling = Ruling(trouble.said(now))
-            if streak >= trouble.patience and trouble.action != "say":
+            if self.act and streak >= trouble.patience and trouble.action != "say":
                 ruling = self._act(trouble, ruling.state, images, dials)
         return ruling
 
@@ -272,7 +280,8 @@ class Referee:
         memory.rollbacks += 1
         memory.streaks.clear()
         memory.looks.clear()
-        turned = {name: dials[name] * factor for name, factor in trouble.remedy.items()}
+        remedy = trouble.remedy if trouble.remedy.keys() <= dials.keys() else SLOWER  # the game may have no penalty
+        turned = {name: dials[name] * factor for name, factor in remedy.items()}
         return self._noted(Ruling(words, trouble.action, turned), images)
 
     def _noted(self, ruling: Ruling, images: int) -> Ruling:

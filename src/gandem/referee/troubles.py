@@ -100,7 +100,9 @@ AT_A_LOOK = (
     ),
     Trouble(
         "too steep",
-        lambda of: of["generator_loss"] > 2 and of["regularisation"] < 0.004 * of["generator_loss"],
+        lambda of: (
+            of["penalised"] > 0 and of["generator_loss"] > 2 and of["regularisation"] < 0.004 * of["generator_loss"]
+        ),
         3,
         "roll back",
         "the discriminator is too steep: a loss of {generator_loss:.2g} for the generator, and next to no penalty",
@@ -134,7 +136,8 @@ AT_A_LOOK = (
 of the size of the weights since the last look. discriminator_update: size of Adam's next step beside that of the
 weights, as it will be when the warm-up is over; healthy trainings have about 0.03 (0.10 with first weights of 0.02), a
 rate ten times too high 0.14 from the first step on. rise: the largest penalty or gradient beside its running median.
-broken: whether a weight is not finite. rollbacks: how often something was done already. regularisation: what the
+broken: whether a weight is not finite. rollbacks: how often something was done already. penalised: whether the game
+has a penalty; those without one are steep at first and none the worse for it. regularisation: what the
 penalties add to the discriminator's loss; healthy games that are easy at first have a loss of 4 for the generator too,
 and 0.005 of that or more in the penalties, those that run off 0.003 or less (docs/experiments.md)."""
 
