@@ -207,7 +207,8 @@ def test_a_table_from_the_command_to_the_page_and_the_rows(
     assert both.filter(~polars.col("synthetic")).drop("synthetic").equals(real)
     made = both.filter(polars.col("synthetic"))
     assert len(made) >= 20 and set(made["kind"]) <= {"good", "bad"} and set(made["colour"]) <= {"red", "blue", None}
-    assert gandem.open_run(out / "model").sample(3, {"label": "0"}, 0).height == 3
+    model = gandem.open_run(out / "model").sample(3, {"kind": "bad"}, 0)
+    assert set(model.columns) == {"colour", "day", "size", "price", "kind"} and set(model["kind"]) == {"bad"}
 
 
 def test_generated_rows_come_back_as_the_table_has_them(table: Path, tmp_path: Path) -> None:
@@ -244,7 +245,7 @@ def test_generated_rows_come_back_as_the_table_has_them(table: Path, tmp_path: P
         ("TABLE --target kind --learner no_such_module:Forest", "cannot be imported"),
         ("TABLE --target kind --learner sklearn.svm:LinearSVC", "has no predict_proba()"),
         ("TABLE --target kind --out TABLE", "is in the way"),
-        ("missing.csv --target kind", "there is no file missing.csv"),
+        ("missing.csv --target kind", "missing.csv: no such file"),
         ("PICTURES --target kind", "--target labels"),
     ],
 )
@@ -273,21 +274,54 @@ def test_arms_that_need_weights_are_left_out_for_learners_without() -> None:
 
 def test_gaps_categories_and_constants_survive_the_way_into_a_table_and_back() -> None:
     """The run gives back the very rows: so all that changes is lost on the way."""
-    from gandem.augmentation.gan import LABEL, _form
+    from gandem.augmentation.gan import _Table
+    from gandem.augmentation.table import Form
 
     rng = np.random.default_rng(0)
     rows = np.stack([rng.integers(0, 3, 80), rng.integers(0, 90, 80), np.full(80, 7), rng.normal(size=80)], 1)
     rows[rng.random(rows.shape) < 0.2] = np.nan
     rows[:, 2] = 7
-    form = _form(rows, np.array([True, False, False, False]))
-    frame = form.given(rows, np.zeros(80, np.int64))
+    labels = np.arange(80) % 2
+    asked = Problem(rows, labels, ("no", "yes"), np.array([True, False, False, False]))
+    data = _Table.of(rows, Form.numbered(asked))
+    frame = data.given(rows, labels)
+    assert frame.columns == ["c0", "c1", "c3", "label"] and frame["label"].to_list() == ["no", "yes"] * 40
 
     class Echo:
         def sample(self, count: int, asked: dict[str, str], seed: int) -> Any:
-            assert asked == {LABEL: "1"}
+            assert asked == {"label": "yes"}
             return frame
 
-    np.testing.assert_array_equal(form.sampled(Echo(), 80, 1, 0), rows)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(data.sampled(Echo(), 80, 1, 0), rows)  # type: ignore[arg-type]
+
+
+def test_a_table_is_read_as_for_training_whatever_it_is_written_in(table: Path, tmp_path: Path) -> None:
+    """Semicolons and decimal commas, gzip, SQLite, a data frame: the same rows, labels and classes."""
+    import gzip
+    import sqlite3
+
+    import polars
+
+    from gandem.augmentation.source import read
+
+    lines = table.read_text(encoding="utf-8").splitlines()
+    european = "\n".join(
+        [lines[0].replace(",", ";"), *(line.replace(",", ";").replace(".", ",") for line in lines[1:])]
+    )
+    (tmp_path / "table.csv.gz").write_bytes(gzip.compress(european.encode("utf-16")))
+    frame = polars.read_csv(table, try_parse_dates=True)
+    with sqlite3.connect(tmp_path / "table.sqlite") as base:
+        base.execute("create table patients ({})".format(",".join(f'"{name}"' for name in frame.columns)))
+        base.executemany(
+            f"insert into patients values ({','.join('?' * frame.width)})", frame.cast({"day": str}).iter_rows()
+        )
+    whole = read(table, "kind", "group").problem
+    for given_so in (tmp_path / "table.csv.gz", tmp_path / "table.sqlite", frame):
+        found = read(given_so, "kind", "group").problem
+        np.testing.assert_array_equal(found.rows, whole.rows, str(given_so)[:80])
+        np.testing.assert_array_equal(found.labels, whole.labels)
+        np.testing.assert_array_equal(found.groups, whole.groups)
+        assert found.classes == ("bad", "good")
 
 
 def test_a_small_network_learns_pictures_and_repeats() -> None:

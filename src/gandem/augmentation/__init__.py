@@ -53,11 +53,11 @@ def augment(
     with fit(rows, labels, categorical, seed) -> sampler and sampler(n, label, seed) -> (rows, labels).
     Returns the facts of augmentation.json. Raises GandemError in one line; Interrupted when it is stopped.
     """
-    for module in ("sklearn", "imblearn"):
+    for module in ("polars", "sklearn", "imblearn"):
         optional(module, "augment")
     from gandem.augmentation import learners, problem, splits
     from gandem.augmentation.folder import Folder
-    from gandem.augmentation.source import Source, read
+    from gandem.augmentation.source import bare, read
 
     parse_budget(budget)
     problem.must_be_counts(folds, repeats, margin)
@@ -65,7 +65,7 @@ def augment(
         raise RecipeError(f"--seed {seed}: must lie between 0 and 2^31")
     given = None if learner is None else (learners.own(learner),)
     tell = watch or (lambda event: None)
-    what = Source(source, (), _nowhere) if isinstance(source, problem.Problem) else read(source, target, group)
+    what = bare(source) if isinstance(source, problem.Problem) else read(source, target, group)
     asked = what.problem
     asked.check(folds)
     parts = list(splits.splits(asked, folds, repeats, seed))
@@ -115,9 +115,10 @@ def _answered(
     if ours:
         if "plan" not in folder.question:
             rows = parts[0].fit
-            plan = gan.Plan.of(problem.rows[rows], problem.labels[rows], problem.categorical, question["budget"])
+            plan = gan.Plan.of(problem.rows[rows], problem.labels[rows], source.form, question["budget"])
             folder.note(plan=vars(plan))
-        generator = gan.Gan(folder.path / WORK, gan.Plan(**folder.question["plan"]), progress.generator)
+        plan = gan.Plan(**folder.question["plan"])
+        generator = gan.Gan(folder.path / WORK, plan, source.form, progress.generator)
     experiment = Experiment.of(problem, generator, who)
     for number in range(len(folder.records), len(parts)):
         began = time.monotonic()
@@ -152,20 +153,6 @@ def _kept(source: Source, folder: Folder, generator: Any, ours: bool, facts: dic
     count = len(problem.labels)
     written = source.write(folder.path, both.rows[count:], both.labels[count:])
     return [written.name, *([MODEL] if ours else [])]
-
-
-def _nowhere(folder: Path, rows: Any, labels: Any) -> Path:
-    """Write rows of a bare `Problem` as an array."""
-    import io
-
-    import numpy as np
-
-    from gandem.training.checkpoint import write_atomic
-
-    file = io.BytesIO()
-    np.savez_compressed(file, samples=rows, labels=labels)
-    write_atomic(folder / "synthetic.npz", file.getvalue())
-    return folder / "synthetic.npz"
 
 
 def _said(problem: Any, question: dict[str, Any]) -> str:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from gandem import api
 from gandem.augmentation.arms import Sampler
+from gandem.augmentation.table import Form
 from gandem.run import Run
 from gandem.training.budget import parse_budget
 
-LABEL = "label"
 SETTINGS = {"data.held_out": 0.0}
 """The fold's own rows judge the generator: nothing need be held out besides."""
 
@@ -30,10 +29,10 @@ class Plan:
     batch: int
 
     @classmethod
-    def of(cls, rows: np.ndarray, labels: np.ndarray, categorical: np.ndarray, budget: str) -> Plan:
+    def of(cls, rows: np.ndarray, labels: np.ndarray, form: Form | None, budget: str) -> Plan:
         """Plan a training of such rows; of a budget of time, this machine is measured once."""
-        form = _form(rows, categorical)
-        planned = api.plan_training(form.given(rows, labels), budget=budget, settings=SETTINGS | form.settings())
+        data = _given(rows, form)
+        planned = api.plan_training(data.given(rows, labels), budget=budget, settings=SETTINGS | data.settings())
         decided = planned["recipe"]
         images = parse_budget(budget).images or planned["plan"]["images"]
         return cls(int(images), int(decided["network"]["width"]), int(decided["training"]["batch"]))
@@ -43,25 +42,20 @@ class Plan:
 class Gan:
     """A class-conditional GAN; folder: where its run lies while it is asked for samples.
 
-    run: the newest one, to be kept or thrown away. tell: hears the part of a training that is done.
+    form: how rows stand in a table; None for pictures. run: the newest one, to be kept or thrown away. tell: hears the
+    part of a training that is done.
     """
 
     folder: Path
     plan: Plan
+    form: Form | None = None
     tell: Callable[[float], None] = lambda progress: None
     run: Any = field(default=None, init=False)
 
     def fit(self, rows: np.ndarray, labels: np.ndarray, categorical: np.ndarray, seed: int) -> Sampler:
         """Train anew; equal calls on one machine give equal generators."""
-        form = _form(rows, categorical)
-        settings = (
-            SETTINGS
-            | form.settings()
-            | {
-                "network.width": self.plan.width,
-                "training.batch": min(self.plan.batch, len(rows) // 2 * 2),
-            }
-        )
+        data = _given(rows, self.form)
+        sizes = {"network.width": self.plan.width, "training.batch": min(self.plan.batch, len(rows) // 2 * 2)}
         shutil.rmtree(self.folder, ignore_errors=True)
 
         def watch(event: dict[str, Any]) -> None:
@@ -69,10 +63,10 @@ class Gan:
                 self.tell(event["progress"])
 
         self.run = api.train(
-            form.given(rows, labels),
+            data.given(rows, labels),
             self.folder,
             budget=str(self.plan.images),
-            settings=settings,
+            settings=SETTINGS | data.settings() | sizes,
             seed=seed,
             watch=watch,
         )
@@ -85,49 +79,44 @@ class Gan:
             made = np.empty((n, *rows.shape[1:]), rows.dtype)
             for one in np.unique(of):
                 here = np.flatnonzero(of == one)
-                made[here] = form.sampled(self.run, len(here), int(one), seed + int(one))
+                made[here] = data.sampled(self.run, len(here), int(one), seed + int(one))
             return made, of.astype(np.int64)
 
         return sample
 
 
 @dataclass(frozen=True)
-class _Frame:
-    """Rows (n, d) as a table that gandem learns, of columns c0, c1, ... and one of labels, and back.
+class _Table:
+    """Rows (n, d) as a table that gandem learns, and back.
 
-    categorical: which columns hold the numbers of categories, bool (d,). first: the first row, (d,), which says what
-    columns that do not vary always are. varied: columns of more than one value, a gap counted as one, bool (d,).
+    first: the first row, (d,), which says what columns that do not vary always are. varied: the names of the others,
+    where a gap counts as a value.
     """
 
-    categorical: np.ndarray
+    form: Form
     first: np.ndarray
-    varied: np.ndarray
+    varied: frozenset[str]
 
     @classmethod
-    def of(cls, rows: np.ndarray, categorical: np.ndarray) -> _Frame:
+    def of(cls, rows: np.ndarray, form: Form) -> _Table:
         """Look at rows."""
-        return cls(categorical, rows[0], np.array([len(np.unique(column)) > 1 for column in rows.T], bool))
+        named = zip(form.columns, rows.T, strict=True)
+        return cls(form, rows[0], frozenset(column.name for column, values in named if len(np.unique(values)) > 1))
 
     def given(self, rows: np.ndarray, labels: np.ndarray) -> Any:
-        columns: dict[str, Any] = {}
-        for at in np.flatnonzero(self.varied).tolist():
-            gaps = np.isnan(rows[:, at])
-            values = rows[:, at].tolist()
-            if self.categorical[at]:
-                values = [str(int(value)) if not gap else None for value, gap in zip(values, gaps, strict=True)]
-            columns[f"c{at}"] = [None if gap else value for value, gap in zip(values, gaps, strict=True)]
-        return pl.DataFrame(columns | {LABEL: [str(label) for label in labels]})
+        return self.form.frame(rows, labels).select(*self.kinds())
+
+    def kinds(self) -> dict[str, str]:
+        """Return what is learnt, and as what: a fold may look different from the whole."""
+        kinds = {column.name: column.kind for column in self.form.columns if column.name in self.varied}
+        return kinds | {self.form.target.name: "category"}
 
     def settings(self) -> dict[str, Any]:
-        kinds = {f"c{at}": "category" if self.categorical[at] else "decimal" for at in np.flatnonzero(self.varied)}
-        return {"data.columns": kinds | {LABEL: "category"}, "data.rules": "none"}
+        return {"data.columns": self.kinds(), "data.rules": "none"}
 
     def sampled(self, run: Run, count: int, label: int, seed: int) -> np.ndarray:
-        made = run.sample(count, {LABEL: str(label)}, seed)
-        rows = np.repeat(self.first[None], count, 0)
-        for at in np.flatnonzero(self.varied).tolist():
-            rows[:, at] = made[f"c{at}"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        return rows
+        target = self.form.target
+        return self.form.numbers(run.sample(count, {target.name: target.categories[label]}, seed), self.first)
 
 
 @dataclass(frozen=True)
@@ -144,5 +133,5 @@ class _Pictures:
         return run.sample_array(count, {"label": str(label)}, seed)[0]
 
 
-def _form(rows: np.ndarray, categorical: np.ndarray) -> _Frame | _Pictures:
-    return _Frame.of(rows, categorical) if rows.ndim == 2 else _Pictures()
+def _given(rows: np.ndarray, form: Form | None) -> _Table | _Pictures:
+    return _Pictures() if form is None else _Table.of(rows, form)

@@ -9,6 +9,7 @@ PARQUET = (".parquet", ".parq")
 ARROW = (".arrow", ".feather", ".ipc")
 EXCEL = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 SQLITE = (".sqlite", ".sqlite3", ".db")
+ALL = (*TEXT, *PARQUET, *ARROW, *EXCEL, *SQLITE)
 PART = "::"
 """Between a file and the table or sheet in it."""
 
