@@ -158,7 +158,7 @@ def _picture(pictures: dict[str, Image], name: str) -> str:
     source = base64.b64encode(data.getvalue()).decode()
     caption = escape(PICTURES[name])
     width, height = pictures[name].size
-    broad = ' class="broad"' if width > 2 * height else ""
+    broad = ' class="broad" tabindex="0"' if width > 2 * height else ""
     image = f'<img alt="{caption}" src="data:image/png;base64,{source}">'
     return f"<figure{broad}>{image}<figcaption>{caption}</figcaption></figure>"
 

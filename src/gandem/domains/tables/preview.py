@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 MOST_ROWS, MOST_COLUMNS, MOST_LETTERS = 16, 16, 18
 PAPER, HEAD, STRIPE, INK, GREY = (255, 255, 255), (30, 60, 100), (243, 246, 250), (30, 30, 30), (150, 150, 150)
 ROW, GAP = 20, 8
+MISSING, CUT = "-", ".."
+"""Of signs that Pillow's own font has."""
 
 
 def drawn(frame: pl.DataFrame) -> Image.Image:
@@ -31,7 +33,7 @@ def drawn(frame: pl.DataFrame) -> Image.Image:
         right_bound = shown[name].dtype.is_numeric()
         for row, cell in enumerate(column):
             at = left + width - GAP - font.getlength(cell) if right_bound else left + GAP
-            ink = PAPER if row == 0 else GREY if cell == "–" else INK
+            ink = PAPER if row == 0 else GREY if cell == MISSING else INK
             pen.text((at, row * ROW + 2), cell, ink, font)
         left += width
     return paper
@@ -39,9 +41,9 @@ def drawn(frame: pl.DataFrame) -> Image.Image:
 
 def _text(value: object) -> str:
     if value is None:
-        return "–"
+        return MISSING
     return _short(f"{value:.6g}" if isinstance(value, float) else str(value))
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
+    return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - len(CUT)] + CUT
