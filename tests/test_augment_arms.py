@@ -102,7 +102,7 @@ def test_controls_give_what_they_are_called_after(seed: int, count: int) -> None
 
 
 def test_rows_of_another_form_are_refused() -> None:
-    def sampler(n: int, label: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def sampler(n: int, label: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros((n, 2)), np.zeros(n, np.int64)
 
     with pytest.raises(JudgeError, match=r"asked for 40 rows like \(3,\) and gave \(40, 2\)"):

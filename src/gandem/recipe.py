@@ -226,7 +226,7 @@ class RefereeOptions(Section):
 
     every: Annotated[int, Field(ge=0)] | Auto = "auto"
     """Images between quick judgements, 0 for none; auto: ten to twenty of them in 3 % of the time, or none."""
-    samples: Annotated[int, Field(ge=0)] | Auto = "auto"
+    samples: Annotated[int, Field(ge=2)] | Auto = "auto"
     """Samples of a quick judgement; auto: 200 to 2,000."""
     act: bool = True
     """Step in when something goes wrong: go back and turn a dial, or stop; false: only say so."""

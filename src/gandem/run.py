@@ -252,7 +252,7 @@ def must_be_new(path: Path) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep a second process from training the same run (where the system has file locks)."""
+    """Keep a second process from working in the same folder (where the system has file locks)."""
     try:
         import fcntl
     except ImportError:
@@ -264,7 +264,7 @@ def locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise RunError(f"{path} is being trained by another process; wait for it or stop it") from error
+            raise RunError(f"{path} is in use by another process; wait for it or stop it") from error
         yield
 
 

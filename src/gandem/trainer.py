@@ -85,7 +85,7 @@ class Trainer:
 
     def _go_on(self, budget: str, watch: Watch | None) -> Run:
         run = self._run()
-        self._must_be_the_same(run.recipe)
+        self._must_be_the_same(run)
         allowed = Budget(**run.report["budget"])
         if run.report["status"] == "finished":
             allowed = allowed.extended(f"+{budget}")
@@ -100,9 +100,12 @@ class Trainer:
             raise RunError(f"{self.path} is a run of gandem's own networks: choose another out")
         return open_run(self.path, copy.deepcopy(self.game.generator))
 
-    def _must_be_the_same(self, recipe: Recipe) -> None:
+    def _must_be_the_same(self, run: Run) -> None:
         """Raise RunError if a run was trained in another game, or with other settings than those that are given."""
+        recipe = run.recipe
         given = {key: value for key, value in self.choices.items() if value != "auto"}
+        if isinstance(batch := given.get("training.batch"), int) and batch > run.report["dataset_size"]:
+            del given["training.batch"]  # there was less data, and the batch as small
         then, now = recipe.model_dump(), _described(self.game, recipe.replace(given)).model_dump()
         for section in ("network", "game", "optimizer", "training", "referee"):  # of data the fingerprint tells
             for key, value in now[section].items():

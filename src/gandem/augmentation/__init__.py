@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gandem.augmentation.problem import MARGIN
 from gandem.errors import Interrupted, RecipeError, optional
+from gandem.recording import Watch
+from gandem.run import locked
 from gandem.training.budget import parse_budget
 
 if TYPE_CHECKING:
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
 MODEL = "model"
 """The run folder of the generator that made the rows, where the answer is HELPS."""
 WORK = ".work"
-MARGIN = 0.01
-
-Watch = Callable[[dict[str, Any]], None]
 
 
 def augment(
@@ -59,6 +58,7 @@ def augment(
     from gandem.augmentation.folder import Folder
     from gandem.augmentation.source import bare, read
 
+    target, group = str(target), None if group is None else str(group)  # arrays as data frames have numbers for names
     parse_budget(budget)
     problem.must_be_counts(folds, repeats, margin)
     if not 0 <= seed < 2**31:
@@ -74,7 +74,7 @@ def augment(
         "source": asked.name,
         "target": target,
         "group": group,
-        "learners": [each.name for each in who],
+        "learners": [each.name for each in who] if learner is None or isinstance(learner, str) else [repr(learner)],
         "generator": "gandem" if generator is None else type(generator).__name__,
         "budget": budget,
         "folds": folds,
@@ -87,7 +87,8 @@ def augment(
     path = Path(out) if out is not None else Folder.free(Path("runs"), stem, question)
     folder = Folder.opened(path, question)
     try:
-        return _answered(what, folder, parts, who, generator, tell)
+        with locked(folder.path):
+            return _answered(what, folder, parts, who, generator, tell)
     except (Interrupted, KeyboardInterrupt) as stopped:
         shutil.rmtree(folder.path / WORK, ignore_errors=True)
         signal = stopped.signal if isinstance(stopped, Interrupted) else "SIGINT"
@@ -100,6 +101,7 @@ def _answered(
 ) -> dict[str, Any]:
     """Play the folds that are not finished, judge all of them, and write what the answer calls for."""
     from gandem.augmentation import gan, page, verdict
+    from gandem.augmentation.arms import Training
     from gandem.augmentation.experiment import Experiment
     from gandem.augmentation.folder import FACTS, PAGE
     from gandem.run import read_json, write_json
@@ -114,11 +116,11 @@ def _answered(
     ours = generator is None
     if ours:
         if "plan" not in folder.question:
-            rows = parts[0].fit
-            plan = gan.Plan.of(problem.rows[rows], problem.labels[rows], source.form, question["budget"])
+            first = Training(problem.rows[parts[0].fit], problem.labels[parts[0].fit])
+            plan = gan.Plan.of(first, problem.classes, source.form, question["budget"])
             folder.note(plan=vars(plan))
         plan = gan.Plan(**folder.question["plan"])
-        generator = gan.Gan(folder.path / WORK, plan, source.form, progress.generator)
+        generator = gan.Gan(folder.path / WORK, plan, problem.classes, source.form, progress.generator)
     experiment = Experiment.of(problem, generator, who)
     for number in range(len(folder.records), len(parts)):
         began = time.monotonic()
@@ -130,10 +132,11 @@ def _answered(
     facts |= {"question": folder.question, "counts": dict(zip(problem.classes, problem.counts.tolist(), strict=True))}
     facts |= {"notes": list(source.notes), "noun": problem.noun, "sentence": verdict.sentence(facts)}
     facts |= {"worth_said": verdict.worth(facts), "files": []}
+    page.write(facts, folder.path / PAGE)  # the answer comes before what is made of it
     if facts["verdict"] == verdict.HELPS:
         progress.doing("the generator learns from all rows")
         facts["files"] = _kept(source, folder, generator, ours, facts)
-    page.write(facts, folder.path / PAGE)
+        page.write(facts, folder.path / PAGE)
     write_json(folder.path / FACTS, facts)
     tell({"event": "augmented", "path": str(folder.path), "text": page.lines(facts, folder.path / PAGE)})
     return facts

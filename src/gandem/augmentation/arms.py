@@ -41,8 +41,8 @@ Arm = Callable[[Training, np.ndarray, int], Training]
 class Sampler(Protocol):
     """Makes new rows."""
 
-    def __call__(self, n: int, label: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return (rows (n, ...), labels (n,)) of one class, or of all in their shares if the label is None."""
+    def __call__(self, n: int, label: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (rows (n, ...), labels (n,)) of one class."""
         ...
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from gandem.augmentation.arms import Sampler
 
 
-def _by_class(labels: np.ndarray, n: int, label: int | None, rng: np.random.Generator) -> np.ndarray:
-    """Return the indices of n random rows, of one class or of all."""
-    return rng.choice(np.arange(len(labels)) if label is None else np.flatnonzero(labels == label), n)
+def _by_class(labels: np.ndarray, n: int, label: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the indices of n random rows of a class."""
+    return rng.choice(np.flatnonzero(labels == label), n)
 
 
 class Copies:
@@ -24,7 +24,7 @@ class Copies:
     def fit(self, rows: np.ndarray, labels: np.ndarray, categorical: np.ndarray, seed: int) -> Sampler:
         """Keep the rows."""
 
-        def sample(n: int, label: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        def sample(n: int, label: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
             chosen = _by_class(labels, n, label, np.random.default_rng(seed))
             return rows[chosen], labels[chosen]
 
@@ -37,7 +37,7 @@ class Shuffled:
     def fit(self, rows: np.ndarray, labels: np.ndarray, categorical: np.ndarray, seed: int) -> Sampler:
         """Keep the rows."""
 
-        def sample(n: int, label: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        def sample(n: int, label: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
             rng = np.random.default_rng(seed)
             of = labels[_by_class(labels, n, label, rng)]
             made = np.empty((n, *rows.shape[1:]), rows.dtype)
@@ -60,8 +60,8 @@ class Fresh:
     def fit(self, rows: np.ndarray, labels: np.ndarray, categorical: np.ndarray, seed: int) -> Sampler:
         """Learn nothing."""
 
-        def sample(n: int, label: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
-            there = np.arange(len(self.labels)) if label is None else np.flatnonzero(self.labels == label)
+        def sample(n: int, label: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+            there = np.flatnonzero(self.labels == label)
             chosen = np.random.default_rng(seed).choice(there, n, replace=n > len(there))
             return self.rows[chosen], self.labels[chosen]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gandem import api
-from gandem.augmentation.arms import Sampler
+from gandem.augmentation.arms import Sampler, Training
 from gandem.augmentation.table import Form
 from gandem.run import Run
 from gandem.training.budget import parse_budget
@@ -29,9 +29,10 @@ class Plan:
     batch: int
 
     @classmethod
-    def of(cls, rows: np.ndarray, labels: np.ndarray, form: Form | None, budget: str) -> Plan:
+    def of(cls, training: Training, classes: tuple[str, ...], form: Form | None, budget: str) -> Plan:
         """Plan a training of such rows; of a budget of time, this machine is measured once."""
-        data = _given(rows, form)
+        rows, labels = training.rows, training.labels
+        data = _given(rows, classes, form)
         planned = api.plan_training(data.given(rows, labels), budget=budget, settings=SETTINGS | data.settings())
         decided = planned["recipe"]
         images = parse_budget(budget).images or planned["plan"]["images"]
@@ -42,19 +43,20 @@ class Plan:
 class Gan:
     """A class-conditional GAN; folder: where its run lies while it is asked for samples.
 
-    form: how rows stand in a table; None for pictures. run: the newest one, to be kept or thrown away. tell: hears the
-    part of a training that is done.
+    classes: what the labels are called. form: how rows stand in a table; None for pictures. run: the newest one, to be
+    kept or thrown away. tell: hears the part of a training that is done.
     """
 
     folder: Path
     plan: Plan
+    classes: tuple[str, ...]
     form: Form | None = None
     tell: Callable[[float], None] = lambda progress: None
     run: Any = field(default=None, init=False)
 
     def fit(self, rows: np.ndarray, labels: np.ndarray, categorical: np.ndarray, seed: int) -> Sampler:
         """Train anew; equal calls on one machine give equal generators."""
-        data = _given(rows, self.form)
+        data = _given(rows, self.classes, self.form)
         sizes = {"network.width": self.plan.width, "training.batch": min(self.plan.batch, len(rows) // 2 * 2)}
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -71,16 +73,8 @@ class Gan:
             watch=watch,
         )
 
-        def sample(n: int, label: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
-            shares = np.bincount(labels) / len(labels)
-            of = (
-                np.full(n, label) if label is not None else np.random.default_rng(seed).choice(len(shares), n, p=shares)
-            )
-            made = np.empty((n, *rows.shape[1:]), rows.dtype)
-            for one in np.unique(of):
-                here = np.flatnonzero(of == one)
-                made[here] = data.sampled(self.run, len(here), int(one), seed + int(one))
-            return made, of.astype(np.int64)
+        def sample(n: int, label: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+            return data.sampled(self.run, n, label, seed + label), np.full(n, label)
 
         return sample
 
@@ -104,11 +98,12 @@ class _Table:
         return cls(form, rows[0], frozenset(column.name for column, values in named if len(np.unique(values)) > 1))
 
     def given(self, rows: np.ndarray, labels: np.ndarray) -> Any:
-        return self.form.frame(rows, labels).select(*self.kinds())
+        return self.form.frame(rows, labels, self.kinds())
 
     def kinds(self) -> dict[str, str]:
         """Return what is learnt, and as what: a fold may look different from the whole."""
         kinds = {column.name: column.kind for column in self.form.columns if column.name in self.varied}
+        kinds = {name: "category" if kind == "boolean" else kind for name, kind in kinds.items()}  # one may be lacking
         return kinds | {self.form.target.name: "category"}
 
     def settings(self) -> dict[str, Any]:
@@ -121,17 +116,19 @@ class _Table:
 
 @dataclass(frozen=True)
 class _Pictures:
-    """Pictures with their labels, as they are."""
+    """Pictures with the names of their classes."""
+
+    classes: tuple[str, ...]
 
     def given(self, rows: np.ndarray, labels: np.ndarray) -> Any:
-        return rows, labels
+        return rows, np.array(self.classes)[labels]
 
     def settings(self) -> dict[str, Any]:
         return {}
 
     def sampled(self, run: Run, count: int, label: int, seed: int) -> np.ndarray:
-        return run.sample_array(count, {"label": str(label)}, seed)[0]
+        return run.sample_array(count, {"label": self.classes[label]}, seed)[0]
 
 
-def _given(rows: np.ndarray, form: Form | None) -> _Table | _Pictures:
-    return _Pictures() if form is None else _Table.of(rows, form)
+def _given(rows: np.ndarray, classes: tuple[str, ...], form: Form | None) -> _Table | _Pictures:
+    return _Pictures(classes) if form is None else _Table.of(rows, form)

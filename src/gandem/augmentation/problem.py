@@ -10,6 +10,8 @@ import numpy as np
 from gandem.errors import RecipeError, SourceError
 
 MOST_CLASSES = 100
+MARGIN = 0.01
+"""Differences of the AUC below this are of no practical use, unless somebody says otherwise."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from gandem.domains.tables.columns import Column, Field
 from gandem.domains.tables.frames import frame_of
 from gandem.domains.tables.kinds import Found, look, read_as
 from gandem.domains.tables.source import Table, open_table
+from gandem.domains.tables.tidy import header
+from gandem.domains.tables.writing import as_text
 from gandem.errors import RecipeError, SourceError, nearest
 from gandem.training.checkpoint import write_atomic
 
@@ -45,11 +48,11 @@ class Form:
         fields = [Field(each.name, each.kind, "String" if each.is_category else "Float64") for each in columns]
         return cls((*fields, Field(target.name, "category", "String")), tuple(columns), target)
 
-    def frame(self, rows: np.ndarray, labels: np.ndarray) -> pl.DataFrame:
-        """Return rows (n, d) and labels (n,) as a table of all fields."""
+    def frame(self, rows: np.ndarray, labels: np.ndarray, names: Collection[str] | None = None) -> pl.DataFrame:
+        """Return rows (n, d) and labels (n,) as a table of all fields, or of those with such names."""
         known = {column.name: (column, rows[:, at]) for at, column in enumerate(self.columns)}
         known[self.target.name] = (self.target, labels.astype(np.float64))
-        return frame_of(self.fields, known, len(rows))
+        return frame_of([each for each in self.fields if names is None or each.name in names], known, len(rows))
 
     def numbers(self, frame: pl.DataFrame, first: np.ndarray) -> np.ndarray:
         """Return the rows (n, d) of a table; a column that it lacks is always as in `first` (d,)."""
@@ -91,13 +94,16 @@ def _read(table: Table, target: str, group: str | None) -> tuple[Problem, Form, 
         found.append(look(real[name], text=table.text))
         if (last := found[-1]).column is None:
             notes.append(f"column {name!r} left out: {last.field.kind}, {last.field.why}")
+        notes += last.notes
     kept = [(each.column, each.values) for each in found if each.column is not None and each.values is not None]
     columns = tuple(column for column, _ in kept)
     rows = np.stack([values for _, values in kept], 1) if kept else np.zeros((len(real), 0))
-    groups = None if group is None else real[group].cast(pl.String).fill_null("").rank("dense").to_numpy() - 1
+    groups = None if group is None else _groups(real[group])
     mask = np.array([column.is_category for column in columns], bool)
-    problem = Problem(rows, labels, classes, mask, None if groups is None else groups.astype(np.int64), table.name)
+    problem = Problem(rows, labels, classes, mask, groups, table.name)
     form = Form((*(each.field for each in found), aim), columns, Column(target, "category", classes))
+    shown = form.frame(rows, labels)  # numbers look alike in real and in new rows, whatever marks stood in them
+    real = real.with_columns(shown[each.name] for each in columns if each.kind in ("integer", "decimal"))
     return problem, form, tuple(notes), real
 
 
@@ -121,18 +127,19 @@ def _classes(values: pl.Series, table: Table) -> tuple[Field, np.ndarray, tuple[
     return named.field, places[named.values.astype(np.int64)].astype(np.int64), tuple(names[at] for at in order)
 
 
+def _groups(values: pl.Series) -> np.ndarray:
+    """Number the groups, int64 (n,); rows without one are one of their own."""
+    if values.dtype.is_nested() or values.dtype in (pl.Binary, pl.Object):
+        raise RecipeError(f"--group {values.name}: its cells are of type {values.dtype}; choose another column")
+    return values.cast(pl.String).fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
+
+
 def write(form: Form, real: pl.DataFrame, folder: Path, rows: np.ndarray, labels: np.ndarray) -> Path:
     """Write new rows behind the real ones, with a column that says which they are; return the file."""
     made = form.frame(rows, labels)
-    made = made.with_columns(_as_in(real[field.name], made[field.name], field) for field in form.fields)
-    both = [real.with_columns(synthetic=False), made.with_columns(synthetic=True)]
+    mark = header([*real.columns, "synthetic"], [])[-1]
+    both = [frame.with_columns(pl.lit(new).alias(mark)) for frame, new in ((real, False), (made, True))]
+    shown = pl.concat([as_text(frame, form.fields) for frame in both], how="diagonal_relaxed")
     path = folder / "augmented.csv"
-    write_atomic(path, pl.concat(both, how="diagonal").write_csv().encode())
+    write_atomic(path, shown.write_csv().encode())
     return path
-
-
-def _as_in(real: pl.Series, made: pl.Series, field: Field) -> pl.Series:
-    """Return made values in the type of real ones; dates stand in text as they stood."""
-    if field.format and real.dtype == pl.String and made.dtype.is_temporal():
-        made = made.dt.strftime(field.format)
-    return made.cast(real.dtype, strict=False)

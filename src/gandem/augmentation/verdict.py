@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gandem.augmentation.arms import GENERATOR, NOTHING
+from gandem.augmentation.problem import MARGIN
 from gandem.augmentation.scores import METRICS, PRIMARY
 from gandem.augmentation.statistics import (
     HELPS,
@@ -24,8 +25,6 @@ from gandem.augmentation.statistics import (
     smallest,
 )
 
-MARGIN = 0.01
-"""Differences of the AUC below this are of no practical use, unless the user says otherwise."""
 MOST_TIMES = 10
 """A learning curve is not followed further than to so many times the rows."""
 

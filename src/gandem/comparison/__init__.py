@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL.Image import Image
 
-from gandem import api
+from gandem import api, strict_json
 from gandem.comparison.arms import Arm, parse_arms, standing, table
 from gandem.comparison.picture import draw
 from gandem.domains.given import Given, Opened, opened, path_of
 from gandem.errors import GandemError, Interrupted, RecipeError, RunError, TrainingError
-from gandem.recording import free_path
+from gandem.recording import Watch, free_path
 from gandem.run import Run, open_run, read_json, write_json
 from gandem.session import AT_THE_END
 from gandem.training.budget import parse_budget
@@ -27,8 +29,6 @@ STRIP = 12
 QUESTION = "comparison.json"
 SINGLE = {"checkpoint", "finished", "pace"}
 """Events of a training that are of no interest in a race."""
-
-Watch = Callable[[dict[str, Any]], None]
 
 
 def compare(
@@ -62,7 +62,7 @@ def compare(
         "source": str(path.resolve() if (path := path_of(given)) else given),
         "seeds": seeds,
         "budget": budget,
-        "settings": common,
+        "settings": json.loads(strict_json.dumps(common)),
     }
     _open(folder, question)
     tell = watch or (lambda event: None)
@@ -75,8 +75,9 @@ def compare(
             found.append(_train(arm, seed, folder, given, budget, common, device, listen))
     finally:
         if not any(folder.glob("*/seed*")):  # nothing was begun, so nothing stands in the way of another try
-            (folder / QUESTION).unlink()
-            folder.rmdir()
+            with contextlib.suppress(OSError):
+                (folder / QUESTION).unlink()
+                folder.rmdir()
     found.sort(key=lambda row: names.index(row["arm"]))
     result = {**question, "trainings": found, "standing": {metric: standing(found, metric) for metric in METRICS}}
     write_json(folder / QUESTION, result)

@@ -244,6 +244,8 @@ class NoiseGame:
         that a paired loss looks at.
         """
         forward = {}
+        device = next(self.generator.parameters()).device  # of one's own networks it may be any
+        batch = {name: tensor.to(device) for name, tensor in batch.items()}
         count, halvings = len(batch["real"]), stage.halvings if stage else 0
         calls: dict[str, Callable[[], Tensor]] = {
             "generator": lambda: self._generate(batch, halvings),

@@ -72,7 +72,10 @@ class Examiner:
     def _drawn(self, generator: nn.Module, count: int) -> Tensor:
         """Return what a generator makes of the first latents."""
         labels = None if self.labels is None else self.labels[:count]
-        return latents.generate(generator, self.latents[:count], labels)
+        learning = generator.training
+        drawn = latents.generate(generator.eval(), self.latents[:count], labels)  # looking must leave no trace
+        generator.train(learning)
+        return drawn
 
     def _gap(self, trainer: Loop, made: Tensor) -> dict[str, float]:
         if self.unseen is None:

@@ -12,9 +12,11 @@ from torch import Tensor
 from gandem import latents
 from gandem.domains.given import Frame
 from gandem.domains.tables.codec import TableCodec
+from gandem.domains.tables.columns import Column, Field
+from gandem.domains.tables.kinds import read_as
 from gandem.domains.tables.networks import TableGenerator
 from gandem.domains.tables.networks import latents as latents_of
-from gandem.domains.tables.reading import read_like
+from gandem.domains.tables.reading import described, read_like
 from gandem.domains.tables.source import open_table
 
 AT_ONCE, COMPARED = 4_096, 2_000
@@ -43,8 +45,30 @@ def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | F
             known[rows, begin : begin + block.width] = cells
         filled[part] = np.where(gaps[part], codec.decode(known, whole), values[part])
     made = codec.given(filled)
-    learnt = set(codec.worked_out(filled))
-    return pl.DataFrame([made[name] if name in learnt else table.column(name) for name in made.columns])
+    learnt = described(codec)
+    fields = {field.name: field for field in codec.fields}
+    columns = []
+    for name in made.columns:
+        given = table.column(name)
+        columns.append(_kept(given, made[name], learnt[name], fields[name]) if name in learnt else given)
+    return pl.DataFrame(columns)
+
+
+def _kept(given: pl.Series, made: pl.Series, column: Column, field: Field) -> pl.Series:
+    """Return a filled column in which every cell that was there stays, also one that the data never had.
+
+    As text where its type cannot hold those. Marks for what is missing among numbers are gaps.
+    """
+    before, after = (read_as(series, column, field, []) for series in (given, made))
+    changed = given.is_not_null().to_numpy() & (before != after)
+    if column.missing and column.kind in ("integer", "decimal"):
+        changed &= ~np.isnan(before)
+    if not changed.any():
+        return made
+    if given.dtype != made.dtype:
+        made = made.dt.strftime(field.format) if field.format and made.dtype.is_temporal() else made
+        given, made = given.cast(pl.String), made.cast(pl.String)
+    return given.zip_with(pl.Series(changed), made).alias(field.name)
 
 
 @torch.no_grad()

@@ -40,14 +40,13 @@ def parsed(series: pl.Series) -> tuple[pl.Series, str, list[str]] | None:
     if not sample.str.contains(_LIKELY).all():
         return None
     zoned = sample.str.contains(r"(Z|[+-]\d{2}:?\d{2})$").all()
-    text = series.str.replace(r"Z$", "+00:00") if zoned else series
     values, forms, notes = None, [], []
     for _ in range(_MOST_FORMS):
-        left = text if values is None else text.filter(values.is_null())
+        left = series if values is None else series.filter(values.is_null())
         form = _best(left.drop_nulls(), zoned)
         if form is None:
             return None
-        found = _read(text, form)
+        found = read(series, form)
         values = found if values is None else values.fill_null(found)
         forms.append(form)
         if values.null_count() == series.null_count():
@@ -57,7 +56,7 @@ def parsed(series: pl.Series) -> tuple[pl.Series, str, list[str]] | None:
     assert values is not None
     for form in forms:
         other = next((form.replace(a, b) for a, b in _TURNED.items() if a in form), None)
-        if other and len(forms) == 1 and _read(text, other).null_count() == series.null_count():
+        if other and len(forms) == 1 and read(series, other).null_count() == series.null_count():
             notes.append(f"{series.name!r}: day and month could be either; read as {form}")
     if len(forms) > 1:
         notes.append(f"{series.name!r}: dates in {len(forms)} forms, {', '.join(forms)}; they come back as {forms[0]}")
@@ -69,7 +68,7 @@ def parsed(series: pl.Series) -> tuple[pl.Series, str, list[str]] | None:
 
 def _clock(series: pl.Series) -> tuple[pl.Series, str, list[str]] | None:
     for form in CLOCKS:
-        values = series.str.to_time(form, strict=False)
+        values = read(series, form)
         if values.null_count() == series.null_count():
             return values, form, []
     return None
@@ -83,12 +82,12 @@ def _best(texts: pl.Series, zoned: bool) -> str | None:
     ]
     best, most = None, 0
     for form in forms:
-        count = len(sample) - _read(sample, form).null_count()
+        count = len(sample) - read(sample, form).null_count()
         if count > most:
             best, most = form, count
         if most == len(sample):
             # the first form that fits the sample may fail further on, where a day is above 12
-            if _read(texts, best or form).null_count() == 0:
+            if read(texts, best or form).null_count() == 0:
                 break
             most -= 1
     return best
@@ -98,11 +97,16 @@ def _has_time(form: str) -> bool:
     return "%H" in form or "%I" in form
 
 
-def _read(texts: pl.Series, form: str) -> pl.Series:
+def read(texts: pl.Series, form: str) -> pl.Series:
+    """Return texts as dates or times of day of a form, null for those of another."""
+    if form in CLOCKS:
+        return texts.str.to_time(form, strict=False)
     zone = "UTC" if form.endswith("%:z") else None
+    if zone:
+        texts = texts.str.replace(r"Z$", "+00:00")
     if "%Y" in form:  # the same letters stand for years of two digits, which would be the year 22
         texts = texts.set(~texts.str.contains(r"\d{4}").fill_null(False), None)
-    return texts.str.to_datetime(form, strict=False, time_unit="us", time_zone=zone)
+    return texts.str.to_datetime(form.replace("%.6f", "%.f"), strict=False, time_unit="us", time_zone=zone)
 
 
 def seconds(values: pl.Series) -> np.ndarray:

@@ -7,7 +7,6 @@ import csv
 import gzip
 import io
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -244,11 +243,11 @@ def _delimiter(text: str, complete: bool) -> str:
     best, most = ",", (0.0, 0)
     for delimiter in DELIMITERS:
         try:
-            widths = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row)
+            widths = [len(row) for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
         except csv.Error:
             continue
-        width, often = max(widths.items(), key=lambda item: (item[1], item[0]), default=(1, 0))
-        even = often / max(sum(widths.values()), 1)
+        width = widths[0] if widths else 1  # the header's: decimal commas divide all lines but that evenly
+        even = widths.count(width) / max(len(widths), 1)
         rare = delimiter in DELIMITERS[4:]
         if width > 1 and (round(even, 1), 0 if rare else width) > most and (not rare or even == 1):
             best, most = delimiter, (round(even, 1), width)

@@ -35,7 +35,7 @@ def _modelled(field: Field, column: Column, values: np.ndarray) -> pl.Series:
         series = pl.Series(values).fill_nan(None)
         if (dtype == pl.String and column.kind == "integer") or dtype == pl.Duration:
             series = series.cast(pl.Int64)
-    return series.cast(dtype).alias(field.name)
+    return series.cast(dtype, strict=False).alias(field.name)  # a float may lie just outside of what was the largest
 
 
 def _made(field: Field, count: int) -> pl.Series:
@@ -45,7 +45,8 @@ def _made(field: Field, count: int) -> pl.Series:
         value = how.get("value")
         if value is not None and dtype.is_temporal() and dtype != pl.Duration:
             return dates.dated(np.full(count, value), dtype).alias(field.name)
-        return pl.Series(field.name, [value] * count, pl.String if isinstance(value, str) else dtype).cast(dtype)
+        plain = pl.String if isinstance(value, str) else pl.Int64 if dtype == pl.Duration else dtype
+        return pl.Series(field.name, [value] * count, plain).cast(dtype)
     if "personal" in how:
         values = pl.Series(personal.made_up(how, count, field.name))
     elif "start" in how and "prefix" not in how:

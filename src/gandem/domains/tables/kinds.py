@@ -87,12 +87,10 @@ def _constant(series: pl.Series, text: bool) -> Found | None:
             Field(series.name, "constant", "Int64" if whole else "Float64", "one value", made={"value": number[0]})
         )
     plain = value if isinstance(value, bool | int | float | str) else None
-    if plain is None:  # dates and the like
-        plain = (
-            float(dates.seconds(present)[0])
-            if series.dtype.is_temporal() and series.dtype != pl.Duration
-            else str(value)
-        )
+    if series.dtype == pl.Duration:
+        plain = int(present.to_physical()[0])
+    elif plain is None:  # dates and the like
+        plain = float(dates.seconds(present)[0]) if series.dtype.is_temporal() else str(value)
     return _made(series, "constant", "one value", {"value": plain})
 
 
@@ -328,7 +326,8 @@ def _as_category(series: pl.Series, text: bool) -> Found | None:
     if series.dtype.is_nested() or series.dtype == pl.Binary or series.count() == 0:
         return None
     whole = text and (number := _as_number(series)) is not None and number.dtype.is_integer()
-    dtype = "Int64" if whole else dtypes.written(series.dtype)
+    as_text = series.dtype.is_temporal()  # names do not become dates again
+    dtype = "Int64" if whole else "String" if as_text else dtypes.written(series.dtype)
     return _category(series.cast(pl.String), "category", dtype, "as you say")
 
 
@@ -393,5 +392,8 @@ def _number_of(series: pl.Series) -> pl.Series:
 def _dates(series: pl.Series, field: Field) -> np.ndarray:
     if series.dtype != pl.String:
         return dates.seconds(series) if series.dtype.is_temporal() else np.full(len(series), np.nan)
-    read = dates.parsed(series)
-    return np.full(len(series), np.nan) if read is None else dates.seconds(read[0])
+    values = dates.seconds(dates.read(series, field.format)) if field.format else np.full(len(series), np.nan)
+    rest = pl.Series(np.isnan(values)) & series.is_not_null()
+    if rest.any() and (guessed := dates.parsed(series.filter(rest))) is not None:
+        values[rest.to_numpy()] = dates.seconds(guessed[0])
+    return values

@@ -108,10 +108,10 @@ def _read_like(table: Table, codec: TableCodec) -> OtherRows:
     known: dict[str, np.ndarray] = {}
     for name in table.names:
         digest.update(name.encode() + content(table.column(name)))
-    described = _described(codec)
+    learnt = described(codec)
     for field in codec.fields:
-        if field.name in described:
-            known[field.name] = read_as(table.column(field.name), described[field.name], field, notes)
+        if field.name in learnt:
+            known[field.name] = read_as(table.column(field.name), learnt[field.name], field, notes)
     for group in (column for column in codec.columns if column.name not in known):
         members = [known[name] for name in group.categories]
         known[group.name] = np.where(np.sum(members, 0) > 0, np.argmax(members, 0), np.nan).astype(np.float64)
@@ -129,7 +129,7 @@ def _read_like(table: Table, codec: TableCodec) -> OtherRows:
     return OtherRows(values, codec, report, digest.hexdigest())
 
 
-def _described(codec: TableCodec) -> dict[str, Column]:
+def described(codec: TableCodec) -> dict[str, Column]:
     """Return all columns with numbers, those that rules work out too, by name."""
     columns = {column.name: column for column in codec.columns}
     return columns | {rule.target.name: rule.target for rule in codec.rules if not isinstance(rule, Order)}

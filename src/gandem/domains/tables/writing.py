@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import polars as pl
 
 from gandem.domains.tables.codec import TableCodec
+from gandem.domains.tables.columns import Field
 
 
 def written(frame: pl.DataFrame, codec: TableCodec, suffix: str) -> bytes:
@@ -16,18 +17,20 @@ def written(frame: pl.DataFrame, codec: TableCodec, suffix: str) -> bytes:
     frame: with the columns of the source, and maybe more behind them.
     """
     out = io.BytesIO()
-    _WRITERS[suffix](_as_in_source(frame, codec) if suffix in (".csv", ".tsv") else frame, out)
+    _WRITERS[suffix](as_text(frame, codec.fields) if suffix in (".csv", ".tsv") else frame, out)
     return out.getvalue()
 
 
-def _as_in_source(frame: pl.DataFrame, codec: TableCodec) -> pl.DataFrame:
-    """Return dates as the texts that they were, and cells that no text can hold as empty ones."""
+def as_text(frame: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
+    """Return what a file of text can hold: dates as they stood, durations in seconds, and lists as empty cells."""
     shown = []
-    formats = {field.name: field.format for field in codec.fields}
+    formats = {field.name: field.format for field in fields}
     for series in frame.get_columns():
         if (form := formats.get(series.name)) and series.dtype.is_temporal():
             series = series.dt.strftime(form)
-        elif series.dtype.is_nested() or series.dtype == pl.Binary:
+        elif series.dtype == pl.Duration:
+            series = series.dt.total_microseconds() / 1e6
+        elif series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
             series = pl.Series(series.name, [None] * len(series), pl.String)
         shown.append(series)
     return pl.DataFrame(shown)
