@@ -36,8 +36,9 @@ def train(
 ) -> Run:
     """Train a generator on `source` and return the finished run.
 
-    source: a path; an array (n, ...) of pictures or of any other numbers, as NumPy and PyTorch have them; or (array,
-    labels (n,)). What is trained on an array samples arrays.
+    source: a path; an array (n, ...) of pictures or of any other numbers, as NumPy and PyTorch have them; (array,
+    labels (n,)); or a data frame of pandas, polars or whatever speaks Arrow. What is trained on an array samples
+    arrays, what is trained on a table frames of polars, also where that was a frame of pandas.
     out: the run folder to make (default: a free name under runs/). settings: dotted recipe keys, {"game.gamma": 1.0}.
     budget: "90s", "10m", "2h" or images, "200k". With images, equal calls on one machine give equal bytes.
     watch: receives every event as a dict while it happens, as in events.jsonl.
@@ -155,10 +156,10 @@ def evaluate(
     """Judge a run, or samples as files, and return the verdict with every number behind it, as in report.json.
 
     made: a run, its folder, or samples in any form that `train` takes. real: real samples; for a run, None takes those
-    that were held out of its training. held_out: for samples whose generator was trained on `real`, other real ones to
-    judge by. out: an .html page to write; a run has its own, report.html, and keeps the facts too. count: samples to
-    judge at most. features: weights to look with, .onnx or .safetensors. target: the column of a table whose prediction
-    is to be judged.
+    that were held out of its training, but a model file (.safetensors) needs them. held_out: for samples whose
+    generator was trained on `real`, other real ones to judge by. out: an .html page to write; a run has its own,
+    report.html, and keeps the facts too. count: samples to judge at most. features: weights to look with, .onnx or
+    .safetensors. target: the column of a table whose prediction is to be judged.
     Raises GandemError with one line that says what to do.
     """
     if count < 1:

@@ -34,8 +34,8 @@ class TableGAN(TransformerMixin, BaseEstimator):
     training each time. out: folder of the run, or None for one that goes when the estimator does.
 
     After fit: `run_`, the run with its report; `verdict_`, how good it is; `feature_names_in_`, `n_features_in_`.
-    As a step of a pipeline it fills gaps: `transform` is `gandem.impute`. Data frames come back as the library of the
-    one that `fit` was given.
+    As a step of a pipeline it fills gaps: `transform` is `gandem.impute`. Frames of pandas come back as pandas, all
+    others as polars, and so does everything after `load`.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class TableGAN(TransformerMixin, BaseEstimator):
 
     @property
     def verdict_(self) -> dict[str, Any]:
-        """The verdict, the numbers behind it and what to do next; an empty dictionary if nothing was held out."""
+        """The verdict, the numbers behind it and what to do next; "cannot tell" if too little was held out."""
         check_is_fitted(self, "run_")
         found: dict[str, Any] = self.run_.report.get("evaluation", {}).get("verdict", {})
         return found

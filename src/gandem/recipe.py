@@ -31,7 +31,7 @@ class DataOptions(Section):
     """How a source becomes samples."""
 
     size: int | tuple[int, int] | Auto = "auto"
-    """Pixels of a side, or (height, width); auto: the size that all share, else a power of two."""
+    """Pixels of a side, or (height, width); auto: the size that all share, 16 to 256, else 32, 64 or 128."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
     """How other shapes become that size: crop the middle, pad with the border colour, or stretch."""
     channels: Literal["auto", 1, 2, 3, 4] = "auto"
@@ -70,9 +70,10 @@ class NetworkOptions(Section):
     kind: str = "residual"
     """A pair of networks by name; `own` in the recipe of a run whose networks came from its user."""
     width: int | Auto = Field("auto")
-    """Channels of the widest stage; auto: chosen from the budget and the measured speed; 0 for the user's own."""
+    """Channels of the widest stage; auto: for pictures chosen from the budget and, if that is time, the measured speed,
+    for tables 128, for arrays 128 or 256; 0 for the user's own."""
     blocks: int | Auto = Field("auto")
-    """Residual blocks in each stage; auto: more for larger samples."""
+    """Residual blocks in each stage; auto: for pictures 1 to 4 by their size, for tables 2, for arrays 3."""
     latent: int = Field(64, ge=1, le=4096)
     """Size of the latent vector z; a row of a table always has one number for each cell that is drawn."""
     init: str = "scaled"
@@ -116,9 +117,11 @@ class GameOptions(Section):
     penalty: str = "r1_r2"
     """What keeps the discriminator smooth; `none` for nothing."""
     gamma: Annotated[float, Field(ge=0)] | Auto = "auto"
-    """Twice the weight of the penalty at the start; auto: for pictures 1, for arrays as their variance asks."""
+    """Twice the weight of the penalty at the start; auto: for pictures 1, for tables 0.1, for arrays as their variance
+    asks."""
     gamma_end: Annotated[float, Field(ge=0)] | Auto = "auto"
-    """The same at the end of the budget, geometric in between; auto: for pictures a tenth of that, for arrays less."""
+    """The same at the end of the budget, geometric in between; auto: for pictures and tables a tenth of gamma, also of
+    one that is given, for arrays less. Alone it does not change gamma."""
     penalty_fraction: float = Field(0.25, gt=0, le=1)
     """Part of each batch on which the penalty is computed, every step: 1, 1/2, 1/3, ... (the nearest is taken)."""
     discriminator_rate: float = Field(2.0, gt=0)
@@ -138,7 +141,8 @@ class GameOptions(Section):
     """Part of the budget in which the game is played with samples of a fraction of their size; 0: never."""
     augment: float | Literal["adaptive"] | Auto = "auto"
     """Strength of differentiable augmentation in [0, 1]; adaptive: from 0, as much as keeps the discriminator from
-    knowing its training samples by heart; auto: adaptive where enough samples are held out to see that, else 1."""
+    knowing its training samples by heart; auto: adaptive where enough samples are held out to see that, else 1; for
+    tables and arrays 0."""
 
     @field_validator("penalty_fraction")
     @classmethod
@@ -161,12 +165,14 @@ class OptimizerOptions(Section):
     """The optimiser of both players, on one schedule of the budget's progress."""
 
     kind: str = "adam"
-    """Any of torch.optim by its name in lower case, such as sgd, rmsprop or adamw, or optimistic_adam."""
+    """Any of torch.optim by its name in lower case, such as sgd, rmsprop or adamw, but lbfgs, sparseadam and muon; or
+    optimistic_adam."""
     options: dict[str, bool | int | float | tuple[float, ...]] = {}
     """What else that optimiser takes, by the names that torch.optim gives it: {momentum: 0.9}."""
     weight_decay: float = Field(0.0, ge=0)
     lr: float | Auto = "auto"
-    """Learning rate at the start; auto: 1e-3 for networks up to 64 channels wide, in inverse proportion beyond."""
+    """Learning rate at the start; auto: 1e-3 for tables and for networks up to 64 channels wide, in inverse proportion
+    beyond."""
     lr_end: float | Auto = "auto"
     """Learning rate at the end, cosine in between, after a warm-up; auto: a tenth of that at the start, beyond 64
     channels a hundredth."""
@@ -203,13 +209,15 @@ class TrainingOptions(Section):
     """How long, how often and on what."""
 
     batch: int | Auto = "auto"
-    """Images of one step, over all devices together; auto: 16 in short trainings, 32 and 64 in longer ones."""
+    """Samples of one step, over all devices together; auto: for pictures 16 in short trainings, 32 and 64 in longer,
+    for tables and arrays 256."""
     ema: float = Field(0.05, gt=0, le=1)
     """Half-life of the generator's moving average, as a part of the images shown so far."""
     ema_snapshots: int = Field(0, ge=0, le=256)
     """Snapshots of two more averages on disk, from which one of any length can be made afterwards; 0 for none."""
     seed: int = Field(0, ge=0, lt=2**63)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto: the faster one, measured, or where the budget counts images by what the hardware says; for tables fp32."""
     checkpoint_seconds: float = Field(60.0, gt=0)
     """Seconds between checkpoints."""
 
@@ -229,7 +237,8 @@ class RefereeOptions(Section):
     samples: Annotated[int, Field(ge=2)] | Auto = "auto"
     """Samples of a quick judgement; auto: 200 to 2,000."""
     act: bool = True
-    """Step in when something goes wrong: go back and turn a dial, or stop; false: only say so."""
+    """Step in when something goes wrong: go back and turn a dial, or stop; false: only say so, but still end when
+    settled (`stop`) and turn adaptive augmentation."""
     stop: bool = True
     """End early when the quality has settled."""
 

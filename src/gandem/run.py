@@ -105,10 +105,10 @@ class Run:
         return generator
 
     def sample(self, count: int, where: Where | None = None, seed: int = 0, truncation: float = 1.0) -> Any:
-        """Return `count` new samples: pictures, an array of the form that the training was given, or a table.
+        """Return `count` new samples: pictures, an array of the form that the training was given, or a frame of polars.
 
-        where: {"label": 3} or {"label": "Bag"} for one class only; classes in turn when None. Of tables any columns:
-        {"sex": "F", "age": (60, None)}, or as on the command line, ["sex=F", "age>=60"].
+        where: {"label": 3} or {"label": "Bag"} for one class only; classes in turn when None. Of tables any columns
+        that were learnt: {"sex": "F", "age": (60, None)}, or as on the command line, ["sex=F", "age>=60"].
         truncation: factor on the latents; below 1 more typical and less varied.
         """
         samples, _ = self.sample_array(count, where, seed, truncation)

@@ -64,8 +64,10 @@ def train(
         mirror: Show every picture mirrored too; wrong for writing and digits.
         device: auto, cpu, cuda, cuda:1 or mps.
         devices: Processes to train with, one per GPU.
-        precision: Otherwise the recipe's, which measures what is faster here.
-        stop: End early when the quality no longer rises; --no-stop plays to the end of the budget.
+        precision: Otherwise the recipe's: what is faster, measured here, or said by the hardware if the budget counts
+            images; for tables fp32.
+        stop: End early when the quality no longer rises; --no-stop plays to the end of the budget, unless a trouble
+            ends it.
         dry_run: Print the plan and stop.
         json: Print nothing but one JSON object at the end.
         quiet: Print nothing but errors.

@@ -35,10 +35,11 @@ def sample(
         out: A folder for single PNGs, x.png for one grid, x.npz or x.npy for an array, x.csv or x.parquet for rows of a
             table, x.gif for a walk (with --interpolate).
         count: How many.
-        where: One class only, as label=3 or label=Bag; of a table any column, as sex=F or 'age>=60'. May be repeated.
+        where: One class only, as label=3 or label=Bag; of a table any column that was learnt, as sex=F, and ranges of
+            numbers and dates, as 'age>=60'. May be repeated.
         seed: Equal seeds give equal pictures.
         truncation: Below 1 more typical and less varied, above 1 the reverse.
-        interpolate: Walk through so many random points instead, into x.gif.
+        interpolate: Walk through so many random points instead, into x.gif; of the first class, unless --where says.
         frames: Frames of that walk.
         ema: Another average of the weights, 0.02 to 0.25 of the training wide, if training.ema_snapshots kept any.
         force: Replace what lies at --out.
@@ -185,7 +186,7 @@ def evaluate(
 
     Args:
         made: A run folder, or samples in any form that train reads.
-        real: Real samples; for a run its own held-out part if not given.
+        real: Real samples; for a run folder its own held-out part if not given.
         held_out: Real samples to judge by, where those of --real are all that the generator was trained on; only then
             can attacks on training rows be tried out.
         out: The page to write (.html); a run has its own, report.html.

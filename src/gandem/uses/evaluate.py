@@ -23,7 +23,7 @@ from gandem.judge.judgement import FEWEST, Copying, Judgement, judge
 from gandem.judge.usefulness import usefulness
 from gandem.judge.verdict import Verdict, improvement
 from gandem.recipe import Recipe
-from gandem.run import Run
+from gandem.run import Model, Run
 
 COUNT = 10_000
 """Samples that are judged, if there are as many held-out real ones."""
@@ -237,7 +237,8 @@ def _pictures(
 def _of_run(run: Run, real: Given, seed: int) -> _Sets:
     source = run.data_report["path"] if real is None else real
     if source is None:
-        raise RunError(f"{run.path} was trained on an array: say with which data to judge it, as real=array")
+        what = "is a model file, which holds no data" if isinstance(run, Model) else "was trained on data in memory"
+        raise RunError(f"{run.path} {what}: say what to judge it by, --real SOURCE or in Python real=data")
     data = _read(source, run.domain, run.recipe, None if real is None else run.codec)
     own = data.fingerprint == run.data_report["fingerprint"]
     if real is not None and own:

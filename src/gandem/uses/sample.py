@@ -34,7 +34,7 @@ def write_samples(
     out: x.png for one grid, x.npz for `images` uint8 (n, H, W, C) and `labels` int64 (n,), x.npy for an array alone, of
     the form that the training was given if it was given one, x.csv or x.parquet for a table, x.gif for a walk, and
     anything without a suffix for a folder of single PNGs. interpolate: number of random points that the walk visits in
-    `frames` frames.
+    `frames` frames, of the first class unless `where` names one.
     Raises RecipeError for what cannot be asked, StorageError when the disk refuses.
     """
     facts: dict[str, Any] = {"path": str(out), "seed": seed, "truncation": truncation}
