@@ -324,6 +324,47 @@ def test_a_table_is_read_as_for_training_whatever_it_is_written_in(table: Path, 
         assert found.classes == ("bad", "good")
 
 
+def test_odd_columns_are_learnt_from_and_written(tmp_path: Path) -> None:
+    """Rare booleans with gaps, lists, durations, a column called synthetic, numbers with commas."""
+    import datetime
+
+    import polars
+
+    from gandem.augmentation.gan import _Table
+    from gandem.augmentation.source import read
+
+    size, gap = 60, [None, True, *([False] * 58)]
+    frame = polars.DataFrame(
+        {"flag": gap, "synthetic": [n % 2 for n in range(size)], "list": [[n] for n in range(size)]}
+        | {"lasted": [datetime.timedelta(hours=n) for n in range(size)], "kind": ["a", "b", "b"] * 20}
+    )
+    source = read(frame, "kind")
+    rows, labels = source.problem.rows, source.problem.labels
+    part = _Table.of(rows[2:], source.form)  # without the one that is true
+    assert part.given(rows[2:], labels[2:]).columns == ["synthetic", "lasted", "kind"]
+    most = _Table.of(np.delete(rows, 1, 0), source.form)
+    read_again = gandem.inspect_source(
+        most.given(np.delete(rows, 1, 0), np.delete(labels, 1)), settings=most.settings()
+    )
+    assert read_again["samples"] == size - 1
+    both = polars.read_csv(source.write(tmp_path, rows, labels))
+    assert both["synthetic"].to_list() == [n % 2 for n in range(size)] * 2
+    assert both["synthetic_2"].to_list() == [False] * size + [True] * size and both["list"].null_count() == 2 * size
+    assert both["lasted"][-1] == 59 * 3600
+
+    (tmp_path / "commas.csv").write_text("size;kind\n" + "".join(f"{n},5;{'ab'[n % 2]}\n" for n in range(size)))
+    source = read(tmp_path / "commas.csv", "kind")
+    both = polars.read_csv(source.write(tmp_path, source.problem.rows, source.problem.labels))
+    assert both["size"].dtype.is_float() and both["size"][0] == both["size"][size] == 0.5
+
+
+def test_another_learner_is_another_question(tmp_path: Path) -> None:
+    choices = {"out": tmp_path / "one", "generator": Copies(), "folds": 2, "repeats": 1}
+    gandem.augment(problem(), "rare", learner=DecisionTreeClassifier(max_depth=2), **choices)
+    with pytest.raises(RunError, match="with other learners"):
+        gandem.augment(problem(), "rare", learner=DecisionTreeClassifier(max_depth=3), **choices)
+
+
 def test_a_small_network_learns_pictures_and_repeats() -> None:
     from gandem.augmentation.network import SmallNetwork
 

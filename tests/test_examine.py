@@ -71,6 +71,24 @@ def test_samples_that_are_not_finite_are_hopeless(examiner: Examiner, sides: tup
     assert found["distance"] == HOPELESS and found["spread"] == 0 and math.isnan(found["gap"])
 
 
+def test_looking_leaves_no_trace_in_a_generator(examiner: Examiner, sides: tuple[ImageData, ImageData]) -> None:
+    """Statistics of a batch are moved by what is learnt from, not by what is judged."""
+
+    class Normalised(Recites):
+        def __init__(self, samples: Tensor) -> None:
+            super().__init__(samples)
+            self.normalise = nn.BatchNorm1d(LATENT)
+
+        def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
+            return super().forward(self.normalise(latent))
+
+    trainer: Any = tiny_trainer(sides[0], Budget(images=64))
+    trainer.game.generator = generator = Normalised(sides[0].batch(torch.arange(150))["real"])
+    before = generator.normalise.running_mean.clone()
+    examiner(trainer)
+    assert generator.training and generator.normalise.running_mean.equal(before)
+
+
 def test_a_discriminator_that_knows_its_samples_by_heart(sides: tuple[ImageData, ImageData]) -> None:
     training, held_out = sides
     examiner = Examiner(IMAGES.features(training.codec), training, held_out, latent=LATENT, samples=200, seed=0)

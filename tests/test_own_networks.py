@@ -41,6 +41,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> gandem.Run:
     return trainer(out, loss="hinge", penalty="r1", gamma=0.1).fit("2k")
 
 
+def test_the_cost_is_counted_where_the_networks_lie() -> None:
+    """A device that only knows shapes stands for a GPU."""
+    game = gandem.NoiseGame(generator().to("meta"), discriminator().to("meta"), LATENT)
+    batch = {"real": torch.zeros(2, 2), "latent": torch.zeros(2, LATENT), "augment": torch.zeros(2, 10)}
+    assert game.flops_per_sample(batch) > 0
+
+
 def test_what_a_run_of_own_networks_says(trained: gandem.Run) -> None:
     recipe = trained.recipe
     assert (recipe.network.kind, recipe.network.width, recipe.network.latent) == ("own", 0, LATENT)

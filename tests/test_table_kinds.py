@@ -12,7 +12,7 @@ import torch
 
 from gandem.domains.given import Frame
 from gandem.domains.tables import TABLES, patterns, personal
-from gandem.domains.tables.kinds import look
+from gandem.domains.tables.kinds import look, read_as
 from gandem.errors import GandemError
 from gandem.recipe import DataOptions, load_recipe
 from tables import everything
@@ -147,3 +147,34 @@ def test_personal_values_are_never_among_what_is_made() -> None:
         assert len(made) == 50 and made == personal.made_up(how, 50, "x")
     assert personal._is_card("4111 1111 1111 1111") and not personal._is_card("4111 1111 1111 1112")
     assert personal._is_iban("DE89 3704 0044 0532 0130 00") and not personal._is_iban("DE88 3704 0044 0532 0130 00")
+
+
+def test_dates_are_read_in_the_form_they_were_learnt_in() -> None:
+    """Days up to 12 alone could be months as well; cells in another form are read in theirs."""
+    learnt = look(pl.Series("day", [f"{1 + n % 12:02}/{1 + n % 28:02}/2020" for n in range(60)]), text=True)
+    assert learnt.field.format == "%m/%d/%Y" and learnt.column is not None
+    fifth = dt.datetime(2020, 1, 5, tzinfo=dt.UTC).timestamp()
+    for other, value in (("2020-01-05", fifth), ("tbd", np.nan)):
+        found = read_as(pl.Series("day", ["01/05/2020", None, other]), learnt.column, learnt.field, [])
+        np.testing.assert_array_equal(found, [fifth, np.nan, value])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pl.Series("x", [dt.timedelta(hours=1)] * N),
+        pl.Series("x", [*range(N - 1), 2**63 - 1]),
+        pl.Series("x", [*range(N - 1), 2**64 - 1], dtype=pl.UInt64),
+    ],
+    ids=["a constant duration", "the largest whole number", "the largest without sign"],
+)
+def test_odd_types_come_back(values: pl.Series) -> None:
+    data = TABLES.read(Frame(pl.DataFrame({"x": values, "y": [f"{n % 3}" for n in range(N)]})), DataOptions())
+    again = data.codec.given(data.samples(slice(None))[0])
+    assert again["x"].dtype == values.dtype and again["x"].null_count() <= 1  # what no float holds may be lost
+
+
+def test_dates_as_names_stay_text() -> None:
+    days = pl.Series("x", [dt.date(2020, 1, 1 + n % 3) for n in range(N)])
+    data = TABLES.read(Frame(pl.DataFrame({"x": days})), DataOptions(columns={"x": "category"}))
+    assert set(data.codec.given(data.samples(slice(None))[0])["x"]) == {"2020-01-01", "2020-01-02", "2020-01-03"}

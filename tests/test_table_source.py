@@ -265,3 +265,9 @@ def excel(path: Path, rows: list[list[Any]]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in parts.items():
             archive.writestr(name, text)
+
+
+def test_decimal_commas_divide_no_table(tmp_path: Path) -> None:
+    path = tmp_path / "european.csv"
+    path.write_text("a;b;c\n" + "".join(f"{n},5;{n % 7},3;0,{n % 9}1\n" for n in range(60)), encoding="utf-8")
+    assert table(read(path)).columns == ["a", "b", "c"] and table(read(path))["a"][:2].to_list() == [0.5, 1.5]

@@ -106,6 +106,14 @@ def test_gaps_are_filled_and_the_rest_is_left(run: gandem.Run) -> None:
     assert not filled.equals(gandem.impute(run, asked, seed=1))
 
 
+def test_cells_that_the_data_never_had_are_not_filled(run: gandem.Run) -> None:
+    asked = people(30, 1).with_columns(pl.col("joined").dt.strftime("%Y-%m-%d"))
+    asked[3, "city"], asked[4, "city"], asked[5, "joined"], asked[6, "joined"] = "Basel", None, "tbd", None
+    filled = gandem.impute(run, asked)
+    assert filled["city"][3] == "Basel" and filled["city"][4] in ("Bonn", "Kiel", "Ulm")
+    assert filled["joined"].to_list()[:6] == asked["joined"].to_list()[:6] and filled["joined"][6].startswith("2024-")
+
+
 def test_odd_rows_score_low(run: gandem.Run) -> None:
     rows = people(100, 2)
     odd = rows.with_columns(pl.lit("pupil").alias("job"), pl.lit(75).alias("age"))

@@ -107,4 +107,6 @@ def optional(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise DependencyError(f"{module} is not installed; run: pip install 'gandem[{extra}]'") from error
+        raise DependencyError(
+            f"{module} is not installed; run, where gandem lies: pip install -e '.[{extra}]'"
+        ) from error
