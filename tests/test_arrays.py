@@ -112,7 +112,7 @@ def test_an_array_comes_back_as_an_array(run: gandem.Run) -> None:
 
 
 def test_a_run_on_an_array_goes_on_with_the_same_array_only(run: gandem.Run) -> None:
-    with pytest.raises(GandemError, match="source=array"):
+    with pytest.raises(GandemError, match="source=data"):
         gandem.resume(run.path, budget="+1k")
     with pytest.raises(GandemError, match="has changed"):
         gandem.resume(run.path, budget="+1k", source=ellipse(seed=1))
@@ -195,3 +195,19 @@ def test_rows_that_are_not_finite_are_left_out_and_counted() -> None:
     data = ARRAYS.read(opened(values), DataOptions())
     assert data.count == 98 and data.report["skipped"]["count"] == 2
     assert torch.isfinite(data.batch(torch.arange(98))["real"]).all()
+
+
+def test_labels_and_tensors_of_every_kind_are_taken() -> None:
+    pictures = np.random.default_rng(0).integers(0, 255, (40, 16, 16), dtype=np.uint8)
+    texts = np.array(["cat", "dog"] * 20, dtype=object)
+    assert domain_of(opened((pictures, texts))).read(opened((pictures, texts)), DataOptions()).spec.labels == (
+        "cat",
+        "dog",
+    )
+    learnt = (torch.arange(40.0) % 2).requires_grad_()
+    assert opened((torch.zeros(40, 2, dtype=torch.bfloat16), learnt)).labels.tolist() == [0, 1] * 20
+    with pytest.raises(GandemError, match="39 labels for 40 samples"):
+        opened((pictures, texts[:39]))
+    swapped = np.linspace(0, 1, 40 * 256).reshape(40, 16, 16).astype(">f4")
+    data = domain_of(opened(swapped)).read(opened(swapped), DataOptions())
+    np.testing.assert_allclose(data.codec.given(data.samples(torch.arange(40))[0]), swapped, atol=1 / 255)

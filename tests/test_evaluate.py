@@ -21,6 +21,7 @@ from gandem.holdout import digests
 from gandem.judge.judgement import METRICS
 from gandem.judge.verdict import ORDER
 from gandem.run import Run
+from gandem.uses.export import export
 
 
 def save(path: Path, data: ImageData, rows: slice, images: np.ndarray | None = None) -> Path:
@@ -132,6 +133,27 @@ def test_a_run_is_judged_by_its_held_out_part(fashion: ImageData, tmp_path: Path
     np.savez(source, images=fashion.images[:1000])
     with pytest.raises(RunError, match="--real"):
         gandem.evaluate(run.path)
+
+    names = gandem.evaluate(run.path, source)  # no classes there: all of the run's own in turn
+    assert "usefulness" not in names and names["judged_by"] == str(source)
+
+
+def test_a_model_file_is_judged_like_its_run(fashion: ImageData, tmp_path: Path) -> None:
+    source = save(tmp_path / "data.npz", fashion, slice(0, 1500))
+    settings = {"network.width": 32, "training.batch": 16}
+    run: Run = gandem.train(source, tmp_path / "run", settings=settings, budget="32", device="cpu")
+    export(run, tmp_path / "model.safetensors")
+    facts = gandem.evaluate(tmp_path / "model.safetensors", source, count=200)
+    assert facts["counts"]["held_out"] <= run.report["held_out_size"] and "judged_by" not in facts
+    with pytest.raises(RunError, match="model file"):
+        gandem.open_run(tmp_path / "model.safetensors", ema=0.1)
+
+
+def test_few_different_rows_are_judged_and_end_no_training(tmp_path: Path) -> None:
+    """Every sample occurs many times, on both sides or on one."""
+    dice = np.random.default_rng(0).integers(0, 3, (1500, 3)).astype(np.float64)
+    run = gandem.train(dice, tmp_path / "run", budget="256", device="cpu")
+    assert run.report["evaluation"]["verdict"]["verdict"] in (*ORDER, "cannot tell")
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,21 @@ def test_a_table_gives_labels(tmp_path, table):
     assert any("1 files that are not there" in note for note in data.report["notes"])
 
 
+@pytest.mark.parametrize("folder", ["", "images/"])
+def test_a_table_may_lie_beside_the_only_folder(tmp_path, folder):
+    root = tmp_path / "set"
+    root.mkdir()
+    folder_of(root / "images", 4)
+    (root / "labels.csv").write_text("file_name,label\n" + "".join(f"{folder}good{n}.png,{n % 2}\n" for n in range(4)))
+    assert read(root).labels.tolist() == [0, 1, 0, 1]
+
+
+def test_a_parquet_file_beside_images_is_no_source(tmp_path):
+    root = folder_of(tmp_path / "set", 4)
+    (root / "metadata.parquet").write_bytes(b"PAR1 something else")
+    assert len(read(root)) == 4
+
+
 @pytest.mark.parametrize("rows", [b"", b"a,b\n1,2\n", b"file_name,label\nother.png,1\n", b"\xff\xfe\x00"])
 def test_a_useless_table_is_a_note(tmp_path, rows):
     root = folder_of(tmp_path / "set")

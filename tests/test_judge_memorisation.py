@@ -26,8 +26,12 @@ def test_neighbour_ratio() -> None:
     ours, theirs = (statistics.median(row[0] for row in nearby(rows, TRAINING)) for rows in (GENERATED, HELD_OUT))
     figure = Memorisation.of(GENERATED, TRAINING, HELD_OUT).neighbour_ratio()
     assert figure.value == pytest.approx(ours / theirs, rel=1e-9) and (figure.n, figure.n_reference) == (60, 70)
-    with pytest.raises(JudgeError, match="half of the held-out rows are training rows"):
+    with pytest.raises(JudgeError, match="every held-out row is a training row"):
         Memorisation.of(GENERATED, TRAINING, TRAINING[:30]).neighbour_ratio()
+    assert Memorisation.of(TRAINING[:30], TRAINING, TRAINING[:30]).neighbour_ratio().value == 1
+    most = torch.cat([TRAINING[:30], HELD_OUT[:10]])
+    means = [statistics.mean(row[0] for row in nearby(rows, TRAINING)) for rows in (GENERATED, most)]
+    assert Memorisation.of(GENERATED, TRAINING, most).neighbour_ratio().value == pytest.approx(means[0] / means[1])
 
 
 @pytest.mark.parametrize("cells", [1, 2])

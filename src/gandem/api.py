@@ -96,7 +96,9 @@ def data_of(run: Run, source: Given, watch: Watch | None = None) -> Dataset:
     """Return the data that a run was trained on, from `source` or where they were; raises RunError if they differ."""
     source = run.data_report["path"] if source is None else source
     if source is None:
-        raise RunError(f"{run.path} was trained on an array: give it again, as gandem.resume(path, source=array)")
+        raise RunError(
+            f"{run.path} was trained on data in memory: give them again, as gandem.resume(path, source=data)"
+        )
     try:
         given = opened(source)
         if (domain := domain_of(given)) is not run.domain:

@@ -54,6 +54,7 @@ def _advice(error: BaseException) -> str | None:
 
 
 def say(message: str) -> None:
-    """Print one line to stderr, once per machine when several processes train together."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
-        print("gandem:", re.sub(r"\s+", " ", message).strip(), file=sys.stderr)
+    """Print one line to stderr, with the process that says it where several train together."""
+    rank = int(os.environ.get("RANK", "0"))
+    who = f"gandem, process {rank}:" if rank else "gandem:"
+    print(who, re.sub(r"\s+", " ", message).strip(), file=sys.stderr)

@@ -67,16 +67,15 @@ def launch(arguments: Sequence[str], processes: int) -> int:
 
 
 def _wait(children: list[subprocess.Popen[bytes]]) -> int:
-    failed_at = None
+    failed_at, first = None, 0
     while any(child.poll() is None for child in children):
-        if failed_at is None and any(child.poll() for child in children):
+        if failed_at is None and (first := next((child.returncode for child in children if child.poll()), 0)):
             failed_at = time.monotonic()
         if failed_at is not None and time.monotonic() - failed_at > GRACE_SECONDS:
             for child in children:
                 child.kill()
         time.sleep(0.1)
-    codes = [child.returncode for child in children]
-    return codes[0] or next((code for code in codes if code), 0)
+    return first or next((child.returncode for child in children if child.returncode), 0)
 
 
 def _hand_on(children: list[subprocess.Popen[bytes]]) -> Callable[[int, FrameType | None], None]:

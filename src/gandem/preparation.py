@@ -99,6 +99,8 @@ def prepare(
     check(wanted, plan.batch, processes)  # there may be less data than for what was asked
     tell("plan", **plan.to_dict(), text=plan.lines(domain.noun))
     augment: float | str = wanted.game.augment
+    if augment == "adaptive" and wanted.referee.every == 0:
+        raise RecipeError("game.augment = adaptive follows the quick judgements, and referee.every = 0 makes none")
     if augment == "auto":
         augment = "adaptive" if held_out.count >= ENOUGH_HELD_OUT else 1.0
     optimizer = wanted.optimizer.decided(plan.width)

@@ -269,7 +269,7 @@ class Recipe(Section):
             if entry and not isinstance(state[section][name], dict):
                 raise RecipeError(f"unknown recipe key '{key}'.{nearest(key, known_keys())}")
             state[section][name] = {**state[section][name], entry: value} if entry else value
-        return _validated(state, "the settings")
+        return validated(state, "the settings")
 
     def fill(self, found: dict[str, Any]) -> Recipe:
         """Return a copy in which dotted keys that are "auto" have the value found for them."""
@@ -316,7 +316,7 @@ def load_recipe(name_or_file: str | Path = "default", settings: dict[str, Any] |
         raise RecipeError(f"{path} is not a YAML recipe: {str(error).splitlines()[0]}") from error
     if not isinstance(state, dict):
         raise RecipeError(f"{path} is not a YAML recipe: it holds no sections such as 'game:'")
-    return _validated(state, str(path)).replace(settings or {})
+    return validated(state, str(path)).replace(settings or {})
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:
@@ -338,7 +338,8 @@ def _number(text: str) -> Any:
     return float(text) if re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", text) else yaml.safe_load(text)
 
 
-def _validated(state: dict[str, Any], where: str) -> Recipe:
+def validated(state: dict[str, Any], where: str) -> Recipe:
+    """Return a recipe from plain types that came from somewhere; raises RecipeError with the key that is wrong."""
     try:
         return Recipe.model_validate(state)
     except ValidationError as error:

@@ -38,10 +38,12 @@ from gandem.domains import DOMAINS
 from gandem.errors import RecipeError, RunError
 from gandem.game.regularisation import fold, normalise
 from gandem.judge.figure import shown
-from gandem.recipe import OWN, Recipe, load_recipe
+from gandem.recipe import OWN, Recipe, load_recipe, validated
 from gandem.training import averages, checkpoint
 from gandem.training.checkpoint import storing, write_atomic
 
+AT_ONCE = 512
+"""Samples that are floating-point numbers at a time, at least; what a generator makes at once may be more."""
 FORMAT, SUFFIX = "gandem model 1", ".safetensors"
 """Of a model file: weights, codec and recipe of a run, without its data, checkpoints and history."""
 
@@ -134,10 +136,16 @@ class Run:
         """Return what the generator makes of what it is told, as `sample_array` does."""
         if not 0 <= truncation <= 4:
             raise RecipeError(f"truncation = {truncation}: must lie between 0 and 4")
-        noise = latents.draw(count, self.recipe.network.latent, seed, truncation)
-        made = latents.generate(self.generator(), noise, told.inputs)
-        samples = self.codec.decode(made, told.fixed) if told.fixed else self.codec.decode(made)
-        return samples, told.inputs.numpy() if told.inputs is not None and self.spec.num_labels else None
+        generator = self.generator()
+        many = max(AT_ONCE, int(getattr(generator, "at_once", 0)))
+        noises = latents.draw(count, self.recipe.network.latent, seed, truncation).split(many)
+        inputs = [None] * len(noises) if told.inputs is None else told.inputs.split(many)
+        fixed = (told.fixed,) if told.fixed else ()
+        parts = [
+            self.codec.decode(latents.generate(generator, *part), *fixed) for part in zip(noises, inputs, strict=True)
+        ]
+        labels = told.inputs.numpy() if told.inputs is not None and self.spec.num_labels else None
+        return np.concatenate(parts), labels
 
     def summary(self) -> dict[str, Any]:
         """Return what matters about the run, in plain JSON types."""
@@ -179,8 +187,12 @@ class Model(Run):
             raise RunError(f"{path} is not a readable model file: {error}") from error
         if found.get("format") != FORMAT:
             raise RunError(f"{path} is not a model that gandem export has written")
-        self.recipe = Recipe.model_validate(yaml.safe_load(found["recipe"]))
-        self.data_report: dict[str, Any] = {"path": None, "source": found["source"]}
+        self.recipe = validated(yaml.safe_load(found["recipe"]), str(path))
+        self.data_report: dict[str, Any] = {
+            "path": None,
+            "fingerprint": found.get("fingerprint"),
+            "source": found["source"],
+        }
         self._report: dict[str, Any] = json.loads(found["report"])
         state = json.loads(found["codec"])
         self.domain = DOMAINS[state["domain"]]
@@ -209,6 +221,8 @@ def open_run(path: str | Path, generator: nn.Module | None = None, ema: float | 
     """
     path = Path(path)
     if path.is_file():
+        if generator is not None or ema is not None:
+            raise RunError(f"{path} is a model file, which has one generator: open it without generator= and ema=")
         return Model(path)
     if not path.is_dir():
         raise RunError(f"there is no run folder {path}")

@@ -24,6 +24,8 @@ def label_names(values: np.ndarray, where: str) -> list[str]:
         if not np.isfinite(values).all() or (values != np.rint(values)).any():
             raise SourceError(f"{where}: holds fractions or NaN; give whole numbers, or --set data.labels=none")
         values = values.astype(np.int64)
+    if values.dtype.kind == "O" and all(isinstance(value, str) for value in values):
+        values = values.astype(str)
     if values.dtype.kind == "S":
         return [value.decode("utf-8", "replace") for value in values.tolist()]
     if values.dtype.kind not in "biuU":

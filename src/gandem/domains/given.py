@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,11 @@ class Arrays:
     labels: np.ndarray | None
     name: str
     path: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse labels that are not one for each sample."""
+        if self.labels is not None and len(self.labels) != len(self.values):
+            raise SourceError(f"{len(self.labels)} labels for {len(self.values)} samples; give one label for each")
 
     def __str__(self) -> str:
         """Return the name, for messages."""
@@ -84,12 +90,11 @@ def opened(given: Given) -> Opened:
     if _is_frame(given):
         return Frame(given)
     if isinstance(given, (str, Path)):
+        given = os.path.expanduser(given)
         return _from_file(Path(given)) or given
     values, labels = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
     values = _numbers(values, "the array")
-    labels = None if labels is None else np.asarray(labels)
-    if labels is not None and len(labels.reshape(-1)) and labels.shape[0] != len(values):
-        raise SourceError(f"{labels.shape[0]} labels for {len(values)} samples; give one label for each")
+    labels = None if labels is None else np.atleast_1d(np.asarray(_on_the_host(labels)))
     return Arrays(values, labels, f"array of shape {values.shape}, {values.dtype}")
 
 
@@ -127,12 +132,18 @@ def _from_file(path: Path) -> Arrays | None:
     return Arrays(_numbers(values, str(path)), labels, str(path), path)
 
 
+def _on_the_host(values: Any) -> Any:
+    """Return a tensor as NumPy can take it: it may need gradients, lie on a GPU, or have 16 bits of its own kind."""
+    if not hasattr(values, "detach"):
+        return values
+    values = values.detach().cpu()
+    return values.float() if str(values.dtype) == "torch.bfloat16" else values
+
+
 def _numbers(values: Any, where: str) -> np.ndarray:
     """Return an array of numbers (n, ...), or raise SourceError with what it is instead."""
-    if hasattr(values, "detach"):  # a tensor may need gradients or lie on a GPU
-        values = values.detach().cpu()
     try:
-        array = np.asarray(values)
+        array = np.asarray(_on_the_host(values))
     except ValueError as error:
         raise SourceError(f"{where}: is no regular array ({error}); give rows of equal length") from error
     if array.dtype.kind not in "biuf":

@@ -86,11 +86,17 @@ class Memorisation:
         return cls(sets[1], Neighbours.of(sets[0], sets[1], variants), Neighbours.of(sets[2], sets[1], variants))
 
     def neighbour_ratio(self) -> Figure:
-        """Median distance to the nearest training row, generated over held-out: 1 if honest, toward 0 if copied."""
+        """Median distance to the nearest training row, generated over held-out: 1 if honest, toward 0 if copied.
+
+        Where half of the held-out rows are rows of the training data too, the means; 1 where all of both are.
+        """
         ours, theirs = self.generated.distance, self.held_out.distance
-        if theirs.quantile(0.5) == 0:
-            raise JudgeError("half of the held-out rows are training rows; they cannot show what is honest")
-        (near, near_error), (far, far_error) = _median(ours), _median(theirs)
+        middle = _median if theirs.quantile(0.5) > 0 else _mean
+        (near, near_error), (far, far_error) = middle(ours), middle(theirs)
+        if far == 0:
+            if near > 0:
+                raise JudgeError("every held-out row is a training row; they cannot show what is honest")
+            return Figure(1.0, 1.0, 1.0, len(ours), len(theirs))
         error = math.hypot(near_error, near / far * far_error) / far
         return Figure.around(near / far, error, len(ours), len(theirs), floor=0.0)
 
@@ -151,6 +157,11 @@ class Memorisation:
         found = self.generated
         order = found.closeness.argsort(stable=True)[:count]
         return Pairs(order, found.index[order], found.distance[order], found.closeness[order])
+
+
+def _mean(values: Tensor) -> tuple[float, float]:
+    """Return the mean of (n,) and its standard error."""
+    return float(values.mean()), float(values.std()) / math.sqrt(len(values))
 
 
 def _median(values: Tensor) -> tuple[float, float]:

@@ -157,6 +157,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Write a file so that readers see the old contents or the new, never a part; raises StorageError."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     with storing(path):
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
         try:
             write_synced(aside, data)
             aside.replace(path)

@@ -83,6 +83,13 @@ class Engine:
         mine = torch.tensor(value if self.is_main else 0.0, dtype=torch.float64, device=self.device)
         return float(reduce(mine, reduction="sum"))
 
+    def agree_unless(self, stop: bool, value: float) -> float:
+        """Return the main process's value, in [0, 1], or one below 0 if any process wants to stop."""
+        if self.processes == 1:
+            return -1.0 if stop else value
+        mine = (value if self.is_main else 0.0) - 2.0 * stop
+        return float(reduce(torch.tensor(mine, dtype=torch.float64, device=self.device), reduction="sum"))
+
     def wait(self) -> None:
         """Wait until every process is here."""
         self._state.wait_for_everyone()

@@ -135,8 +135,8 @@ class Loop:
         progress = 0.0
         with _Signals() as signals:
             while not self.referee.memory.over:
-                # Is it time to stop? Every process follows the first one.
-                progress = self.engine.agree(-1.0 if signals.received else self.progress)
+                # Is it time to stop? Every process follows the first one, and stops with any.
+                progress = self.engine.agree_unless(bool(signals.received), self.progress)
                 if progress < 0 or progress >= 1:
                     break
 
@@ -175,8 +175,8 @@ class Loop:
             if progress >= 0 and self.referee.wants_last(self.images):
                 self._judge(recorder, self.progress)
             self._save(recorder, last=True)
-        if signals.received:
-            raise Interrupted(signals.received, self.images)
+        if progress < 0:
+            raise Interrupted(signals.received or "SIGTERM", self.images)
 
     def play_step(self, progress: float) -> dict[str, Tensor]:
         """Let each player take its turn on a fresh batch; return the detached parts of the losses."""

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from PIL.Image import Image
 
-from gandem import latents
+from gandem.conditions import Told
 from gandem.domains import domain_of
 from gandem.domains.domain import Codec, Dataset, Domain, Features, Judged, Section
 from gandem.domains.given import Given, opened, path_of
-from gandem.errors import RunError
+from gandem.errors import JudgeError, RunError
 from gandem.holdout import digests
 from gandem.judge.figure import Figure
 from gandem.judge.judgement import FEWEST, Copying, Judgement, judge
@@ -71,7 +71,8 @@ class _Sets:
 
     trained: whether it is known that `real` was trained on, and that no held-out sample was. report: of the generated
     samples, where they were read.
-    improvement: what the training of a run still gained at its end, if it told.
+    improvement: what the training of a run still gained at its end, if it told. judged_by: other data than the run was
+    trained on.
     """
 
     domain: Domain
@@ -84,6 +85,7 @@ class _Sets:
     trained: bool
     report: dict[str, Any] = field(default_factory=dict)
     improvement: Figure | None = None
+    judged_by: str | None = None
 
 
 def evaluate(
@@ -144,7 +146,7 @@ def _evaluate(
         "schema_version": 1,
         "counts": {"generated": n, "real": n, "held_out": len(held_rows), "learnt_by_features": seen_held + seen_real},
         "seed": seed,
-    }
+    } | ({} if sets.judged_by is None else {"judged_by": sets.judged_by})
     if n < FEWEST:
         verdict = Verdict.cannot_tell(min(count, sets.available), min(len(held_rows), len(real_rows)))
         return Evaluation(verdict, facts | {"verdict": verdict.to_dict()}, {})
@@ -163,8 +165,12 @@ def _evaluate(
     tell("comparing them")
     varied = [sets.domain.variants(samples[:COPY_COUNT]) for samples in (generated, held_out)]
     ours, theirs = (torch.cat([extract(samples) for samples in variants]) for variants in varied)
-    copying = Copying.of(ours, seen["known"], theirs, len(varied[0]))
-    judgement = _compared(seen, floors, copying, sets.domain.compared, seed)
+    try:
+        copying = Copying.of(ours, seen["known"], theirs, len(varied[0]))
+        judgement = _compared(seen, floors, copying, sets.domain.compared, seed)
+    except JudgeError as error:  # such as data of a few samples over and over
+        verdict = Verdict("cannot tell", {}, str(error))
+        return Evaluation(verdict, facts | {"verdict": verdict.to_dict()}, {}, examination.sections)
     verdict = Verdict.of(judgement, sets.improvement, evidence=examination.evidence)
     facts |= {
         "verdict": verdict.to_dict(),
@@ -248,7 +254,7 @@ def _of_run(run: Run, real: Given, seed: int) -> _Sets:
     known, held_out = data.split(float(run.recipe.data.held_out) if own else 0.5)
     made = _made_by(run, known, seed)
     sets = _Sets(run.domain, run.codec, run.spec.labels, made, known.count, known, held_out, own)
-    return replace(sets, improvement=_improvement(run))
+    return replace(sets, improvement=_improvement(run), judged_by=None if own else str(path_of(source) or "other data"))
 
 
 def _improvement(run: Run) -> Figure | None:
@@ -256,16 +262,14 @@ def _improvement(run: Run) -> Figure | None:
 
 
 def _made_by(run: Run, data: Dataset, seed: int) -> Callable[[int], Samples]:
-    """Return a function that makes n samples, with the classes as frequent as in the data."""
+    """Return a function that makes n samples, with the classes as frequent as in the data, if it has the same ones."""
+    same = data.spec.labels == run.spec.labels
 
     def generated(n: int) -> Samples:
-        labels = data.samples(_some(data.count, n, seed))[1]
-        asked = None if labels is None or not run.spec.num_labels else torch.from_numpy(labels)
-        noise, generator = latents.draw(n, run.recipe.network.latent, seed), run.generator()
-        noises = noise.split(AT_ONCE)
-        classes = asked.split(AT_ONCE) if asked is not None else [None] * len(noises)
-        parts = [run.codec.decode(latents.generate(generator, *part)) for part in zip(noises, classes, strict=True)]
-        return np.concatenate(parts), None if asked is None else asked.numpy()
+        labels = data.samples(_some(data.count, n, seed))[1] if same else None
+        told = run.told(n, None, seed) if labels is None else Told(torch.from_numpy(labels))
+        samples, classes = run.made(told, n, seed)
+        return samples, classes if same else None
 
     return generated
 

@@ -44,12 +44,13 @@ def write_model(run: Run, out: Path) -> dict[str, Any]:
         raise RunError(f"{run.path} was trained with networks of your own: only your code can build them again")
     report = run.report
     kept = {key: report[key] for key in ("status", "images", "seconds", "budget", "plan") if key in report}
-    verdict = report.get("evaluation", {}).get("verdict")
+    verdict = report.get("evaluation", {}).get("verdict") if run.ema is None else None  # it is of another average
     metadata = {
         "format": FORMAT,
         "recipe": run.recipe.to_yaml(),
         "codec": json.dumps(run.codec.to_dict(), separators=(",", ":")),
         "source": Path(str(run.data_report.get("source"))).name,
+        "fingerprint": str(run.data_report["fingerprint"]),
         "report": json.dumps(kept | ({"evaluation": {"verdict": verdict}} if verdict else {})),
     }
     weights = checkpoint.weights(run.generator())

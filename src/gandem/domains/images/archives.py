@@ -52,7 +52,7 @@ def tar_source(path: Path) -> Source:
     """Read a .tar, plain or compressed; raises SourceError like `zip_source`."""
     with contextlib.ExitStack() as stack:
         try:
-            archive = stack.enter_context(tarfile.open(path, "r:*"))
+            archive = stack.enter_context(tarfile.open(path, "r:*", errors="replace"))
             infos = archive.getmembers()
         except _DAMAGE as error:
             raise _damaged(path, "tar", error) from error

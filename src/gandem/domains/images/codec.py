@@ -28,7 +28,7 @@ class PixelArray:
         """Turn uint8 (n, H, W, C) into such an array."""
         array = images if self.dtype == "uint8" else (images / self.scale - self.offset)
         if array.dtype != self.dtype:
-            array = (array if self.dtype.startswith("float") else np.rint(array)).astype(self.dtype)
+            array = (array if np.dtype(self.dtype).kind == "f" else np.rint(array)).astype(self.dtype)
         return (
             array[..., 0] if self.layout == "NHW" else array.transpose(0, 3, 1, 2) if self.layout == "NCHW" else array
         )

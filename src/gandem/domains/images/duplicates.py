@@ -31,13 +31,13 @@ def find_duplicates(images: np.ndarray) -> dict[str, Any]:
     return {"exact": len(repeats), "near": len(pairs), "looked_at": min(len(images), _MOST), "examples": examples}
 
 
-def difference_hashes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return uint64 (n,) hashes, whether brightness rises from one cell to the next, and the (n, 8, 9) cells."""
-    count, height, width = images.shape[:3]
+def difference_hashes(images: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return uint64 (n,) hashes of some rows, whether brightness rises from cell to cell, and the (n, 8, 9) cells."""
+    count, (height, width) = len(rows), images.shape[1:3]
     left, right = _averaging(height, 8), _averaging(width, 9).T
     cells = np.empty((count, 8, 9), dtype=np.float32)
     for start in range(0, count, _BLOCK):
-        grey = images[start : start + _BLOCK].mean(axis=3, dtype=np.float32)
+        grey = images[rows[start : start + _BLOCK]].mean(axis=3, dtype=np.float32)
         cells[start : start + _BLOCK] = left @ (grey @ right)
     bits = (cells[:, :, 1:] > cells[:, :, :-1] + 0.5).reshape(count, 64)
     return np.packbits(bits, axis=1).view(np.uint64)[:, 0], cells
@@ -57,7 +57,7 @@ def _exact(images: np.ndarray) -> list[tuple[int, int]]:
 
 def _near(images: np.ndarray, rows: np.ndarray) -> list[tuple[int, int]]:
     """Return (later, earlier) for every row that nearly repeats an earlier one."""
-    hashes, cells = difference_hashes(images[rows])
+    hashes, cells = difference_hashes(images, rows)
     pairs = []
     for start in range(0, len(rows), _BLOCK):
         block = hashes[start : start + _BLOCK]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -25,12 +26,13 @@ def free_memory() -> int:
 
 
 def allocate(shape: tuple[int, ...], cache: Path | None) -> np.ndarray:
-    """Return an array for uint8 pixels: memory when it fits in half of what is free, else a mapped file.
+    """Return an array for uint8 pixels: memory when it fits in half of what is free for a process, else a mapped file.
 
     cache: folder of the file, which is nameless and gone with the process when None. Raises StorageError.
     """
     size = int(np.prod(shape, dtype=np.int64))
-    if size <= free_memory() // 2:
+    neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", "1")))
+    if size <= free_memory() // (2 * neighbours):
         return np.empty(shape, dtype=np.uint8)
     folder = cache or Path(tempfile.gettempdir())
     try:

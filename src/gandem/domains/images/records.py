@@ -87,9 +87,11 @@ def file_source(kind: str, names: Sequence[str], read: Callable[[str], BinaryIO]
     images = [name for name in visible if _suffix(name) in SUFFIXES]
     source.names = _train_only(images, source.notes)
     prefix = _top(source.names)
-    for table in TABLES:
-        if prefix + table in visible and _label_by_table(source, prefix, table, read):
-            return source
+    above = _top([prefix.rstrip("/")])
+    for place in dict.fromkeys((prefix, above)):  # a table may lie beside the only folder of images
+        for table in TABLES:
+            if place + table in visible and _label_by_table(source, place, prefix, table, read):
+                return source
     _label_by_folder(source, prefix)
     return source
 
@@ -134,10 +136,13 @@ def _label_by_folder(source: Source, prefix: str) -> None:
     source.keep_labelled(tops, "lies beside the class folders, so it has no class")
 
 
-def _label_by_table(source: Source, prefix: str, table: str, read: Callable[[str], BinaryIO]) -> bool:
-    """Take the labels from a table beside the images; return False with a note when it holds none."""
+def _label_by_table(source: Source, place: str, prefix: str, table: str, read: Callable[[str], BinaryIO]) -> bool:
+    """Take the labels from a table in the folder `place`, which names files as seen from there or from `prefix`.
+
+    Returns False with a note when it holds none.
+    """
     try:
-        with read(prefix + table) as file:
+        with read(place + table) as file:
             rows = list(csv.DictReader(io.StringIO(file.read().decode("utf-8-sig"))))
     except (OSError, ValueError, csv.Error) as error:
         source.notes.append(f"{table} cannot be read ({type(error).__name__}), so it gives no labels")
@@ -148,8 +153,11 @@ def _label_by_table(source: Source, prefix: str, table: str, read: Callable[[str
     if file_column is None or label_column is None:
         source.notes.append(f"{table} lacks the columns file_name and label, so it gives no labels")
         return False
-    known = {posixpath.normpath(prefix + (row[file_column] or "")): (row[label_column] or "").strip() for row in rows}
-    absent = len(known.keys() - set(source.names))
+    there, known = set(source.names), {}
+    for row in rows:
+        ways = [posixpath.normpath(folder + (row[file_column] or "")) for folder in (place, prefix)]
+        known[next((way for way in ways if way in there), ways[0])] = (row[label_column] or "").strip()
+    absent = len(known.keys() - there)
     if absent == len(known):
         source.notes.append(f"{table} names none of the images, so it gives no labels")
         return False

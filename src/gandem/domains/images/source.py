@@ -69,7 +69,7 @@ def _folder(root: Path) -> Source:
         source = idx_source(chosen, sorted(os.listdir(chosen.parent)))
         if len(idx) > 1:
             source.notes.append(f"only {chosen.name} is used; the folder holds {len(idx)} files of images")
-    elif shards:
+    elif shards and not any(name.lower().endswith(tuple(SUFFIXES)) for name in names):
         chosen_shards = train_split(shards)
         source = parquet_source([root / name for name in chosen_shards])
         if len(chosen_shards) < len(shards):
@@ -116,7 +116,9 @@ def _walk(root: Path) -> tuple[list[str], list[tuple[str, str]]]:
             relative = path.relative_to(root).as_posix()
             if is_hidden(name):
                 continue
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
+            if (readable := relative.encode("utf-8", "replace").decode()) != relative:
+                skipped.append((readable, "its name is not UTF-8; rename it"))
+            elif path.is_symlink() and not path.resolve().is_relative_to(root):
                 skipped.append((relative, "a link that leaves the folder"))
             elif not path.is_file():
                 skipped.append((relative, "not a regular file"))

@@ -33,7 +33,8 @@ def play(
     shape: "ring", "grid", "spiral", "two-moons", or a picture file that is dark where points are to be. loss, penalty:
     as in a recipe. watch: receives every event as a dict. Raises RecipeError, SourceError, StorageError.
     """
-    for key, name, known in (("loss", loss, LOSSES), ("penalty", penalty, PENALTIES)):
+    penalties = PENALTIES.keys() - {"consistency"}  # which moves and recolours pictures
+    for key, name, known in (("loss", loss, LOSSES.keys()), ("penalty", penalty, penalties)):
         if name not in known:
             raise RecipeError(f"--{key} {name}: not known.{nearest(name, known)}")
     out = Path(out)
