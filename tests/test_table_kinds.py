@@ -12,7 +12,8 @@ import torch
 
 from gandem.domains.given import Frame
 from gandem.domains.tables import TABLES, patterns, personal
-from gandem.domains.tables.kinds import look, read_as
+from gandem.domains.tables.kinds import look
+from gandem.domains.tables.matching import read_as
 from gandem.errors import GandemError
 from gandem.recipe import DataOptions, load_recipe
 from tables import everything
@@ -178,3 +179,41 @@ def test_dates_as_names_stay_text() -> None:
     days = pl.Series("x", [dt.date(2020, 1, 1 + n % 3) for n in range(N)])
     data = TABLES.read(Frame(pl.DataFrame({"x": days})), DataOptions(columns={"x": "category"}))
     assert set(data.codec.given(data.samples(slice(None))[0])["x"]) == {"2020-01-01", "2020-01-02", "2020-01-03"}
+
+
+def test_a_person_alone_and_numbers_of_people_as_floats_are_not_learnt() -> None:
+    """One e-mail in every row; numbers of telephones and customers with a gap, as pandas has them."""
+    frame = pl.DataFrame(
+        {"email": ["john.doe@gmail.com"] * N, "phone": [4915112345678.0 + 977 * n for n in range(N)]}
+        | {"customer_id": [None, *(1000.0 + n for n in range(N - 1))], "age": [float(20 + n % 50) for n in range(N)]}
+    )
+    data = TABLES.read(Frame(frame), DataOptions())
+    assert data.codec.names == ("age",)
+    text = str(data.codec.to_dict())
+    assert "john.doe" not in text and "4915112345678" not in text
+    made = data.codec.given(data.samples(slice(None))[0])
+    assert made.schema == frame.schema and not set(made["email"]) & set(frame["email"])
+
+
+def test_text_with_a_zone_in_a_typed_table_comes_back() -> None:
+    frame = pl.DataFrame({"at": [f"2024-01-{1 + n % 28:02}T10:00:00Z" for n in range(N)]})
+    data = TABLES.read(Frame(frame), DataOptions())
+    assert data.codec.given(data.samples(slice(None))[0])["at"].str.starts_with("2024-01-").all()
+
+
+def test_short_floats_have_the_decimals_that_they_are_written_with() -> None:
+    prices = pl.Series("price", [round(9.99 + 0.01 * (n % 97), 2) for n in range(N)], dtype=pl.Float32)
+    found = look(prices)
+    assert found.column is not None and found.column.step == pytest.approx(0.01)
+
+
+def test_keys_may_be_longer_than_floats_can_count() -> None:
+    made = patterns.made_from({"form": "0" * 300}, 3, "x")
+    assert len(set(made)) == 3 and all(len(each) == 300 for each in made)
+
+
+def test_a_group_of_columns_takes_no_name_of_another() -> None:
+    columns = {f"item_{letter}": [int(n % 3 == at) for n in range(N)] for at, letter in enumerate("abc")}
+    frame = pl.DataFrame({"item": [f"code-{n}-{n * n}" for n in range(N)], **columns})
+    made = TABLES.read(Frame(frame), DataOptions())
+    assert not made.codec.given(made.samples(slice(None))[0])["item"].str.starts_with("item_").any()

@@ -9,11 +9,14 @@ import polars as pl
 import pytest
 import torch
 
+from gandem.conditions import conditions
 from gandem.domains.given import Frame
 from gandem.domains.tables import TABLES
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.data import TableData
+from gandem.domains.tables.networks import TableGenerator, latents
 from gandem.domains.tables.rules import Order
+from gandem.errors import RecipeError
 from gandem.recipe import DataOptions
 from tables import adult, everything
 
@@ -139,6 +142,53 @@ def test_strict_orders_and_chains() -> None:
     assert (asked[:, at["b"]] <= asked[:, at["c"]]).all()
     for name in "abc":
         assert frame[name].min() <= made[name].min() and made[name].max() <= frame[name].max()
+
+
+def stays(rows: int = 800, missing: str = "") -> pl.DataFrame:
+    """Symptoms before admission before discharge; one of them may be missing in the newest rows."""
+    rng = np.random.default_rng(0)
+    a = np.sort(rng.integers(0, 200, rows)).astype(float)
+    b = a + rng.integers(0, 30, rows)
+    frame = pl.DataFrame({"a": a, "b": b, "c": b + rng.integers(0, 40, rows)})
+    newest = pl.int_range(rows) > rows * 0.7
+    return (
+        frame.with_columns(pl.when(newest).then(None).otherwise(pl.col(missing)).alias(missing)) if missing else frame
+    )
+
+
+@pytest.mark.parametrize("missing", ["", "b", "c"])
+def test_chains_are_kept_with_gaps_and_within_the_ranges(missing: str) -> None:
+    frame = stays(missing=missing)
+    data = read(frame)
+    made = wild(data.codec)
+    for low, high in (("a", "b"), ("b", "c"), ("a", "c")):
+        assert (made[low] <= made[high]).drop_nulls().all(), (low, high)
+    for name in "abc":
+        assert frame[name].min() <= made[name].min() and made[name].max() <= frame[name].max(), name
+
+
+@pytest.mark.parametrize("fixed", [("c",), ("a",), ("b",), ("a", "c")])
+def test_chains_are_kept_around_what_is_asked_for(fixed: tuple[str, ...]) -> None:
+    data = read(stays())
+    noise = torch.randn(2000, *data.spec.shape, generator=torch.Generator().manual_seed(1))
+    free = data.codec.from_dict({**data.codec.to_dict(), "rules": []}).decode(noise)
+    made = data.codec.decode(noise, fixed=fixed)
+    at = {name: data.codec.names.index(name) for name in "abc"}
+    assert all(np.array_equal(made[:, at[name]], free[:, at[name]]) for name in fixed)
+    a, b, c = (made[:, at[name]] for name in "abc")
+    possible = free[:, at["a"]] <= free[:, at["c"]] if len(fixed) > 1 else np.ones(len(made), bool)
+    assert (a <= b)[possible].all() and (b <= c)[possible].all()
+
+
+def test_two_that_are_asked_for_keep_the_rules_between_them() -> None:
+    data = read(stays())
+    generator = TableGenerator(data.spec, 16).eval()
+    asked = TABLES.told(data.codec, lambda: generator, conditions(["a>=100", "c<=150"]), 500, 0)
+    made = data.codec.decode(generator(torch.randn(500, latents(data.spec)), asked.inputs), asked.fixed)
+    a, b, c = (made[:, data.codec.names.index(name)] for name in "abc")
+    assert (a >= 100).all() and (c <= 150).all() and (a <= b).all() and (b <= c).all()
+    with pytest.raises(RecipeError, match="no row meets all of it"):
+        TABLES.told(data.codec, lambda: generator, conditions(["a=190", "c=100"]), 10, 0)
 
 
 def test_a_copy_of_a_column_is_said() -> None:

@@ -161,8 +161,19 @@ def test_rows_that_are_everywhere_are_on_both_sides_of_a_split() -> None:
     """Half of the rows are one and the same; other copies stay together."""
     from gandem.domains.tables.data import dealt
 
-    places = np.concatenate([np.full(500, 0.95), np.linspace(0, 0.999, 200).repeat(2)])
+    places = np.concatenate([np.full(500, 0.95), np.linspace(0, 0.999, 200).repeat(2), np.linspace(0, 0.9999, 2000)])
     spread = dealt(places)
     assert np.array_equal(spread[500:], places[500:])
     assert (spread[:500] < 0.1).mean() == pytest.approx(0.1, abs=0.02)
     assert np.array_equal(dealt(places[::-1])[::-1][500:], places[500:])
+
+
+def test_where_most_rows_repeat_both_sides_have_the_same_patterns() -> None:
+    """A few columns of a few categories: real rows must not be told from real rows."""
+    from gandem.domains.tables.data import dealt, places_of
+    from gandem.holdout import split
+
+    rows = np.random.default_rng(0).integers(0, 4, (5000, 5)).astype(float)
+    training, held_out = (rows[part.numpy()] for part in split(dealt(places_of(rows)), 0.2))
+    known = set(map(tuple, training))
+    assert 0.15 < len(held_out) / len(rows) < 0.25 and np.mean([tuple(row) in known for row in held_out]) > 0.95

@@ -14,7 +14,8 @@ from gandem.augmentation.problem import Problem
 from gandem.domains.given import Frame
 from gandem.domains.tables.columns import Column, Field
 from gandem.domains.tables.frames import frame_of
-from gandem.domains.tables.kinds import Found, look, read_as
+from gandem.domains.tables.kinds import Found, look
+from gandem.domains.tables.matching import read_as
 from gandem.domains.tables.source import Table, open_table
 from gandem.domains.tables.tidy import header
 from gandem.domains.tables.writing import as_text

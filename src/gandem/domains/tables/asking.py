@@ -19,7 +19,7 @@ from gandem.conditions import Condition, Told
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.columns import Column
 from gandem.domains.tables.networks import TableGenerator
-from gandem.domains.tables.rules import Order
+from gandem.domains.tables.rules import Order, implied
 from gandem.errors import RecipeError, nearest
 
 DRAWN, FEWEST_DRAWN, AT_ONCE = 8, 2_000, 4_096
@@ -62,6 +62,7 @@ def _drawn(
     """Return rows (count, *shape) in which the asked columns are known, and their weights (count,)."""
     known = torch.zeros(count, *codec.spec.shape)
     weights = torch.ones(count, dtype=torch.float64)
+    values: dict[str, np.ndarray] = {}
     for index, conditions in asked.items():
         wanted = Wanted(codec, index, conditions)
         quantiles = torch.rand(count, 2, generator=rng).clamp(1e-6, 1 - 1e-6)
@@ -69,7 +70,11 @@ def _drawn(
         cells = wanted.placed(cells, rng)
         start = codec.spec.starts[index]
         known[:, start : start + cells.shape[1]] = cells
+        values[codec.names[index]] = wanted.values(cells)
         weights *= torch.where(torch.from_numpy(wanted.met(cells)), chance.double(), 0.0)
+    for rule in implied(rule for rule in codec.rules if isinstance(rule, Order)):
+        if rule.low in values and rule.high in values:
+            weights[torch.from_numpy(rule.wrong(values))] = 0.0
     return known, weights
 
 
@@ -111,12 +116,16 @@ class Wanted:
             cells[torch.from_numpy(here), -1] = torch.from_numpy(those[(turn[here] * len(those)).astype(int)])
         return cells
 
-    def met(self, cells: Tensor) -> np.ndarray:
-        """Return which cells (n, width) meet all conditions, bool (n,)."""
+    def values(self, cells: Tensor) -> np.ndarray:
+        """Return what cells (n, width) stand for, float64 (n,)."""
         block = self.codec.spec.blocks[self.index]
         codes = cells[:, : block.tokens].argmax(1).numpy()
         residuals = cells[:, -1].numpy() if block.residual else np.zeros(len(cells))
-        return self._passes(self.codec.tokens[self.index].decode(codes, residuals))
+        return self.codec.tokens[self.index].decode(codes, residuals)
+
+    def met(self, cells: Tensor) -> np.ndarray:
+        """Return which cells (n, width) meet all conditions, bool (n,)."""
+        return self._passes(self.values(cells))
 
     def _passes(self, values: np.ndarray) -> np.ndarray:
         return np.all([test(values) for test in self._tests], axis=0)
@@ -162,8 +171,12 @@ def _value(column: Column, value: Any, condition: Condition) -> float:
 
 
 def _seconds(value: Any) -> float:
-    from datetime import UTC, date, datetime
+    from datetime import UTC, date, datetime, time
 
+    if isinstance(value, str) and "-" not in value:  # of a day
+        value = time.fromisoformat(value)
+    if isinstance(value, time):
+        return value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 1e6
     if isinstance(value, date) and not isinstance(value, datetime):
         value = value.isoformat()
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value

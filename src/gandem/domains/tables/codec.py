@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gandem.domains.tables.columns import Column, Field
-from gandem.domains.tables.rules import Order, Rule, rule_from
+from gandem.domains.tables.rules import Order, Rule, from_the_bottom, rule_from
 from gandem.domains.tables.spec import TableSpec
 from gandem.domains.tables.tokens import CategoryTokens, NumberTokens, tokens_from
 
@@ -66,27 +66,36 @@ class TableCodec:
         """Return samples float64 (n, c) of codes and residuals (n, c).
 
         fixed: names of columns that must come out as they stand there, as somebody has asked for them; where a rule
-        puts two numbers in order, the other one gives way.
+        puts two numbers in order, the other one gives way; two that are fixed stay as they are.
         """
         parts = [each.decode(codes[:, index], residuals[:, index]) for index, each in enumerate(self.tokens)]
         self._put_in_order(parts, fixed)
         return np.stack(parts, 1)
 
     def _put_in_order(self, parts: list[np.ndarray], fixed: Collection[str]) -> None:
-        """Raise numbers that a rule wants above others, or lower those where the higher ones are fixed."""
+        """Put numbers into the order that rules want: lower what leaves no room above it, then raise the others."""
         place = {name: index for index, name in enumerate(self.names)}
-        for rule in self.rules:
-            if not isinstance(rule, Order):
-                continue
+        orders = from_the_bottom(rule for rule in self.rules if isinstance(rule, Order))
+        most = {}
+        for name in {name for rule in orders for name in (rule.low, rule.high)}:
+            values = parts[place[name]]
+            most[name] = np.where(np.isnan(values), np.inf, values if name in fixed else self._numbers(name).high[-1])
+        for rule in reversed(orders):
+            low, bound = parts[place[rule.low]], most[rule.high]
+            if rule.low not in fixed and (there := np.isfinite(bound) & ~np.isnan(low)).any():
+                room = self._numbers(rule.low).lowered(bound[there], rule.strictly)
+                most[rule.low][there] = np.minimum(most[rule.low][there], room)
+                low[there] = np.minimum(low[there], room)
+        for rule in orders:
             low, high = parts[place[rule.low]], parts[place[rule.high]]
             wrong = rule.wrong({rule.low: low, rule.high: high})
-            if not wrong.any():
-                continue
-            name, values, bound = (rule.low, low, high) if rule.high in fixed else (rule.high, high, low)
-            tokens = self.tokens[place[name]]
-            assert isinstance(tokens, NumberTokens)
-            moved = tokens.lowered if rule.high in fixed else tokens.raised
-            values[wrong] = moved(bound[wrong], rule.strictly)
+            if rule.high not in fixed and wrong.any():
+                high[wrong] = self._numbers(rule.high).raised(low[wrong], rule.strictly)
+
+    def _numbers(self, name: str) -> NumberTokens:
+        tokens = self.tokens[self.names.index(name)]
+        assert isinstance(tokens, NumberTokens)
+        return tokens
 
     def worked_out(self, samples: np.ndarray) -> dict[str, tuple[Column, np.ndarray]]:
         """Return the numbers (n,) of all columns that are modelled or follow from those by rules, by name."""

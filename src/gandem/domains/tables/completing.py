@@ -13,7 +13,7 @@ from gandem import latents
 from gandem.domains.given import Frame
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.columns import Column, Field
-from gandem.domains.tables.kinds import read_as
+from gandem.domains.tables.matching import read_as
 from gandem.domains.tables.networks import TableGenerator
 from gandem.domains.tables.networks import latents as latents_of
 from gandem.domains.tables.reading import described, read_like

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gandem.domains.tables.columns import Column
-from gandem.domains.tables.rules import Determined, Order, Rule, Total
+from gandem.domains.tables.rules import Determined, Order, Rule, Total, from_the_bottom
 from gandem.domains.tables.tokens import CategoryTokens, NumberTokens
 
 MOST_COLUMNS = 300
@@ -188,11 +188,13 @@ def _orders(columns: Sequence[Modelled]) -> list[Order]:
                 rule = _ordered(low, high)
                 if rule is not None:
                     found[low.name, high.name] = rule
-    names = [column.name for column in numbers]
-    followed = {(a, c) for a, c in found for b in names if (a, b) in found and (b, c) in found and (a, c) != (b, b)}
-    height = {column.name: float(np.nanmean(column.values)) for column in numbers}
-    kept = [rule for pair, rule in found.items() if pair not in followed]
-    return sorted(kept, key=lambda rule: height[rule.high])  # what was raised is looked at before what stands above it
+    between = [column.name for column in numbers if not column.column.missing]  # else a gap would break the chain
+
+    def follows(a: str, c: str) -> bool:
+        ways = [(found[a, b], found[b, c]) for b in between if (a, b) in found and (b, c) in found]
+        return any(one.strictly or other.strictly or not found[a, c].strictly for one, other in ways)
+
+    return from_the_bottom(rule for pair, rule in found.items() if not follows(*pair))
 
 
 def _ordered(low: Modelled, high: Modelled) -> Order | None:

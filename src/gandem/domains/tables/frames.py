@@ -27,7 +27,8 @@ def _modelled(field: Field, column: Column, values: np.ndarray) -> pl.Series:
         if dtype == pl.Boolean:
             series = series == "true"
     elif column.kind == "date":
-        shown = pl.Datetime("us") if dtype == pl.String else dtype
+        zone = "UTC" if (field.format or "").endswith("%:z") else None
+        shown = pl.Datetime("us", zone) if dtype == pl.String else dtype
         series = dates.dated(values, shown)
         if dtype == pl.String:
             series = series.dt.strftime(field.format or "%Y-%m-%d")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -14,17 +14,17 @@ from gandem.domains.tables.tokens import CategoryTokens
 FEWEST_MEMBERS, FEWEST_ROWS = 3, 50
 
 
-def one_hot_groups(columns: Sequence[Modelled]) -> tuple[list[Modelled], list[Rule]]:
+def one_hot_groups(columns: Sequence[Modelled], taken: Collection[str]) -> tuple[list[Modelled], list[Rule]]:
     """Put a category in the place of such columns; return what is left, and rules that work the members out.
 
-    A group stands side by side among the columns of zeros and ones.
+    A group stands side by side among the columns of zeros and ones. taken: names that it cannot have.
     """
     binary = [column for column in columns if _is_binary(column)]
     kept, rules, start = list(columns), list[Rule](), 0
     while start + FEWEST_MEMBERS <= len(binary):
         members = _group(binary[start:])
         if members:
-            group = _joined(members, {column.name for column in columns})
+            group = _joined(members, taken)
             kept.insert(kept.index(members[0]), group)
             kept = [column for column in kept if column not in members]
             rules += [_member(group, number, member) for number, member in _numbered(group, members)]
@@ -49,7 +49,7 @@ def _group(binary: Sequence[Modelled]) -> list[Modelled]:
     return []
 
 
-def _joined(members: Sequence[Modelled], taken: set[str]) -> Modelled:
+def _joined(members: Sequence[Modelled], taken: Collection[str]) -> Modelled:
     counts = np.array([member.values.sum() for member in members]).astype(np.int64)
     order = np.argsort(-counts, kind="stable")
     names = tuple(members[index].name for index in order)

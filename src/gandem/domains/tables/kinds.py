@@ -52,6 +52,8 @@ def look(series: pl.Series, asked: str | None = None, text: bool = False) -> Fou
             example = next(iter(series.drop_nulls().head(1).to_list()), None)
             raise RecipeError(f"data.columns.{series.name} = {asked!r}: its values, such as {example!r}, are none")
         return found
+    if series.dtype.is_float() and (hidden := _whole_ones(series, text)) is not None:
+        return hidden
     readers = [_left_out, _constant, _boolean, _date, _personal, _key, _number, _texts]
     if text and series.dtype == pl.String and _as_number(series) is not None:  # most columns of most tables
         readers = [_constant, _personal, _key, _number]
@@ -78,6 +80,8 @@ def _constant(series: pl.Series, text: bool) -> Found | None:
         return _made(series, "constant", "no value at all", {"value": None}, f"{series.name!r} holds no value at all")
     if series.null_count() or present.n_unique() > 1:
         return None
+    if (of_one := _personal(series, text)) is not None:
+        return of_one
     value = present[0]
     if text and _as_number(present) is not None:
         number = _as_number(present)
@@ -140,7 +144,7 @@ def _key(series: pl.Series, text: bool) -> Found | None:
     if len(present) < FEWEST_KEYS or present.n_unique() < len(present):
         return None
     if series.dtype == pl.String:
-        number = _numbers_of(present, []) if text else None
+        number = numbers_of(present, []) if text else None
         if number is None:
             one_word = not present.str.contains(r"\s").any()
             coded = (present.str.contains(r"\d").mean() or 0) > HALF  # type: ignore[operator]
@@ -153,6 +157,17 @@ def _key(series: pl.Series, text: bool) -> Found | None:
     low, high = int(present.min()), int(present.max())  # type: ignore[arg-type]
     counted = high - low == len(present) - 1 and present.is_sorted()
     return _identifier(series, text) if counted or patterns.named_like_key(series.name) else None
+
+
+def _whole_ones(series: pl.Series, text: bool) -> Found | None:
+    """Find keys and personal numbers among floats, which whole numbers with gaps become in some libraries."""
+    whole = series.cast(pl.Int64, strict=False)
+    if not (whole.cast(pl.Float64) == series.cast(pl.Float64)).fill_null(True).all() or whole.count() != series.count():
+        return None
+    found = (_personal(whole, text) or _key(whole, text)) if whole.n_unique() > 2 else None
+    return found and dataclasses.replace(
+        found, field=dataclasses.replace(found.field, dtype=dtypes.written(series.dtype))
+    )
 
 
 def _identifier(series: pl.Series, text: bool) -> Found | None:
@@ -212,7 +227,7 @@ def _with_marks(series: pl.Series, notes: list[str]) -> pl.Series | None:
     return number
 
 
-def _numbers_of(series: pl.Series, notes: list[str]) -> pl.Series | None:
+def numbers_of(series: pl.Series, notes: list[str]) -> pl.Series | None:
     """Read the numbers of a column of text in whatever form they stand."""
     for found in (_as_number(series), _with_commas(series, notes)):
         if found is not None:
@@ -225,7 +240,7 @@ def _number(series: pl.Series, text: bool, kind: str | None = None) -> Found | N
     notes: list[str] = []
     number: pl.Series | None
     if series.dtype == pl.String:
-        number = _numbers_of(series, notes) if text else _as_number(series)
+        number = numbers_of(series, notes) if text else _as_number(series)
         if number is None or (not text and not number.cast(pl.String).eq_missing(series).all()):
             return None
     elif series.dtype.is_numeric():
@@ -234,6 +249,8 @@ def _number(series: pl.Series, text: bool, kind: str | None = None) -> Found | N
         number = series.to_physical()
     else:
         return None
+    if number.dtype == pl.Float32:  # as it is written: 19.99 and not 19.989999
+        number = number.cast(pl.String).cast(pl.Float64)
     values = number.cast(pl.Float64).fill_null(np.nan).to_numpy().astype(np.float64)
     if endless := int(np.isinf(values).sum()):
         notes.append(f"WARNING: {series.name!r} holds {endless:,} infinite numbers: read as missing")
@@ -341,7 +358,7 @@ def _as_boolean(series: pl.Series, text: bool) -> Found | None:
 
 
 def _as_personal(series: pl.Series, text: bool) -> Found | None:
-    if series.dtype != pl.String or series.count() == 0:
+    if not (series.dtype == pl.String or series.dtype.is_integer()) or series.count() == 0:
         return None
     how = personal.recognised(series) or {"personal": "name", "part": "whole"}
     return _made(series, "personal", "as you say", how)
@@ -358,42 +375,3 @@ _ASKED: dict[str, Callable[[pl.Series, bool], Found | None]] = {
     "constant": _constant,
     "text": _free,
 }
-
-
-def read_as(series: pl.Series, column: Column, field: Field, notes: list[str]) -> np.ndarray:
-    """Return values as the numbers of a column that is known already, float64 (n,), NaN for what is not known.
-
-    notes: gets a line when something is not known.
-    """
-    if column.is_category:
-        texts = series.cast(pl.String)
-        number = pl.Series(np.arange(len(column.categories), dtype=np.float64))
-        found = texts.replace_strict(pl.Series(column.categories, dtype=pl.String), number, default=None)
-        values = found.cast(pl.Float64).fill_null(np.nan).to_numpy()
-    elif column.kind == "date":
-        values = _dates(series, field)
-    else:
-        number = _number_of(series)
-        values = number.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
-        values = np.where(np.isinf(values), np.nan, values)
-    strange = int(np.isnan(values).sum()) - series.null_count()
-    if strange > 0 and not (column.missing and column.kind in ("integer", "decimal")):  # marks for what is missing
-        notes.append(f"WARNING: {series.name!r}: {strange:,} values that the real rows never have: read as missing")
-    return np.asarray(values, np.float64)
-
-
-def _number_of(series: pl.Series) -> pl.Series:
-    if series.dtype != pl.String:
-        return series.to_physical() if series.dtype == pl.Duration else series
-    found = _numbers_of(series, [])
-    return series.cast(pl.Float64, strict=False) if found is None else found
-
-
-def _dates(series: pl.Series, field: Field) -> np.ndarray:
-    if series.dtype != pl.String:
-        return dates.seconds(series) if series.dtype.is_temporal() else np.full(len(series), np.nan)
-    values = dates.seconds(dates.read(series, field.format)) if field.format else np.full(len(series), np.nan)
-    rest = pl.Series(np.isnan(values)) & series.is_not_null()
-    if rest.any() and (guessed := dates.parsed(series.filter(rest))) is not None:
-        values[rest.to_numpy()] = dates.seconds(guessed[0])
-    return values

@@ -74,7 +74,7 @@ def made_from(how: dict[str, Any], count: int, salt: str) -> list[str]:
     places = re.findall(r"\\.|.", how["form"], flags=re.DOTALL)
     choices = [_CLASSES.get(place, place[-1:]) for place in places]
     room = math.prod(map(len, choices))
-    step = max(int(room * _STEP), 1)
+    step = max(room * round(_STEP * 10**16) // 10**16, 1)  # of whole numbers: there may be more than a float can count
     while math.gcd(step, room) > 1:
         step += 1
     made = []

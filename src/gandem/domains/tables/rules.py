@@ -5,7 +5,7 @@ A determined column is not modelled but worked out from the others; of two order
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,6 +125,26 @@ class Order:
 
 
 Rule = Determined | Total | Order
+
+
+def from_the_bottom(orders: Iterable[Order]) -> list[Order]:
+    """Return orders so that all that hold a number from below stand before those by which it holds others."""
+    orders = list(orders)
+    depth = dict.fromkeys((name for order in orders for name in (order.low, order.high)), 0)
+    for _ in depth:
+        for order in orders:
+            depth[order.high] = max(depth[order.high], depth[order.low] + 1)
+    return sorted(orders, key=lambda order: depth[order.low])
+
+
+def implied(orders: Iterable[Order]) -> list[Order]:
+    """Return orders and all that follow from them, where nothing between is missing."""
+    found = {(order.low, order.high): order.strictly for order in orders}
+    for middle in {name for pair in found for name in pair}:
+        for low, high in [(a, c) for a, b in found if b == middle for d, c in found if d == middle]:
+            strictly = found[low, middle] or found[middle, high]
+            found[low, high] = found.get((low, high), False) or strictly
+    return [Order(low, high, strictly) for (low, high), strictly in found.items() if low != high]
 
 
 def rule_from(state: dict[str, Any]) -> Rule:

@@ -103,7 +103,7 @@ def _row(
         column_distances(these, held_out, columns),
         pair_trends(these, held_out, columns, real, seed=seed),
         missing_patterns(these, held_out, columns),
-        categories(these, real, columns),
+        categories(these, held_out, columns),
         joint_cells(these, held_out, columns, real),
         duplicates(these, real, held_out, columns),
         None if target is None else regression(these, held_out, columns, target, real),

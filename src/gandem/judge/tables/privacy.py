@@ -5,7 +5,7 @@ These are results of these attacks and no promise: another attack, or one who kn
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -142,14 +142,22 @@ def _attacked(
 
 
 def _nearer(scene: Scene, members: int) -> Figure:
-    """Share of generated rows nearer to a member than to an outsider, of as many; ties are one half."""
+    """Share of generated rows nearer to a member than to an outsider, of as many; ties are one half.
+
+    Rows that have the same nearest one tell the same, so the interval counts as many trials as those would be if each
+    were asked equally often (Kish 1965).
+    """
     generated, _, asked = scene.points
     generated = generated[:LOOKED]
     count = min(members, len(asked) - members)
-    ours = nearest(generated, asked[:count])[0][:, 0]
-    theirs = nearest(generated, asked[members : members + count])[0][:, 0]
-    hits = float((ours < theirs).sum() + (ours == theirs).sum() / 2)
-    return Figure.of_share(hits, len(generated)).against(count)
+    (ours, mine), (theirs, others) = (
+        (distances[:, 0], places[:, 0])
+        for distances, places in (nearest(generated, these) for these in (asked[:count], asked[members:][:count]))
+    )
+    share = float((ours < theirs).double().mean() + (ours == theirs).double().mean() / 2)
+    times = torch.bincount(torch.where(ours <= theirs, mine, count + others)).double()
+    trials = float(times.sum().square() / times.square().sum())
+    return replace(Figure.of_share(share * trials, trials), n=len(generated)).against(count)
 
 
 def _exposed(scores: np.ndarray, members: np.ndarray) -> tuple[Exposed, ...]:
