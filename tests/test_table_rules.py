@@ -191,6 +191,20 @@ def test_two_that_are_asked_for_keep_the_rules_between_them() -> None:
         TABLES.told(data.codec, lambda: generator, conditions(["a=190", "c=100"]), 10, 0)
 
 
+def test_values_that_are_asked_for_come_as_often_as_they_are() -> None:
+    """Six hundred cities: those that occur most have a token each, the others share one."""
+    rng = np.random.default_rng(0)
+    often = [100] + [20] * 520 + [10] + [1] * 80
+    cities = np.repeat([f"c{n}" for n in range(len(often))], often)
+    data = read(pl.DataFrame({"city": rng.permutation(cities), "x": rng.random(len(cities))}))
+    generator = TableGenerator(data.spec, 16).eval()
+    for asked, share in ((["c0", "c600"], 100 / 101), (["c521", "c600"], 10 / 11)):
+        told = TABLES.told(data.codec, lambda: generator, conditions({"city": asked}), 2000, 0)
+        made = data.codec.decode(generator(torch.randn(2000, latents(data.spec)), told.inputs), told.fixed)
+        names = data.codec.given(made)["city"]
+        assert set(names) <= set(asked) and (names == asked[0]).mean() == pytest.approx(share, abs=0.02)
+
+
 def test_a_copy_of_a_column_is_said() -> None:
     rng = np.random.default_rng(0)
     word = rng.choice(["low", "middle", "high"], 300)

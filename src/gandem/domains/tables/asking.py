@@ -71,7 +71,7 @@ def _drawn(
         start = codec.spec.starts[index]
         known[:, start : start + cells.shape[1]] = cells
         values[codec.names[index]] = wanted.values(cells)
-        weights *= torch.where(torch.from_numpy(wanted.met(cells)), chance.double(), 0.0)
+        weights *= torch.where(torch.from_numpy(wanted.met(cells)), chance.double() * wanted.part(cells), 0.0)
     for rule in implied(rule for rule in codec.rules if isinstance(rule, Order)):
         if rule.low in values and rule.high in values:
             weights[torch.from_numpy(rule.wrong(values))] = 0.0
@@ -89,11 +89,14 @@ class Wanted:
         self.column, block = codec.columns[index], codec.spec.blocks[index]
         self._tests = [_test(self.column, condition) for condition in conditions]
         self._exact: tuple[np.ndarray, np.ndarray] | None = None
+        self._shares = np.ones(0)
         equal = [condition for condition in conditions if condition.operator == "="]
         if equal:
             values = np.array([_value(self.column, value, equal[0]) for value in equal[0].values])
-            values = values[self._passes(values)]
+            values = np.unique(values[self._passes(values)])
             self._exact = codec.column_codes(index, values)
+            start, end = (codec.tokens[index].encode(values, np.full(len(values), at))[1] for at in (0.0, 1.0))
+            self._shares = np.where(end > start, (end - start) / 2, 1.0)  # of its token that a value takes
             self.tokens = np.isin(np.arange(block.tokens), self._exact[0])
         else:
             self.tokens = np.array([self._possible(token) for token in range(block.tokens)])
@@ -113,8 +116,17 @@ class Wanted:
         turn = torch.rand(len(cells), generator=rng).numpy()
         for code in np.unique(codes):
             those, here = residuals[codes == code], drawn == code
-            cells[torch.from_numpy(here), -1] = torch.from_numpy(those[(turn[here] * len(those)).astype(int)])
+            ends = np.cumsum(self._shares[codes == code])
+            cells[torch.from_numpy(here), -1] = torch.from_numpy(those[np.searchsorted(ends, turn[here] * ends[-1])])
         return cells
+
+    def part(self, cells: Tensor) -> Tensor:
+        """Return how much of its token is allowed for each of the drawn cells (n, width), float64 (n,)."""
+        if self._exact is None:
+            return torch.ones(len(cells), dtype=torch.float64)
+        tokens = self.codec.spec.blocks[self.index].tokens
+        shares = np.bincount(self._exact[0], self._shares, minlength=tokens)
+        return torch.from_numpy(shares)[cells[:, :tokens].argmax(1)]
 
     def values(self, cells: Tensor) -> np.ndarray:
         """Return what cells (n, width) stand for, float64 (n,)."""
