@@ -58,7 +58,8 @@ class TableGAN(TransformerMixin, BaseEstimator):
         """Train on a data frame of pandas, polars or whatever speaks Arrow; y is ignored: put it in a column."""
         if not hasattr(X, "columns"):
             raise RecipeError("TableGAN learns data frames, whose columns have names; arrays are for gandem.train")
-        self._pandas = type(X).__module__.startswith("pandas")
+        is_pandas = type(X).__module__.startswith("pandas")
+        self._dtypes = {str(name): dtype for name, dtype in X.dtypes.items()} if is_pandas else None
         out = self._temporary() if self.out is None else Path(self.out)
         self.run_: Run = api.train(
             X, out, budget=self.budget, settings=self.settings, seed=self._seed(), device=self.device, watch=self.watch
@@ -82,7 +83,7 @@ class TableGAN(TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> Any:  # noqa: N803
         """Return the data frame with its gaps filled, each by a draw given all that the row holds."""
         check_is_fitted(self, "run_")
-        return self._given(impute(self.run_, X))
+        return self._given(impute(self.run_, X), getattr(X, "index", None))
 
     def score_samples(self, X: Any) -> np.ndarray:  # noqa: N803
         """Return the log-likelihood of every row, float64 (n,), in nats."""
@@ -107,7 +108,7 @@ class TableGAN(TransformerMixin, BaseEstimator):
     def load(cls, path: str | Path) -> TableGAN:
         """Return a fitted estimator from such a file, or from a run folder; it gives frames of polars."""
         made = cls()
-        made.run_, made._pandas = open_run(path), False
+        made.run_, made._dtypes = open_run(path), None
         made.feature_names_in_ = np.array(made.run_.sample(1).columns, dtype=object)
         made.n_features_in_ = len(made.feature_names_in_)
         return made
@@ -124,10 +125,16 @@ class TableGAN(TransformerMixin, BaseEstimator):
         random = np.random if self.random_state is None else self.random_state
         return int(random.randint(MOST_SEED))
 
-    def _given(self, frame: pl.DataFrame) -> Any:
-        """Return a frame of the library that the data came in."""
-        if not self._pandas:
+    def _given(self, frame: pl.DataFrame, index: Any = None) -> Any:
+        """Return a frame of the library that the data came in; of pandas with its index, zones and categories."""
+        if self._dtypes is None:
             return frame
         import pandas as pd
 
-        return pd.DataFrame({name: frame[name].to_numpy(allow_copy=True) for name in frame.columns})
+        made = pd.DataFrame({name: frame[name].to_numpy(allow_copy=True) for name in frame.columns}, index=index)
+        for name, dtype in self._dtypes.items():
+            if isinstance(dtype, pd.DatetimeTZDtype):
+                made[name] = made[name].dt.tz_localize("UTC").dt.tz_convert(dtype.tz)
+            elif isinstance(dtype, pd.CategoricalDtype):
+                made[name] = made[name].astype("category")
+        return made
