@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 Tokens = CategoryTokens | NumberTokens
+Fixed = Collection[str] | np.ndarray
 
 
 class TableCodec:
@@ -62,34 +63,35 @@ class TableCodec:
         rng = np.random.default_rng([seed, zlib.crc32(self.columns[index].name.encode())])
         return self.tokens[index].encode(values, rng.random(len(values)))
 
-    def decoded(self, codes: np.ndarray, residuals: np.ndarray, fixed: Collection[str] = ()) -> np.ndarray:
+    def decoded(self, codes: np.ndarray, residuals: np.ndarray, fixed: Fixed = ()) -> np.ndarray:
         """Return samples float64 (n, c) of codes and residuals (n, c).
 
-        fixed: names of columns that must come out as they stand there, as somebody has asked for them; where a rule
-        puts two numbers in order, the other one gives way; two that are fixed stay as they are.
+        fixed: names of columns, or cells bool (n, c), that must come out as they stand there, as somebody has asked for
+        them; where a rule puts two numbers in order, the other one gives way; two that are fixed stay as they are.
         """
         parts = [each.decode(codes[:, index], residuals[:, index]) for index, each in enumerate(self.tokens)]
         self._put_in_order(parts, fixed)
         return np.stack(parts, 1)
 
-    def _put_in_order(self, parts: list[np.ndarray], fixed: Collection[str]) -> None:
+    def _put_in_order(self, parts: list[np.ndarray], fixed: Fixed) -> None:
         """Put numbers into the order that rules want: lower what leaves no room above it, then raise the others."""
         place = {name: index for index, name in enumerate(self.names)}
         orders = from_the_bottom(rule for rule in self.rules if isinstance(rule, Order))
-        most = {}
+        most, held = {}, {}
         for name in {name for rule in orders for name in (rule.low, rule.high)}:
-            values = parts[place[name]]
-            most[name] = np.where(np.isnan(values), np.inf, values if name in fixed else self._numbers(name).high[-1])
+            values, index = parts[place[name]], place[name]
+            held[name] = fixed[:, index] if isinstance(fixed, np.ndarray) else np.full(len(values), name in fixed)
+            most[name] = np.where(held[name], values, self._numbers(name).high[-1])
+            most[name][np.isnan(values)] = np.inf
         for rule in reversed(orders):
             low, bound = parts[place[rule.low]], most[rule.high]
-            if rule.low not in fixed and (there := np.isfinite(bound) & ~np.isnan(low)).any():
+            if (there := np.isfinite(bound) & ~np.isnan(low) & ~held[rule.low]).any():
                 room = self._numbers(rule.low).lowered(bound[there], rule.strictly)
                 most[rule.low][there] = np.minimum(most[rule.low][there], room)
                 low[there] = np.minimum(low[there], room)
         for rule in orders:
             low, high = parts[place[rule.low]], parts[place[rule.high]]
-            wrong = rule.wrong({rule.low: low, rule.high: high})
-            if rule.high not in fixed and wrong.any():
+            if (wrong := rule.wrong({rule.low: low, rule.high: high}) & ~held[rule.high]).any():
                 high[wrong] = self._numbers(rule.high).raised(low[wrong], rule.strictly)
 
     def _numbers(self, name: str) -> NumberTokens:
@@ -120,7 +122,7 @@ class TableCodec:
         """Turn samples (n, c) into float32 (n, *spec.shape) in [-1, 1]."""
         return self.dense(*self.codes(samples, seed))
 
-    def decode(self, samples: Tensor, fixed: Collection[str] = ()) -> np.ndarray:
+    def decode(self, samples: Tensor, fixed: Fixed = ()) -> np.ndarray:
         """Turn tensors (n, *spec.shape) into samples (n, c); of each block the largest token counts.
 
         fixed: as for `decoded`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from gandem import latents
 from gandem.domains.given import Frame
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.columns import Column, Field
+from gandem.domains.tables.following import follow
 from gandem.domains.tables.matching import read_as
 from gandem.domains.tables.networks import TableGenerator
 from gandem.domains.tables.networks import latents as latents_of
-from gandem.domains.tables.reading import described, read_like
+from gandem.domains.tables.reading import described, rows_like
 from gandem.domains.tables.source import open_table
 
 AT_ONCE, COMPARED = 4_096, 2_000
@@ -26,32 +28,38 @@ AT_ONCE, COMPARED = 4_096, 2_000
 @torch.no_grad()
 def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | Frame, seed: int) -> pl.DataFrame:
     """Return the table with every gap in a learnt column filled by a draw, given all that its row holds."""
-    table, values = open_table(source), read_like(source, codec).values
-    gaps = np.isnan(values)
-    whole = tuple(name for name, gap in zip(codec.names, gaps.any(0), strict=True) if not gap)
+    learnt, fields = described(codec), {field.name: field for field in codec.fields}
+    with closing(open_table(source)) as table:
+        filled = rows_like(table, codec).values
+        given = {name: table.column(name) for name in fields}
+    targets = {name: read_as(given[name], learnt[name], fields[name], []) for name in learnt.keys() - {*codec.names}}
     rng = torch.Generator().manual_seed(seed)
-    filled = values.copy()
-    for start in range(0, len(values), AT_ONCE):
+    for start in range(0, len(filled), AT_ONCE):
         part = slice(start, start + AT_ONCE)
-        known = _known(codec, values[part], every=True)
-        for index in np.flatnonzero(gaps[part].any(0)).tolist():
-            rows = torch.from_numpy(np.flatnonzero(gaps[part, index]))
+        choices = follow(codec, filled[part], {name: numbers[part] for name, numbers in targets.items()})
+        gaps = np.isnan(filled[part])
+        known = _known(codec, filled[part], every=True)
+        for index in np.flatnonzero(gaps.any(0)).tolist():
+            rows = torch.from_numpy(np.flatnonzero(gaps[:, index]))
             block = codec.spec.blocks[index]
-            allowed = torch.ones(block.tokens, dtype=torch.bool)
-            allowed[-1] = not block.missing
+            allowed = torch.ones(len(rows), block.tokens, dtype=torch.bool)
+            if index in choices and not block.residual:
+                choice = torch.from_numpy(choices[index])[rows]
+                allowed[:, : choice.shape[1]] = choice
+            if block.missing:
+                allowed[:, -1] = False
             quantiles = torch.rand(len(rows), 2, generator=rng).clamp(1e-6, 1 - 1e-6)
             cells, _ = generator.draw(index, known[rows], quantiles, allowed)
             begin = codec.spec.starts[index]
             known[rows, begin : begin + block.width] = cells
-        filled[part] = np.where(gaps[part], codec.decode(known, whole), values[part])
+        filled[part] = np.where(gaps, codec.decode(known, ~gaps), filled[part])
     made = codec.given(filled)
-    learnt = described(codec)
-    fields = {field.name: field for field in codec.fields}
-    columns = []
-    for name in made.columns:
-        given = table.column(name)
-        columns.append(_kept(given, made[name], learnt[name], fields[name]) if name in learnt else given)
-    return pl.DataFrame(columns)
+    return pl.DataFrame(
+        [
+            _kept(given[name], made[name], learnt[name], fields[name]) if name in learnt else given[name]
+            for name in fields
+        ]
+    )
 
 
 def _kept(given: pl.Series, made: pl.Series, column: Column, field: Field) -> pl.Series:
@@ -74,13 +82,14 @@ def _kept(given: pl.Series, made: pl.Series, column: Column, field: Field) -> pl
 @torch.no_grad()
 def scored(codec: TableCodec, generator: TableGenerator, source: str | Path | Frame) -> pl.DataFrame:
     """Return the table with two more columns: log p(row), and the part of new rows that are less probable."""
-    table, values = open_table(source), read_like(source, codec).values
+    with closing(open_table(source)) as table:
+        values = rows_like(table, codec).values
+        frame = pl.DataFrame([table.column(name) for name in table.names])
     parts = [values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE)]
     found = torch.cat([generator.log_likelihood(_known(codec, part)) for part in parts]).double()
     new = latents.generate(generator, latents.draw(COMPARED, latents_of(codec.spec), 0), None)
     usual = generator.log_likelihood(_known(codec, codec.decode(new))).double().sort().values
     typical = torch.searchsorted(usual, found) / len(usual)
-    frame = pl.DataFrame([table.column(name) for name in table.names])
     scores = {"log_likelihood": found.numpy(), "typical": typical.numpy()}
     return frame.with_columns(pl.Series(name, numbers) for name, numbers in scores.items())
 

@@ -11,7 +11,7 @@ from gandem import holdout
 from gandem.domains.tables.codec import TableCodec
 
 _BLOCK = 65_536
-FEWEST_OFTEN, MOST = 20, 0.5
+FEWEST_OFTEN, PATTERNS = 20, 4
 """Part of all rows, and number of them, beyond which equal rows are spread over both parts of a split."""
 GOLDEN = (5**0.5 - 1) / 2
 """Multiples of this, without their whole part, are spread evenly."""
@@ -116,14 +116,15 @@ def dealt(places: np.ndarray) -> np.ndarray:
     """Return places (n,) in which rows that occur often are spread evenly.
 
     A row that is there more than twenty times is a pattern of the table and nobody's own, as is every repeated one
-    where most rows are: both parts of a split must have it as often, or the held-out one is another table.
+    where there are over four rows for each different one: both parts of a split must have it as often, or the held-out
+    one is another table.
     """
     _, group, counts = np.unique(places, return_inverse=True, return_counts=True)
     order = np.argsort(group, kind="stable")
     occurrence = np.empty(len(places), np.int64)
     occurrence[order] = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
-    repeated = counts[group] > 1
-    often = repeated if repeated.mean() > MOST else counts[group] > FEWEST_OFTEN
+    few = len(places) > PATTERNS * len(counts)
+    often = counts[group] > (1 if few else FEWEST_OFTEN)
     return np.where(often, (places + occurrence * GOLDEN) % 1, places)
 
 

@@ -98,10 +98,11 @@ def _looked_at(
 def read_like(source: str | Path | Frame, codec: TableCodec, cache: Path | None = None) -> OtherRows:
     """Read rows as the numbers of a codec's columns, to be judged beside those of its table; raises SourceError."""
     with closing(open_table(source, cache)) as table:
-        return _read_like(table, codec)
+        return rows_like(table, codec)
 
 
-def _read_like(table: Table, codec: TableCodec) -> OtherRows:
+def rows_like(table: Table, codec: TableCodec) -> OtherRows:
+    """As `read_like`, of a table that is open."""
     if absent := [each.name for each in codec.fields if each.name not in table.names]:
         raise SourceError(f"{table.name}: lacks the column {absent[0]!r} ({len(absent)} in all); give the same columns")
     notes: list[str] = []
@@ -115,6 +116,7 @@ def _read_like(table: Table, codec: TableCodec) -> OtherRows:
             known[field.name] = read_as(table.column(field.name), learnt[field.name], field, notes)
     for group in (column for column in codec.columns if column.name not in known):
         members = [known[name] for name in group.categories]
+        members = np.nan_to_num(members)  # one that is set tells of the others
         known[group.name] = np.where(np.sum(members, 0) > 0, np.argmax(members, 0), np.nan).astype(np.float64)
     broken = {str(rule): rule.broken(known) for rule in codec.rules}
     report = {
