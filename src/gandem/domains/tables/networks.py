@@ -100,7 +100,8 @@ class TableGenerator(nn.Module):
         for h, at, (token, residual) in zip(before, order.tolist(), cells, strict=True):
             found = found - F.cross_entropy(self._logits(at, h), token, reduction="none")
             if residual is not None:
-                found = found + self._log_density(at, h + self._embed(at, token), residual)
+                density = self._log_density(at, h + self._embed(at, token), residual)
+                found = found + token.sum(1) * density  # a cell that is not known has none
         return found
 
     def draw(self, column: int, known: Tensor, quantiles: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
