@@ -101,7 +101,14 @@ def test_judgements_are_paced_by_images_of_full_size() -> None:
 
 @pytest.mark.parametrize(
     ("minutes", "each"),
-    [(1, (0, 200)), (2, (10_000, 320)), (4, (8_333, 500)), (10, (5_000, 800)), (60, (5_000, 2_000))],
+    [
+        (1, (0, 200)),
+        (2, (10_000, 320)),
+        (2.0859, (10_000, 333)),
+        (4, (8_333, 500)),
+        (10, (5_000, 800)),
+        (60, (5_000, 2_000)),
+    ],
 )
 def test_judgements_take_three_percent_of_the_time(minutes: float, each: tuple[int, int]) -> None:
     """A minute is too short for ten of them; then they grow in size to 500, in number to 20, and in size again."""

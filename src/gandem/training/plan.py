@@ -227,7 +227,7 @@ def judging_pace(plan: Plan, cost_of_one: float) -> tuple[int, int]:
     share = cost_of_one / plan.seconds if plan.seconds else JUDGING_EFFORT * cost_of_one / work
     affordable = JUDGING_SHARE / (EXAMINING * max(share, 1e-12))
     samples = max(affordable / JUDGEMENTS, min(affordable / FEWEST_JUDGEMENTS, ENOUGH_SAMPLES), FEWEST_SAMPLES)
-    samples = round(min(samples, MOST_SAMPLES))
+    samples = int(min(samples, MOST_SAMPLES) + 1e-6)
     times = min(int(affordable / samples + 1e-6), JUDGEMENTS)
     if times < FEWEST_JUDGEMENTS:
         return 0, samples
