@@ -51,5 +51,5 @@ def test_nothing_is_left_when_it_differs(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_missing_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
-    with pytest.raises(DependencyError, match=r"gandem\[export\]"):
+    with pytest.raises(DependencyError, match=r"pip install -e '\.\[export\]'"):
         export_onnx(run_with(0), tmp_path / "x.onnx")

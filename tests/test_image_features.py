@@ -187,7 +187,7 @@ def test_onnx_files_that_cannot_be_used(tmp_path: Path, capfd: pytest.CaptureFix
 def test_a_missing_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.onnx").write_bytes(b"")
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
-    with pytest.raises(DependencyError, match=r"gandem\[export\]"):
+    with pytest.raises(DependencyError, match=r"pip install -e '\.\[export\]'"):
         load_features(tmp_path / "x.onnx")
 
 

@@ -29,9 +29,10 @@ def explain(error: BaseException) -> int:
     message = _advice(error)
     if message is None:
         what = f"{type(error).__name__}: {error}"
-        say(f"error: {what}; this is a bug in gandem, please report it (GANDEM_DEBUG=1 shows where)")
+        say(f"error: {what}; this is a bug in gandem, please report it (GANDEM_DEBUG=1 shows where)", alone=True)
         return 1
-    say(f"error: {message}")
+    # What is wrong with the command is wrong in every process; a full memory or disk may be that of one.
+    say(f"error: {message}", alone=not isinstance(error, CycloptsError | GandemError))
     return 2
 
 
@@ -53,8 +54,9 @@ def _advice(error: BaseException) -> str | None:
     return None
 
 
-def say(message: str) -> None:
-    """Print one line to stderr, with the process that says it where several train together."""
+def say(message: str, alone: bool = False) -> None:
+    """Print one line to stderr, once per machine when several processes train together; alone: whichever says it."""
     rank = int(os.environ.get("RANK", "0"))
-    who = f"gandem, process {rank}:" if rank else "gandem:"
-    print(who, re.sub(r"\s+", " ", message).strip(), file=sys.stderr)
+    if alone or os.environ.get("LOCAL_RANK", "0") == "0":
+        who = f"gandem, process {rank}:" if alone and rank else "gandem:"
+        print(who, re.sub(r"\s+", " ", message).strip(), file=sys.stderr)
