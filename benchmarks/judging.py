@@ -114,7 +114,7 @@ def judged_runs(folders: list[Path], weights: Path | None) -> dict[str, Any]:
         run = gandem.open_run(folder)
         facts = gandem.evaluate(run, count=2000, features=weights)
         budget = Budget(**run.report["budget"])
-        told = facts["verdict"] | {"n": facts["counts"]["generated"], "budget": budget.to_dict()}
+        told = facts["verdict"] | {"n": facts["counts"]["generated"], "seen": run.report["images"]}
         if "judgement" in facts:
             told["frechet_share"] = facts["judgement"]["rows"]["generated"]["frechet_share"]
         found[f"trained for {budget}"] = told

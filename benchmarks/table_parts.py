@@ -23,9 +23,8 @@ def interval(figure: dict[str, Any] | None, scale: float = 1, digits: int = 2) -
 
 
 def longest_first(told: dict[str, Any]) -> list[str]:
-    """Return the names of what has a budget, as in a run's report, the longest first."""
-    budgets = {name: each["budget"] for name, each in told.items() if "budget" in each}
-    return sorted(budgets, key=lambda name: (budgets[name]["seconds"] or 0, budgets[name]["images"] or 0), reverse=True)
+    """Return the names of what was trained, those that saw most images first."""
+    return sorted((name for name in told if "seen" in told[name]), key=lambda name: told[name]["seen"], reverse=True)
 
 
 def origin(results: list[Result]) -> list[str]:
