@@ -13,8 +13,6 @@ benchmarks/results/classics-<set>-<arm>-seed<seed>.json.
 
 from __future__ import annotations
 
-import argparse
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,13 +20,15 @@ from typing import Any
 import numpy as np
 import textbook_dcgan
 import torch
-from measured import RESULTS, save_result
+from measured import race_options, save_result
 from torch import Tensor, nn
 
 import gandem
 from gandem.run import Run
 
 ALONE = {"referee.act": False, "referee.stop": False}
+COUNT = 5_000
+"""Images that are judged at most."""
 CONSTANT = ALONE | {"optimizer.warmup": 0, "game.growth": 0.0, "game.augment": 0.0, "game.discriminator_rate": 1.0}
 ARMS: dict[str, dict[str, Any] | None] = {
     "default": {},
@@ -125,17 +125,7 @@ def figures_of(run: Run, count: int) -> dict[str, Any]:
 
 def main() -> None:
     """Train and judge every arm on every set, seed by seed, so that a change of the machine meets all alike."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--minutes", type=float, default=4)
-    parser.add_argument("--count", type=int, default=5_000)
-    parser.add_argument("--data", type=Path, default=os.environ.get("GANDEM_DATA", "data"))
-    parser.add_argument("--work", type=Path, default=Path("runs/benchmarks"))
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
+    options = race_options(__doc__, SETS, ARMS)
     for name in options.sets:
         source = source_of(name, Path(options.data), options.work)
         for seed in options.seeds:
@@ -144,7 +134,7 @@ def main() -> None:
                 figures: dict[str, Any] = {"set": name, "arm": arm, "minutes": options.minutes}
                 try:
                     run = train(arm, source, out, options.minutes, seed, dict(SETS[name][1]))
-                    figures |= figures_of(run, options.count)
+                    figures |= figures_of(run, COUNT)
                 except gandem.GandemError as error:
                     figures["failed"] = str(error)
                 print(name, arm, seed, {key: figures.get(key) for key in ("kernel_distance", "failed")}, flush=True)

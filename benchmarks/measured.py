@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -10,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,22 @@ def save_result(
         os.fsync(file.fileno())
     temporary.replace(target)
     return target
+
+
+def race_options(doc: str | None, sets: Iterable[str], arms: Iterable[str]) -> argparse.Namespace:
+    """Read the command line of a race: which sets, arms and seeds, for how many minutes, and where files lie."""
+    sets, arms = list(sets), list(arms)
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", nargs="+", choices=sets, default=sets)
+    parser.add_argument("--arms", nargs="+", choices=arms, default=arms)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--minutes", type=float, default=4)
+    parser.add_argument("--data", type=Path, default=os.environ.get("GANDEM_DATA", "data"))
+    parser.add_argument("--work", type=Path, default=Path("runs/benchmarks"))
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    return options
 
 
 def load_results(folder: Path = RESULTS) -> dict[str, dict[str, Any]]:

@@ -20,9 +20,9 @@ the samples, not of the trainings) leaves out 0; else they tie.
 """
 SMALL = """
 Trained on about 100 images, CIFAR-10 on 500 and on all, {minutes:g} minutes on one core each, with no augmentation,
-always full, and adaptive. Kernel distance x100 to the other images of the set; means of the seeds, and of their
-half-widths of the 95 % interval. Copied: share of samples that lie too near to a training image, and that of held-out
-images. Strength: of the adaptive augmentation at the end of each training.
+always full, and adaptive. Kernel distance x100 of 2,000 samples to the other images of the set; means of the seeds,
+and of their half-widths of the 95 % interval. Copied: share of samples that lie too near to a training image, and that
+of held-out images. Strength: of the adaptive augmentation at the end of each training.
 """
 AUGMENTED = ("none", "fixed", "adaptive")
 ARMS = {"default": "gandem", "dcgan": "DCGAN", "sn_hinge": "SN, hinge", "wgan_gp": "WGAN-GP", "r1": "R1 alone"}
@@ -87,10 +87,10 @@ def small_section(results: list[Result]) -> list[str]:
     rows = []
     for name, arms in by_set.items():
         first = next(iter(arms.values()))[0]
-        counts = f"{first['training']:,} + {first['held_out']:,}"
+        counts = f"{first['training']:,} / {first['judges']:,}"
         strengths = ", ".join(f"{each['augmentation'] or 0:.2f}" for each in arms["adaptive"])
         rows.append([name, counts, *(cell for arm in AUGMENTED for cell in augmented(arms[arm])), strengths])
-    head = ["set", "images + held out", *(cell for arm in AUGMENTED for cell in (arm, "copied, %")), "strength"]
+    head = ["set", "images / judged by", *(cell for arm in AUGMENTED for cell in (arm, "copied, %")), "strength"]
     text = SMALL.format(minutes=results[0]["figures"]["minutes"])
     return ["## Few images", text, "", *table(head, rows), *origin(results)]
 
@@ -100,6 +100,8 @@ def augmented(found: list[Figures]) -> list[str]:
     if not found:
         return ["-", "-"]
     mean, half = mean_of([each["kernel_distance"] for each in found])
-    shares = [each["copied_share"] for each in found]
+    shares = [each["copied_share"] for each in found if each["copied_share"]]
+    if not shares:
+        return [f"{mean * 100:.2f} (± {half * 100:.2f})", "-"]
     copied = [100 * statistics.mean(share[kind]["value"] for share in shares) for kind in ("generated", "held_out")]
     return [f"{mean * 100:.2f} (± {half * 100:.2f})", "{:.0f} ({:.0f})".format(*copied)]

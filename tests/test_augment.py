@@ -28,7 +28,7 @@ from gandem.augmentation.learners import Learner, own
 from gandem.augmentation.problem import Problem
 from gandem.augmentation.splits import splits
 from gandem.augmentation.verdict import verdict
-from gandem.errors import GandemError, Interrupted, RunError
+from gandem.errors import GandemError, Interrupted, RecipeError, RunError
 
 BAYES = Learner("naive Bayes", lambda categorical, seed: GaussianNB(), weighted=True)
 STUMP = Learner("tree", lambda categorical, seed: DecisionTreeClassifier(max_depth=3, random_state=0))
@@ -338,6 +338,8 @@ def test_odd_columns_are_learnt_from_and_written(tmp_path: Path) -> None:
         {"flag": gap, "synthetic": [n % 2 for n in range(size)], "list": [[n] for n in range(size)]}
         | {"lasted": [datetime.timedelta(hours=n) for n in range(size)], "kind": ["a", "b", "b"] * 20}
     )
+    with pytest.raises(RecipeError, match="its cells are of type List"):
+        read(frame, "kind", "list")
     source = read(frame, "kind")
     rows, labels = source.problem.rows, source.problem.labels
     part = _Table.of(rows[2:], source.form)  # without the one that is true

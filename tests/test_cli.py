@@ -206,6 +206,25 @@ def test_two_processes_train_one_run(tmp_path: Path, capfd: pytest.CaptureFixtur
     assert said.count("\n") == 1 and "gandem resume" in said
 
 
+def test_the_first_process_to_fail_says_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the one that waits for it and is killed, whose code is -9."""
+    monkeypatch.setattr(launch, "GRACE_SECONDS", 0.1)
+    waits, fails = (["-c", f"import sys, time; time.sleep({how})"] for how in ("60", "0); sys.exit(2"))
+    children = [subprocess.Popen([sys.executable, *command]) for command in (waits, fails)]
+    assert launch._wait(children) == 2 and children[0].returncode == -9
+    assert launch._wait([subprocess.Popen([sys.executable, "-c", ""])]) == 0
+
+
+def test_whichever_process_runs_out_of_memory_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    training_that_raises(monkeypatch, MemoryError())
+    assert cli.main(["train", "photos"]) == 2
+    assert capsys.readouterr().err.startswith("gandem, process 1: error: the memory is full")
+
+
 def test_only_the_first_process_speaks(
     calls: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,8 @@ from gandem.domains.images.store import ImageData
 from gandem.errors import Interrupted, RecipeError, RunError
 
 SETTINGS = {"network.width": 16, "training.batch": 16}
+SIZED = SETTINGS | {"data.size": (28, 28)}
+"""A tuple is a list in the file that tells whether the same is asked again."""
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_a_race_that_is_stopped_goes_on_where_it_was(source: Path, tmp_path: Pat
             os.kill(os.getpid(), signal.SIGTERM)
 
     def race(out: Path, **choices: Any) -> dict[str, Any]:
-        asked = {"seeds": 1, "budget": "64", "settings": SETTINGS, "device": "cpu", "watch": events.append}
+        asked = {"seeds": 1, "budget": "64", "settings": SIZED, "device": "cpu", "watch": events.append}
         return gandem.compare(recipes, source, out, **(asked | choices))
 
     with pytest.raises(Interrupted, match=f"the same command with --out {tmp_path / 'race'}"):

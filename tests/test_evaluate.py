@@ -115,6 +115,10 @@ def test_a_run_of_few_images_cannot_be_judged_but_says_so(npz: Path, tmp_path: P
     assert run.report["evaluation"]["verdict"]["verdict"] == "cannot tell"
     assert "cannot tell" in (run.path / "README.md").read_text() and (run.path / "report.html").is_file()
     assert [event["event"] for event in events][-1] == "verdict"
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img ") == 2 and "Too few to be judged." in page  # one wants to look all the same
+    plan = next(event for event in events if event["event"] == "plan")
+    assert any("WARNING: 2 steps" in line for line in plan["text"])
     facts = gandem.evaluate(run.path)
     assert facts["verdict"] == run.report["evaluation"]["verdict"]
     more = gandem.resume(run.path, budget="+32")

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import struct
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -364,6 +365,15 @@ def test_sources_that_are_none(tmp_path):
 def test_a_folder_with_an_archive_points_to_it(tmp_path):
     zipped(tmp_path / "photos.zip", members())
     refused(tmp_path, "photos.zip")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_not_utf8_is_skipped(tmp_path):
+    root = folder_of(tmp_path / "set", 4)
+    (root / "good0.png").rename(os.fsdecode(os.fsencode(root) + b"/caf\xe9.png"))
+    data = read(root)
+    assert len(data) == 3 and skipped(data) == {"caf?.png": "its name is not UTF-8; rename it"}
+    json.dumps(data.report).encode()
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

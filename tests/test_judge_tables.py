@@ -115,6 +115,19 @@ def test_missing_patterns() -> None:
     assert one.missing.value == np.isnan(rows[:, 1]).mean() and one.wasserstein < 0.2
 
 
+def test_real_rows_lose_rare_categories_too() -> None:
+    """Five hundred categories: a fresh real sample is no ceiling of 1."""
+    rng = np.random.default_rng(0)
+    shares = 1 / np.arange(1, 501)
+    columns = Columns(("city", "x"), np.array([True, False]))
+    generated, real, held_out = (
+        np.column_stack([rng.choice(500, 600, p=shares / shares.sum()), rng.random(600)]) for _ in range(3)
+    )
+    judged = judge_table(generated, real, held_out, independent(real, 0), columns)
+    kept = {name: row.categories.kept.value for name, row in judged.rows.items()}
+    assert kept["real"] < 0.9 and kept["generated"] == pytest.approx(kept["real"], abs=0.1)
+
+
 def test_categories_that_are_lost() -> None:
     real = np.array([[0.0, 0], [0, 1], [1, 1], [2, 1]] * 50 + [[3.0, 1]])
     made = np.array([[0.0, 0], [1, 1]] * 50)

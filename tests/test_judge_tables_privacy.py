@@ -5,7 +5,7 @@ import pytest
 
 from gandem.errors import JudgeError
 from gandem.judge.tables.attacks import ATTACKS, Scene, _most_in_common
-from gandem.judge.tables.privacy import planted_copier, privacy
+from gandem.judge.tables.privacy import _nearer, planted_copier, privacy
 from gandem.judge.tables.rows import Columns
 from tables_made import COLUMNS, table
 
@@ -54,6 +54,17 @@ def test_the_highest_of_many_attacks_holds_one_half() -> None:
         found = privacy(wide(3 * seed, 150), wide(3 * seed + 1, 150), wide(3 * seed + 2, 150), WIDE, seed=seed)
         above += found.generated.highest.low > 0.5
     assert above <= 2
+
+
+def test_the_share_of_nearer_rows_is_as_sure_as_it_says() -> None:
+    """Of honest generators 95 % hold one half; many generated rows with few nearest ones are not many trials."""
+    held = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        rows = [rng.standard_normal((n, 8)) for n in (1000, 100, 160)]
+        found = _nearer(Scene(*rows, Columns(tuple("abcdefgh"), np.zeros(8, bool))), 80)
+        held += found.low <= 0.5 <= found.high
+    assert held >= 54  # with every row a trial it is 44
 
 
 def test_the_copier_changes_numbers_a_little() -> None:

@@ -172,5 +172,5 @@ def test_what_few_real_rows_have_by_chance_does_not_count_against_a_generator() 
     copying = Copying.of(made, normal(4, 500, 96), held_out)
     judgement = judge(made, held_out, real=real, floors={}, copying=copying)
     assert judgement.real["frechet_share"].value > 0.03
-    found = evidence_of(judgement)["Frechet share"]
+    found = evidence_of(judgement)["Frechet share beyond real"]
     assert found.low <= found.value <= found.high and found.value < 0.03

@@ -107,6 +107,13 @@ def test_a_run_goes_on_in_its_own_game_only(trained: gandem.Run) -> None:
         trainer(trained.path, loss="hinge", penalty="r1", gamma=0.1, settings={"optimizer.beta1": 0.0}).fit("1k")
 
 
+def test_a_batch_that_was_larger_than_the_data_goes_on(tmp_path: Path) -> None:
+    settings = {"training.batch": 64}
+    few = ellipse()[:50]
+    assert trainer(tmp_path / "run", few, settings).fit("200").recipe.training.batch < 50
+    assert trainer(tmp_path / "run", few, settings).fit("200").report["images"] >= 400
+
+
 def test_pictures_with_classes_and_a_loss_of_ones_own(tmp_path: Path) -> None:
     class Maker(nn.Module):
         def __init__(self) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gandem
+from gandem.errors import RecipeError
 from gandem.game.penalties import PENALTIES
 from gandem.recipe import OptimizerOptions
 from gandem.training.loop import Loop
@@ -114,6 +115,12 @@ def test_judgements_take_three_percent_of_the_time(minutes: float, each: tuple[i
     """A minute is too short for ten of them; then they grow in size to 500, in number to 20, and in size again."""
     plan = SimpleNamespace(images=100_000, gflops_per_image=1.0, gflops_at_full_size=1.0, seconds=60.0 * minutes)
     assert judging_pace(plan, 5e-4) == each
+
+
+def test_augmentation_cannot_follow_judgements_that_are_not_made(colours: Path) -> None:
+    settings = {"game.augment": "adaptive", "referee.every": 0, "network.width": 16}
+    with pytest.raises(RecipeError, match="follows the quick judgements"):
+        gandem.plan_training(colours, settings=settings, budget="10k", device="cpu")
 
 
 def test_the_machine_is_measured_at_the_rate_that_is_played(colours: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,11 @@ def test_a_picture_is_as_dense_as_it_is_dark(tmp_path: Path) -> None:
     assert (top, bottom) == (pytest.approx(0.3, abs=0.02), pytest.approx(0.4, abs=0.02))
 
 
+def test_a_penalty_of_pictures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="--penalty consistency: not known"):
+        play("ring", tmp_path / "x.gif", penalty="consistency")
+
+
 def test_what_is_no_shape_is_refused(tmp_path: Path) -> None:
     Image.new("L", (20, 20), "white").save(tmp_path / "white.png")
     (tmp_path / "words.png").write_text("words")

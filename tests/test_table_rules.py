@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 import numpy as np
@@ -226,6 +227,35 @@ def test_values_that_are_asked_for_come_as_often_as_they_are() -> None:
         made = data.codec.decode(generator(torch.randn(2000, latents(data.spec)), told.inputs), told.fixed)
         names = data.codec.given(made)["city"]
         assert set(names) <= set(asked) and (names == asked[0]).mean() == pytest.approx(share, abs=0.02)
+
+
+def test_times_of_a_day_are_asked_for_as_times_and_dates_as_dates() -> None:
+    rng = np.random.default_rng(0)
+    clock = [dt.time(int(hour), 30) for hour in rng.integers(8, 18, 400)]
+    day = [dt.date(2024, 1, 1) + dt.timedelta(int(days)) for days in rng.integers(0, 300, 400)]
+    data = read(pl.DataFrame({"clock": clock, "day": day, "x": rng.random(400)}))
+    generator = TableGenerator(data.spec, 16).eval()
+    for asked in ("clock>=12:00", {"clock": (dt.time(12), None)}):
+        told = TABLES.told(data.codec, lambda: generator, conditions(asked), 100, 0)
+        made = data.codec.given(
+            data.codec.decode(generator(torch.randn(100, latents(data.spec)), told.inputs), told.fixed)
+        )
+        assert made["clock"].min() >= dt.time(12)
+    for wrong, words in (("day>=2024", "2024-05-31"), ("day>=12:00", "2024-05-31"), ("clock>=2024-01-01", "08:30")):
+        with pytest.raises(RecipeError, match=words):
+            TABLES.told(data.codec, lambda: generator, conditions(wrong), 10, 0)
+
+
+def test_cells_that_are_not_known_do_not_make_a_row_less_probable_by_their_residuals() -> None:
+    data = read(stays())
+    torch.manual_seed(0)
+    generator = TableGenerator(data.spec, 16).eval()
+    for head in generator.residual_heads:
+        torch.nn.init.normal_(head.bias)
+    rows = data.codec.encode(data.samples(slice(0, 4))[0])
+    empty = torch.zeros_like(rows)
+    assert torch.equal(generator.log_likelihood(empty), torch.zeros(4))
+    assert (generator.log_likelihood(rows) < 0).all()
 
 
 def test_a_copy_of_a_column_is_said() -> None:

@@ -44,9 +44,11 @@ RULES = (
     Rule(
         "diverged",
         lambda of: (
-            of["Frechet share"].low > 0.7 and of["distance to the data"].low > 1.3 and of["spread"].high > A_POINT
+            of["Frechet share beyond real"].low > 0.7
+            and of["distance to the data"].low > 1.3
+            and of["spread"].high > A_POINT
         ),
-        ("Frechet share", "distance to the data"),
+        ("Frechet share beyond real", "distance to the data"),
         "The samples have next to nothing in common with the data. Train again with a lower rate "
         "(--set optimizer.lr=, half of what its recipe.yaml says); if this was a short first try, give it more time.",
     ),
@@ -94,24 +96,24 @@ RULES = (
     Rule(
         "usable",
         lambda of: (
-            (of["Frechet share"].high <= 0.05 or of["two-sample AUC"].high <= 0.7)
+            (of["Frechet share beyond real"].high <= 0.05 or of["two-sample AUC"].high <= 0.7)
             and of["coverage"].value >= 0.6
             and of["two-sample AUC"].high <= 0.8
             and _least(of, "global utility", 1.0) > 0.5
         ),
-        ("Frechet share", "coverage", "two-sample AUC", "global utility"),
+        ("Frechet share beyond real", "coverage", "two-sample AUC", "global utility"),
         "Use it where a trained eye may tell it from the data; more time would still help (gandem resume).",
     ),
     Rule(
         "still improving",
         _improving,
-        ("improvement", "Frechet share"),
+        ("improvement", "Frechet share beyond real"),
         "It was getting better when it stopped: continue with gandem resume RUN --budget +10m.",
     ),
     Rule(
         "too little training",
         lambda of: True,
-        ("Frechet share", "coverage", "two-sample AUC", "global utility"),
+        ("Frechet share beyond real", "coverage", "two-sample AUC", "global utility"),
         "Give it more time (gandem resume RUN --budget +10m), or a larger network if time does not help.",
     ),
 )
@@ -202,7 +204,7 @@ def evidence_of(judgement: Judgement) -> Numbers:
     generated, real, cells, copying = judgement.generated, judgement.real, judgement.cells, judgement.copying
     missing = Figure.of_share(max(cells.missing - cells.missing_by_chance, 0.0), cells.cells)
     return {
-        "Frechet share": _beyond(generated["frechet_share"], real["frechet_share"].value),
+        "Frechet share beyond real": _beyond(generated["frechet_share"], real["frechet_share"].value),
         "two-sample AUC": generated["two_sample"],
         "spread": generated["spread_ratio"],
         "coverage": _over(generated["coverage"], real["coverage"].value),

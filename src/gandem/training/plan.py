@@ -26,6 +26,9 @@ STEPS, SMALLEST_BATCH, LARGEST_BATCH = 5_000, 16, 64
 """About how many steps a training should have before larger ones are worth it: in a short training many small ones
 teach more, in a long one they only swing. Measured on Fashion-MNIST, see docs/experiments.md."""
 
+FEWEST_STEPS = 500
+"""A plan of fewer is warned of."""
+
 WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 MEASURE_SECONDS = 2.0
 MEASURE_SHARE = 0.01
@@ -82,12 +85,15 @@ class Plan:
         *small, _ = [f"1/{2 ** stage['halvings']} of each side until {stage['until']:.0%}" for stage in self.growth]
         growth = [f"growth: {', '.join(small)} of the budget, then full size"] if small else []
         width = f"width {self.width}" if self.width else "your own"
+        steps = self.images // self.batch
+        short = [f"WARNING: {steps:,} steps teach next to nothing; give more time or smaller samples"]
         return [
             f"networks: {width}, generator {self.parameters_generator / 1e6:.2f} M and discriminator "
             f"{self.parameters_discriminator / 1e6:.2f} M parameters, {self.gflops_per_image:.2g} GFLOP for each",
             f"machine: {self.device}, {self.precision}, {self.processes} process(es); {speed}",
             f"budget: {self.images:,} {noun}{time_given}, batch {self.batch}",
             *growth,
+            *(short if steps < FEWEST_STEPS else []),
         ]
 
 

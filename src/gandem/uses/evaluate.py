@@ -149,7 +149,7 @@ def _evaluate(
     } | ({} if sets.judged_by is None else {"judged_by": sets.judged_by})
     if n < FEWEST:
         verdict = Verdict.cannot_tell(min(count, sets.available), min(len(held_rows), len(real_rows)))
-        return Evaluation(verdict, facts | {"verdict": verdict.to_dict()}, {})
+        return Evaluation(verdict, facts | {"verdict": verdict.to_dict()}, _shown(sets, held_rows[:SHOWN]))
     tell(f"making {n:,} samples")
     generated, labels = sets.generated(n)
     held_out, held_labels = sets.held_out.samples(held_rows[:n])
@@ -170,7 +170,8 @@ def _evaluate(
         judgement = _compared(seen, floors, copying, sets.domain.compared, seed)
     except JudgeError as error:  # such as data of a few samples over and over
         verdict = Verdict("cannot tell", {}, str(error))
-        return Evaluation(verdict, facts | {"verdict": verdict.to_dict()}, {}, examination.sections)
+        shown = _shown(sets, held_rows[:SHOWN])
+        return Evaluation(verdict, facts | {"verdict": verdict.to_dict()}, shown, examination.sections)
     verdict = Verdict.of(judgement, sets.improvement, evidence=examination.evidence)
     facts |= {
         "verdict": verdict.to_dict(),
@@ -238,6 +239,13 @@ def _pictures(
         "real": domain.preview(held_out[:SHOWN], codec),
         "closest": domain.preview(pairs, codec, len(copied)),
     }
+
+
+def _shown(sets: _Sets, held_rows: torch.Tensor) -> dict[str, Image]:
+    """Return what can be looked at where nothing can be judged."""
+    shown = {"generated": sets.generated(min(SHOWN, sets.available))[0]} if sets.available else {}
+    shown |= {"real": sets.held_out.samples(held_rows)[0]} if len(held_rows) else {}
+    return {name: sets.domain.preview(samples, sets.codec) for name, samples in shown.items()}
 
 
 def _of_run(run: Run, real: Given, seed: int) -> _Sets:

@@ -369,7 +369,9 @@ def _recipe(run: Run) -> str:
 
 def _about(facts: dict[str, Any]) -> str:
     counts = facts["counts"]
-    said = f"{counts['generated']:,} generated samples against {counts['held_out']:,} held-out real ones."
+    said = "Too few to be judged."
+    if "judgement" in facts:
+        said = f"{counts['generated']:,} generated samples against {counts['held_out']:,} held-out real ones."
     if "judged_by" in facts:
         said += f" Those are of {facts['judged_by']}, and not of the data that the run was trained on."
     if "features" in facts:

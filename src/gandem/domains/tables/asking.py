@@ -88,15 +88,14 @@ class Wanted:
         self.codec, self.index = codec, index
         self.column, block = codec.columns[index], codec.spec.blocks[index]
         self._tests = [_test(self.column, condition) for condition in conditions]
-        self._exact: tuple[np.ndarray, np.ndarray] | None = None
-        self._shares = np.ones(0)
+        self._exact: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        """Codes and residuals of the values that are asked for, and the part of its token that each takes."""
         equal = [condition for condition in conditions if condition.operator == "="]
         if equal:
             values = np.array([_value(self.column, value, equal[0]) for value in equal[0].values])
             values = np.unique(values[self._passes(values)])
-            self._exact = codec.column_codes(index, values)
             start, end = (codec.tokens[index].encode(values, np.full(len(values), at))[1] for at in (0.0, 1.0))
-            self._shares = np.where(end > start, (end - start) / 2, 1.0)  # of its token that a value takes
+            self._exact = *codec.column_codes(index, values), np.where(end > start, (end - start) / 2, 1.0)
             self.tokens = np.isin(np.arange(block.tokens), self._exact[0])
         else:
             self.tokens = np.array([self._possible(token) for token in range(block.tokens)])
@@ -111,12 +110,12 @@ class Wanted:
         """Put the very values that are asked for in the place of drawn ones that share their token."""
         if self._exact is None or not self.codec.spec.blocks[self.index].residual:
             return cells
-        codes, residuals = self._exact
+        codes, residuals, shares = self._exact
         drawn = cells[:, :-1].argmax(1).numpy()
         turn = torch.rand(len(cells), generator=rng).numpy()
         for code in np.unique(codes):
             those, here = residuals[codes == code], drawn == code
-            ends = np.cumsum(self._shares[codes == code])
+            ends = np.cumsum(shares[codes == code])
             cells[torch.from_numpy(here), -1] = torch.from_numpy(those[np.searchsorted(ends, turn[here] * ends[-1])])
         return cells
 
@@ -124,9 +123,9 @@ class Wanted:
         """Return how much of its token is allowed for each of the drawn cells (n, width), float64 (n,)."""
         if self._exact is None:
             return torch.ones(len(cells), dtype=torch.float64)
+        codes, _, shares = self._exact
         tokens = self.codec.spec.blocks[self.index].tokens
-        shares = np.bincount(self._exact[0], self._shares, minlength=tokens)
-        return torch.from_numpy(shares)[cells[:, :tokens].argmax(1)]
+        return torch.from_numpy(np.bincount(codes, shares, minlength=tokens))[cells[:, :tokens].argmax(1)]
 
     def values(self, cells: Tensor) -> np.ndarray:
         """Return what cells (n, width) stand for, float64 (n,)."""
@@ -172,9 +171,11 @@ def _value(column: Column, value: Any, condition: Condition) -> float:
             )
         return float(column.categories.index(text))
     try:
-        number = _seconds(value) if column.kind == "date" else float(value)
+        number = _seconds(column, value) if column.kind == "date" else float(value)
     except (TypeError, ValueError):
-        like = "a date such as 2024-05-31" if column.kind == "date" else "a number"
+        like = "a number"
+        if column.kind == "date":
+            like = "a time such as 08:30" if _is_clock(column) else "a date such as 2024-05-31"
         raise RecipeError(f"--where {condition}: {column.name} takes {like}") from None
     low, high = column.low, column.high
     if condition.operator == "=" and low is not None and high is not None and not low <= number <= high:
@@ -182,13 +183,20 @@ def _value(column: Column, value: Any, condition: Condition) -> float:
     return number
 
 
-def _seconds(value: Any) -> float:
+def _is_clock(column: Column) -> bool:
+    """Whether dates are times of a day: all of them within the first one."""
+    return column.low is not None and column.high is not None and 0 <= column.low <= column.high < 86_400
+
+
+def _seconds(column: Column, value: Any) -> float:
+    """Return a date, or a time of day, as the numbers of its column."""
     from datetime import UTC, date, datetime, time
 
-    if isinstance(value, str) and "-" not in value:  # of a day
-        value = time.fromisoformat(value)
-    if isinstance(value, time):
-        return value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 1e6
+    if _is_clock(column):
+        clock = time.fromisoformat(value) if isinstance(value, str) else value
+        if not isinstance(clock, time):
+            raise TypeError(value)
+        return clock.hour * 3600 + clock.minute * 60 + clock.second + clock.microsecond / 1e6
     if isinstance(value, date) and not isinstance(value, datetime):
         value = value.isoformat()
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Tokens = CategoryTokens | NumberTokens
 Fixed = Collection[str] | np.ndarray
+"""Names of columns, or cells bool (n, c), that a rule must leave as they are."""
 
 
 class TableCodec:

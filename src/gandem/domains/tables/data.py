@@ -11,8 +11,9 @@ from gandem import holdout
 from gandem.domains.tables.codec import TableCodec
 
 _BLOCK = 65_536
-FEWEST_OFTEN, PATTERNS = 20, 4
-"""Part of all rows, and number of them, beyond which equal rows are spread over both parts of a split."""
+OFTEN, PER_PATTERN = 20, 4
+"""More equal rows than this are spread over both parts of a split, and any two where there are more rows than this for
+each different one."""
 GOLDEN = (5**0.5 - 1) / 2
 """Multiples of this, without their whole part, are spread evenly."""
 
@@ -123,8 +124,8 @@ def dealt(places: np.ndarray) -> np.ndarray:
     order = np.argsort(group, kind="stable")
     occurrence = np.empty(len(places), np.int64)
     occurrence[order] = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
-    few = len(places) > PATTERNS * len(counts)
-    often = counts[group] > (1 if few else FEWEST_OFTEN)
+    patterned = len(places) > PER_PATTERN * len(counts)
+    often = counts[group] > (1 if patterned else OFTEN)
     return np.where(often, (places + occurrence * GOLDEN) % 1, places)
 
 
