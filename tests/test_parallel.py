@@ -81,3 +81,11 @@ def test_the_usual_scores_are_those_of_the_whole_batch(results: dict[str, dict[s
 def test_both_processes_hold_the_same_bits(results: dict[str, dict[str, Tensor]]) -> None:
     one, other = results["first"], results["second"]
     assert [name for name in one if name.startswith("state/") and not torch.equal(one[name], other[name])] == []
+
+
+def test_all_processes_stop_with_any(results: dict[str, dict[str, Tensor]]) -> None:
+    """The second one alone is told to stop; else what the first one says holds in both."""
+    assert results["alone"]["agreed"].tolist() == [0.25, 0.25]
+    for process in ("first", "second"):
+        going_on, stopped = results[process]["agreed"].tolist()
+        assert going_on == 0.25 and stopped < 0
