@@ -8,7 +8,7 @@ import re
 import sys
 import traceback
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, UnknownOptionError, UnusedCliTokensError
 
 from gandem.errors import GandemError, Interrupted
 
@@ -38,7 +38,9 @@ def explain(error: BaseException) -> int:
 
 def _advice(error: BaseException) -> str | None:
     """Return what to tell about an error that the caller can mend, None for a bug."""
-    if isinstance(error, CycloptsError | GandemError):
+    if isinstance(error, CycloptsError):
+        return _about_the_command(error)
+    if isinstance(error, GandemError):
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "the memory is full; try a smaller --count, --size or training.batch, or --set network.width=64"
@@ -52,6 +54,18 @@ def _advice(error: BaseException) -> str | None:
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"no permission for {place}; change its permissions or choose another place"
     return None
+
+
+def _about_the_command(error: CycloptsError) -> str:
+    """Return what is wrong with the words of a command."""
+    message, key = str(error), ""
+    if isinstance(error, UnusedCliTokensError):
+        words = error.unused_tokens or []
+        message = f"{' '.join(words)}: more than this command takes (--help shows what it does)"
+        key = words[0] if words and "=" in words[0] else ""
+    elif isinstance(error, UnknownOptionError) and "." in (error.token.keyword or ""):
+        key = f"{error.token.keyword}={error.token.value or 'VALUE'}".lstrip("-")
+    return f"{message.rstrip('.')}; a key of the recipe is changed with --set {key}" if key else message
 
 
 def say(message: str, alone: bool = False) -> None:
