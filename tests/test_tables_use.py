@@ -186,6 +186,12 @@ def test_an_estimator_has_the_manners_of_scikit_learn() -> None:
         gan.fit(np.zeros((10, 2)))
 
 
+def test_an_export_draws_any_number_of_rows(run: gandem.Run, tmp_path: Path) -> None:
+    for library in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(library)
+    assert gandem.export_onnx(run, tmp_path / "x.onnx")["max_difference"] < 1e-4
+
+
 def test_rows_are_not_pictures(run: gandem.Run, tmp_path: Path) -> None:
     from gandem.uses.sample import write_samples
 

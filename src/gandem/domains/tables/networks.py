@@ -66,14 +66,14 @@ class TableGenerator(nn.Module):
     def forward(self, latent: Tensor) -> Tensor:
         """Map latents (n, columns + residuals) to rows (n, *shape), through which gradients pass."""
         quantiles = _quantiles(latent)
-        h = self.start.expand(len(latent), -1)
+        h = self.start.expand(latent.shape[0], -1)
         rows = []
         for at in range(self.columns):
             token, embedded = self._one_hot(at, self._logits(at, h), quantiles[at])
             h = h + embedded
             rows.append(token)
             if at in self.residuals:
-                residual = self._residual(at, h, quantiles[self.columns + self.residuals[at]])[:, None]
+                residual = self._residual(at, h, quantiles[self.columns + self.residuals[at]])
                 h = h + self._slope(at, token, residual)
                 rows.append(residual)
         return torch.cat(rows, 1)
@@ -84,19 +84,19 @@ class TableGenerator(nn.Module):
 
         known: such rows, of which what is known stays; a token of -1 is not.
         """
-        cells = torch.empty_like(latent) if known is None else known.clone()
         quantiles = _quantiles(latent)
+        cells = list(quantiles if known is None else known.split(1, 1))
         h = self._know(known)
         for at in range(self.columns):
-            open_ = None if known is None else known[:, at] < 0
+            open_ = None if known is None else cells[at] < 0
             if open_ is not None and not open_.any():
                 continue
             places = self.places(at)
             drawn, after = self._drawn(at, h, self._logits(at, h), [quantiles[place] for place in places])
-            h = after if open_ is None else torch.where(open_[:, None], after, h)
+            h = after if open_ is None else torch.where(open_, after, h)
             for place, cell in zip(places, drawn, strict=True):
-                cells[:, place] = cell if open_ is None else torch.where(open_, cell, cells[:, place])
-        return cells
+                cells[place] = cell if open_ is None else torch.where(open_, cell, cells[place])
+        return torch.cat(cells, 1)
 
     def log_likelihood(self, rows: Tensor) -> Tensor:
         """Return log p(row) (n,) of rows (n, *shape), in nats; the density of a residual is that within its bin.
@@ -142,8 +142,8 @@ class TableGenerator(nn.Module):
         h = self._know(known)
         logits = self._logits(column, h)
         chance = (logits.softmax(1) * allowed).sum(1)
-        cells, _ = self._drawn(column, h, logits.masked_fill(~allowed, -math.inf), quantiles.unbind(1))
-        return torch.stack(cells, 1), chance
+        cells, _ = self._drawn(column, h, logits.masked_fill(~allowed, -math.inf), quantiles.split(1, 1))
+        return torch.cat(cells, 1), chance
 
     def _know(self, known: Tensor | None) -> Tensor:
         """Return h (n, width) of what is known as in `cells`; of nothing (1, width), the same for all rows."""
@@ -161,17 +161,17 @@ class TableGenerator(nn.Module):
         return h
 
     def _drawn(self, at: int, h: Tensor, logits: Tensor, quantiles: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """Return the cells of a column, each (n,), at quantiles (n,) for each, and h (n, width) with them.
+        """Return the cells of a column, each (n, 1), at quantiles (n, 1) for each, and h (n, width) with them.
 
         One row of h and logits stands for all.
         """
         token = _places(logits, quantiles[0])
-        h = h + self.embedding[self._token_starts[at] :].index_select(0, token)
+        h = h + self.embedding[self._token_starts[at] :].index_select(0, token.squeeze(1))
         if at not in self.residuals:
             return [token.to(h.dtype)], h
         residual = self._residual(at, h, quantiles[1])
-        slope = self.slopes[self._slope_starts[at] :].index_select(0, token)
-        return [token.to(h.dtype), residual], torch.addcmul(h, residual[:, None], slope)
+        slope = self.slopes[self._slope_starts[at] :].index_select(0, token.squeeze(1))
+        return [token.to(h.dtype), residual], torch.addcmul(h, residual, slope)
 
     def _logits(self, at: int, h: Tensor) -> Tensor:
         logits: Tensor = self.heads[at](F.leaky_relu(h, 0.2))
@@ -193,9 +193,9 @@ class TableGenerator(nn.Module):
         return residual * (token @ self.slopes[start : start + token.shape[1]])
 
     def _one_hot(self, at: int, logits: Tensor, quantiles: Tensor) -> tuple[Tensor, Tensor]:
-        """Return one-hots (n, tokens) of the tokens at quantiles (n,), and their embeddings (n, width)."""
+        """Return one-hots (n, tokens) of the tokens at quantiles (n, 1), and their embeddings (n, width)."""
         reached = _reached(logits.detach())
-        places = (reached < quantiles[:, None] * reached[:, -1:]).sum(1)  # what `_places` finds, but can be exported
+        places = (reached < quantiles * reached[:, -1:]).sum(1)  # what `_places` finds, but can be exported
         token = F.one_hot(places, logits.shape[1]).to(logits.dtype)
         if not (self.training and logits.requires_grad):
             return token, self.embedding[self._token_starts[at] + places]
@@ -204,8 +204,8 @@ class TableGenerator(nn.Module):
         return token, self._embed(at, token)
 
     def _residual(self, at: int, h: Tensor, quantiles: Tensor) -> Tensor:
-        """Return residuals (n,) at quantiles (n,): logit((1 + r) / 2) is logistic, around what the head says."""
-        shift, scale = self.residual_heads[self.residuals[at]](F.leaky_relu(h, 0.2)).unbind(1)
+        """Return residuals (n, 1) at quantiles (n, 1): logit((1 + r) / 2) is logistic, around what the head says."""
+        shift, scale = self.residual_heads[self.residuals[at]](F.leaky_relu(h, 0.2)).chunk(2, 1)
         return 2 * torch.sigmoid(shift + scale.exp() * torch.logit(quantiles)) - 1
 
     def _log_density(self, at: int, h: Tensor, residual: Tensor) -> Tensor:
@@ -216,24 +216,21 @@ class TableGenerator(nn.Module):
         return density.squeeze(1)
 
 
-def _quantiles(latent: Tensor) -> Tensor:
-    """Return the quantiles (size, n) of latents (n, size)."""
-    return torch.special.ndtr(latent.T.contiguous()).clamp(_TINY, 1 - _TINY)
+def _quantiles(latent: Tensor) -> tuple[Tensor, ...]:
+    """Return a quantile (n, 1) for each number of latents (n, size)."""
+    return torch.special.ndtr(latent.T.contiguous()).clamp(_TINY, 1 - _TINY)[..., None].unbind()
 
 
 def _reached(logits: Tensor) -> Tensor:
     """Return what is in proportion to the probability of each token and all before it, of logits (n, k)."""
-    return (logits - logits.amax(1, keepdim=True)).exp_().cumsum(1)
+    return (logits - logits.amax(1, keepdim=True)).exp_().cumsum_(1)
 
 
 def _places(logits: Tensor, quantiles: Tensor) -> Tensor:
-    """Return the numbers (n,) of the tokens at quantiles (n,); of one row of logits that stands for all, or of each."""
+    """Return the numbers (n, 1) of the tokens at quantiles (n, 1); one row of logits stands for all."""
     reached = _reached(logits)
-    wanted = quantiles[:, None] * reached[:, -1:]
-    if len(reached) == 1:
-        places = torch.searchsorted(reached[0], wanted[:, 0])
-    else:
-        places = torch.searchsorted(reached, wanted).squeeze(1)
+    alone = reached[0] if reached.shape[0] == 1 else reached
+    places = torch.searchsorted(alone, quantiles * reached[:, -1:])
     return places.clamp_max_(logits.shape[1] - 1)  # of weights that have come apart, anything but a place outside
 
 
