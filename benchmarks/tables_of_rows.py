@@ -106,7 +106,7 @@ def drawing_section(result: Result) -> list[str]:
     ]
     text = (
         f"{found['count']:,} rows of {found['columns']} columns into a {found['file']} file, the run opened, drawn and "
-        f"written: the best of {found['repeats']}. Other programs beside it do not matter for seconds of the processor."
+        f"written: the best of {found['repeats']}. Other programs beside it matter less for seconds of the processor."
     )
     head = ["conditions", "rows a second of the processor", "rows a second", "threads"]
     return ["## Drawing rows", "", text, "", *table(head, rows), *origin([result])]
