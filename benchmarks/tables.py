@@ -19,7 +19,7 @@ from table_parts import ARMS, Result, interval, origin, table
 from tables_of_comparisons import classics_section, small_section
 from tables_of_judging import judging_section
 from tables_of_modes import gaussians_section, stacked_section
-from tables_of_rows import conditions_section, rows_section
+from tables_of_rows import conditions_section, drawing_section, rows_section
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 TASKS = {
@@ -309,6 +309,8 @@ def page(results: dict[str, Result]) -> str:
         lines += rows_section(rows)
     if "conditions" in results:
         lines += conditions_section(results["conditions"])
+    if "drawing" in results:
+        lines += drawing_section(results["drawing"])
     if "kill" in results:
         lines += kill_section(results["kill"])
     return "\n".join(lines).rstrip() + "\n"

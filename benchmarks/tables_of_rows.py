@@ -90,3 +90,23 @@ def conditions_section(result: Result) -> list[str]:
         "between two halves of those real rows, which is what their number makes out of nothing."
     )
     return ["## Rows on conditions", "", text, "", *table(head, rows), *origin([result])]
+
+
+def drawing_section(result: Result) -> list[str]:
+    """Return how many rows a second come out."""
+    found = result["figures"]
+    rows = [
+        [
+            each["conditions"] or "none",
+            f"{found['count'] / each['cpu_seconds']:,.0f}",
+            f"{found['count'] / each['seconds']:,.0f}",
+            str(each["threads"]),
+        ]
+        for each in found["drawn"]
+    ]
+    text = (
+        f"{found['count']:,} rows of {found['columns']} columns into a {found['file']} file, the run opened, drawn and "
+        f"written: the best of {found['repeats']}. Other programs beside it matter less for seconds of the processor."
+    )
+    head = ["conditions", "rows a second of the processor", "rows a second", "threads"]
+    return ["## Drawing rows", "", text, "", *table(head, rows), *origin([result])]

@@ -15,6 +15,7 @@ from gandem.domains.given import Frame
 from gandem.domains.tables import TABLES
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.data import TableData
+from gandem.domains.tables.networks import latents
 from gandem.domains.tables.scales import Calendar, Grid, Months, date_scale, scale_from
 from gandem.domains.tables.spec import TableSpec
 from gandem.domains.tables.tokens import MOST_TOKENS, CategoryTokens, NumberTokens, tokens_from
@@ -177,6 +178,9 @@ def test_whole_rows_come_back(data: TableData) -> None:
     tensor = data.codec.encode(samples)
     assert tensor.shape == (len(samples), *data.spec.shape) and float(tensor.abs().max()) <= 1
     assert np.allclose(data.codec.decode(tensor), samples, rtol=0, atol=1e-6, equal_nan=True)
+    short = data.codec.cells(samples)
+    assert short.shape == (len(samples), latents(data.spec))
+    assert np.array_equal(data.codec.read(short), data.codec.decode(tensor), equal_nan=True)
     batch = data.batch(torch.arange(50))["real"]
     assert np.array_equal(data.codec.decode(batch), samples[:50], equal_nan=True)
     at = 0

@@ -72,22 +72,47 @@ def test_any_order_gives_rows_their_first_frequencies() -> None:
 
 def test_known_cells_stay_and_change_the_others() -> None:
     made = generator(0.5)
-    known = torch.zeros(2000, *SPEC.shape)
-    known[:1000, 8] = 1
-    known[1000:, 4], known[1000:, 5] = 1, 0.25
+    known = made.nothing(2000)
+    known[:1000, 2] = 2
+    known[1000:, 1], known[1000:, 3] = 1, 0.25
     latent = torch.randn(2000, latents(SPEC), generator=torch.Generator().manual_seed(1))
-    rows, free = made(latent, known), made(latent)
-    assert (rows[:1000, 8] == 1).all() and (rows[1000:, 4] == 1).all() and (rows[1000:, 5] == 0.25).all()
-    assert torch.equal(rows[:, :3].sum(1), torch.ones(2000)) and not torch.equal(rows[:, :3], free[:, :3])
-    assert torch.equal(made(latent, torch.zeros_like(known)), free)
+    rows, free = made.cells(latent, known), made.cells(latent)
+    assert (rows[:1000, 2] == 2).all() and (rows[1000:, 1] == 1).all() and (rows[1000:, 3] == 0.25).all()
+    assert (rows[:, :3] >= 0).all() and not torch.equal(rows[:, 0], free[:, 0])
+    assert torch.allclose(made.cells(latent, made.nothing(2000)), free, atol=1e-5)
+
+
+def test_short_rows_are_the_long_ones() -> None:
+    made = generator(0.5)
+    latent = torch.randn(2000, latents(SPEC), generator=torch.Generator().manual_seed(1))
+    rows, short = made(latent), made.cells(latent)
+    tokens = torch.stack([rows[:, :3].argmax(1), rows[:, 3:5].argmax(1), rows[:, 6:].argmax(1)], 1)
+    assert torch.equal(short[:, :3], tokens.float()) and torch.allclose(short[:, 3], rows[:, 5], atol=1e-5)
+
+
+def test_all_that_is_known_is_all_there_is() -> None:
+    made = generator(0.5)
+    known = made.cells(torch.randn(50, latents(SPEC)))
+    assert torch.equal(made.cells(torch.randn(50, latents(SPEC)), known), known)
+
+
+def test_weights_that_have_come_apart_make_rows_all_the_same() -> None:
+    """The referee looks at them to roll the training back."""
+    made = generator()
+    with torch.no_grad():
+        made.start.fill_(math.nan)
+    short = made.cells(torch.randn(50, latents(SPEC)))[:, :3]
+    assert (short >= 0).all() and (short < torch.tensor([3, 2, 4])).all()
 
 
 @torch.no_grad()
 def test_a_drawn_column_keeps_to_what_is_allowed() -> None:
-    made, known = generator(), torch.zeros(500, *SPEC.shape)
+    made = generator()
+    known = made.nothing(500)
     allowed = torch.tensor([True, False, True])
     drawn, chance = made.draw(0, known, torch.rand(500, 2), allowed)
-    assert (drawn[:, 1] == 0).all() and (drawn.sum(1) == 1).all()
+    assert set(drawn[:, 0].tolist()) == {0, 2}
+    assert torch.allclose(made.draw(0, None, torch.rand(500, 2), allowed)[1], chance)  # the same where nothing is known
     everything = made.draw(0, known, torch.rand(500, 2), torch.ones(3, dtype=torch.bool))[1]
     assert torch.allclose(everything, torch.ones(500)) and float(chance[0]) < 1
 

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import gandem
 from gandem import TableGAN
+from gandem.domains.tables.making import BLOCK
 from gandem.errors import GandemError, RecipeError, RunError
+from gandem.uses.sample import walk
 
 pl = pytest.importorskip("polars")
 SETTINGS = {"network.width": 48, "training.batch": 64, "optimizer.lr": 5e-3, "game.opening": 0.9}
@@ -62,6 +65,25 @@ def test_what_goes_with_what_is_learnt(run: gandem.Run) -> None:
 def test_all_rows_meet_the_conditions(run: gandem.Run, where: Any, meets: Any) -> None:
     made = run.sample(300, where)
     assert len(made) == 300 and made.filter(meets).height == 300
+
+
+@pytest.mark.parametrize("where", [None, ["age>=30", "city=Bonn"]])
+def test_rows_are_the_same_on_any_number_of_threads(run: gandem.Run, where: Any) -> None:
+    before = torch.get_num_threads()
+    frames = []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        try:
+            frames.append(run.sample(3 * BLOCK + 1, where))
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+    assert frames[0].equals(frames[1])
+    assert where or frames[0].head(100).equals(run.sample(100))
+
+
+def test_a_walk_keeps_to_what_is_asked_for(run: gandem.Run) -> None:
+    assert len(walk(run, 3, 6, ["city=Bonn"])) == 6
 
 
 def test_conditions_shape_the_rest_as_the_data_do(run: gandem.Run) -> None:
@@ -162,6 +184,12 @@ def test_an_estimator_has_the_manners_of_scikit_learn() -> None:
     assert filled["income"].null_count() == 0
     with pytest.raises(RecipeError, match="data frames"):
         gan.fit(np.zeros((10, 2)))
+
+
+def test_an_export_draws_any_number_of_rows(run: gandem.Run, tmp_path: Path) -> None:
+    for library in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(library)
+    assert gandem.export_onnx(run, tmp_path / "x.onnx")["max_difference"] < 1e-4
 
 
 def test_rows_are_not_pictures(run: gandem.Run, tmp_path: Path) -> None:

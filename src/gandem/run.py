@@ -42,8 +42,6 @@ from gandem.recipe import OWN, Recipe, load_recipe, validated
 from gandem.training import averages, checkpoint
 from gandem.training.checkpoint import storing, write_atomic
 
-AT_ONCE = 512
-"""Samples that are floating-point numbers at a time, at least; what a generator makes at once may be more."""
 FORMAT, SUFFIX = "gandem model 1", ".safetensors"
 """Of a model file: weights, codec and recipe of a run, without its data, checkpoints and history."""
 
@@ -137,15 +135,9 @@ class Run:
         if not 0 <= truncation <= 4:
             raise RecipeError(f"truncation = {truncation}: must lie between 0 and 4")
         generator = self.generator()
-        many = max(AT_ONCE, int(getattr(generator, "at_once", 0)))
-        noises = latents.draw(count, self.recipe.network.latent, seed, truncation).split(many)
-        inputs = [None] * len(noises) if told.inputs is None else told.inputs.split(many)
-        fixed = (told.fixed,) if told.fixed else ()
-        parts = [
-            self.codec.decode(latents.generate(generator, *part), *fixed) for part in zip(noises, inputs, strict=True)
-        ]
+        noise = latents.draw(count, self.recipe.network.latent, seed, truncation)
         labels = told.inputs.numpy() if told.inputs is not None and self.spec.num_labels else None
-        return np.concatenate(parts), labels
+        return self.domain.made(self.codec, generator, noise, told), labels
 
     def summary(self) -> dict[str, Any]:
         """Return what matters about the run, in plain JSON types."""

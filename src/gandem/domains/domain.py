@@ -219,6 +219,10 @@ class Domain(Protocol):
         """
         ...
 
+    def made(self, codec: Any, generator: nn.Module, latent: torch.Tensor, told: Told) -> np.ndarray:
+        """Return decoded samples that a generator on the CPU makes of latents (n, size) and of what it is told."""
+        ...
+
     def imputed(self, codec: Any, generator: nn.Module, source: Opened, seed: int) -> Any:
         """Return a person's samples with their gaps filled; raises RecipeError where samples have none."""
         ...

@@ -76,10 +76,11 @@ def walk(
     """Return the frames of a closed walk through `keys` random latents, of one class (the first unless `where`)."""
     if keys < 2 or frames < keys:
         raise RecipeError(f"--interpolate {keys} --frames {frames}: needs 2 points or more and as many frames")
-    labels = run.told(1, where).inputs
+    told = run.told(1, where, seed)
+    if told.inputs is not None:
+        told = told._replace(inputs=told.inputs.expand(frames, *told.inputs.shape[1:]))
     path = latents.walk(latents.draw(keys, run.recipe.network.latent, seed, truncation), frames)
-    samples = latents.generate(run.generator(), path, None if labels is None else labels.expand(frames))
-    images = run.codec.decode(samples)
+    images = run.domain.made(run.codec, run.generator(), path, told)
     return [run.domain.preview(image[None], run.codec) for image in images]
 
 

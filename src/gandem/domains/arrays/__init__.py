@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from PIL.Image import Image
-from torch import nn
+from torch import Tensor, nn
 
 from gandem.conditions import Condition, Told
 from gandem.domains.arrays.codec import ArrayCodec
@@ -19,6 +19,7 @@ from gandem.domains.arrays.preview import drawn
 from gandem.domains.classes import told
 from gandem.domains.domain import Examination, Judged, Progress, Writer
 from gandem.domains.given import Arrays, Opened
+from gandem.domains.making import made
 from gandem.errors import RecipeError
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
@@ -98,6 +99,10 @@ class ArrayDomain:
     ) -> Told:
         """Return labels: of the class that is asked for, else of all in turn."""
         return told(codec.spec, count, where)
+
+    def made(self, codec: Any, generator: nn.Module, latent: Tensor, told: Told) -> np.ndarray:
+        """Return decoded samples of latents and labels."""
+        return made(codec, generator, latent, told)
 
     def imputed(self, codec: Any, generator: nn.Module, source: Opened, seed: int) -> Any:
         """Raise RecipeError."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from PIL.Image import Image
-from torch import nn
+from torch import Tensor, nn
 
 from gandem.conditions import Condition, Told
 from gandem.domains.classes import told
@@ -22,6 +22,7 @@ from gandem.domains.images.learning import learn
 from gandem.domains.images.networks import build_networks, decided
 from gandem.domains.images.store import ImageData, read_images
 from gandem.domains.images.survey import Progress
+from gandem.domains.making import made
 from gandem.errors import RecipeError
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
@@ -81,6 +82,10 @@ class ImageDomain:
     ) -> Told:
         """Return labels: of the class that is asked for, else of all in turn."""
         return told(codec.spec, count, where)
+
+    def made(self, codec: Any, generator: nn.Module, latent: Tensor, told: Told) -> np.ndarray:
+        """Return decoded samples of latents and labels."""
+        return made(codec, generator, latent, told)
 
     def imputed(self, codec: Any, generator: nn.Module, source: Opened, seed: int) -> Any:
         """Raise RecipeError."""

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from PIL.Image import Image
-from torch import nn
+from torch import Tensor, nn
 
 from gandem.conditions import Condition, Told
+from gandem.domains import making
 from gandem.domains.domain import Examination, Judged, Progress, Writer
 from gandem.domains.given import Arrays, Frame, Opened
 from gandem.domains.tables.asking import told
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.features import TableFeatures
+from gandem.domains.tables.making import made
 from gandem.domains.tables.networks import TableGenerator, build_networks, latents
 from gandem.domains.tables.preview import drawn
 from gandem.domains.tables.spec import TableSpec
@@ -127,6 +129,12 @@ class TableDomain:
     ) -> Told:
         """Return rows of known cells; see `gandem.domains.tables.asking`."""
         return told(codec, cast(TableGenerator, generator()), where, count, seed) if where else Told(None)
+
+    def made(self, codec: TableCodec, generator: nn.Module, latent: Tensor, told: Told) -> np.ndarray:
+        """Return decoded rows; see `gandem.domains.tables.making`. Generators of a user's own know of no short rows."""
+        if isinstance(generator, TableGenerator):
+            return made(codec, generator, latent, told)
+        return making.made(codec, generator, latent, told)
 
     def imputed(self, codec: TableCodec, generator: nn.Module, source: Opened, seed: int) -> pl.DataFrame:
         """Return a table with its gaps filled; see `gandem.domains.tables.completing`."""

@@ -8,7 +8,7 @@ the row's weight, and rows are chosen by their weights (sampling importance resa
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,8 @@ def told(codec: TableCodec, generator: TableGenerator, where: Sequence[Condition
         asked.setdefault(names[condition.name], []).append(condition)
     rng = torch.Generator().manual_seed(seed)
     total = max(DRAWN * count, FEWEST_DRAWN)
-    parts = [_drawn(codec, generator, asked, size, rng) for size in _sizes(total)]
+    wanted = {index: Wanted(codec, index, each) for index, each in asked.items()}
+    parts = [_drawn(codec, generator, wanted, size, rng) for size in _sizes(total)]
     known, weights = (torch.cat(each) for each in zip(*parts, strict=True))
     if not float(weights.sum()) > 0:
         raise RecipeError(
@@ -57,25 +58,25 @@ def told(codec: TableCodec, generator: TableGenerator, where: Sequence[Condition
 
 
 def _drawn(
-    codec: TableCodec, generator: TableGenerator, asked: dict[int, list[Condition]], count: int, rng: torch.Generator
+    codec: TableCodec, generator: TableGenerator, asked: Mapping[int, Wanted], count: int, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Return rows (count, *shape) in which the asked columns are known, and their weights (count,)."""
-    known = torch.zeros(count, *codec.spec.shape)
+    """Return short rows in which the asked columns are known, and their weights (count,)."""
+    rows = generator.nothing(count)
+    known: Tensor | None = None
     weights = torch.ones(count, dtype=torch.float64)
     values: dict[str, np.ndarray] = {}
-    for index, conditions in asked.items():
-        wanted = Wanted(codec, index, conditions)
+    for index, wanted in asked.items():
         quantiles = torch.rand(count, 2, generator=rng).clamp(1e-6, 1 - 1e-6)
         cells, chance = generator.draw(index, known, quantiles, torch.from_numpy(wanted.tokens))
         cells = wanted.placed(cells, rng)
-        start = codec.spec.starts[index]
-        known[:, start : start + cells.shape[1]] = cells
-        values[codec.names[index]] = wanted.values(cells)
-        weights *= torch.where(torch.from_numpy(wanted.met(cells)), chance.double() * wanted.part(cells), 0.0)
+        rows[:, generator.places(index)] = cells
+        known = rows
+        found = values[codec.names[index]] = wanted.values(cells)
+        weights *= torch.where(torch.from_numpy(wanted.met(found)), chance.double() * wanted.part(cells), 0.0)
     for rule in implied(rule for rule in codec.rules if isinstance(rule, Order)):
         if rule.low in values and rule.high in values:
             weights[torch.from_numpy(rule.wrong(values))] = 0.0
-    return known, weights
+    return rows, weights
 
 
 class Wanted:
@@ -93,7 +94,7 @@ class Wanted:
         equal = [condition for condition in conditions if condition.operator == "="]
         if equal:
             values = np.array([_value(self.column, value, equal[0]) for value in equal[0].values])
-            values = np.unique(values[self._passes(values)])
+            values = np.unique(values[self.met(values)])
             start, end = (codec.tokens[index].encode(values, np.full(len(values), at))[1] for at in (0.0, 1.0))
             self._exact = *codec.column_codes(index, values), np.where(end > start, (end - start) / 2, 1.0)
             self.tokens = np.isin(np.arange(block.tokens), self._exact[0])
@@ -104,14 +105,14 @@ class Wanted:
         """Whether a token has an allowed value: at one of many places within it."""
         places = np.linspace(-1, 1, 257) if self.codec.spec.blocks[self.index].residual else np.zeros(1)
         values = self.codec.tokens[self.index].decode(np.full(len(places), token), places)
-        return bool(self._passes(values).any())
+        return bool(self.met(values).any())
 
     def placed(self, cells: Tensor, rng: torch.Generator) -> Tensor:
         """Put the very values that are asked for in the place of drawn ones that share their token."""
         if self._exact is None or not self.codec.spec.blocks[self.index].residual:
             return cells
         codes, residuals, shares = self._exact
-        drawn = cells[:, :-1].argmax(1).numpy()
+        drawn = cells[:, 0].numpy()
         turn = torch.rand(len(cells), generator=rng).numpy()
         for code in np.unique(codes):
             those, here = residuals[codes == code], drawn == code
@@ -124,21 +125,16 @@ class Wanted:
         if self._exact is None:
             return torch.ones(len(cells), dtype=torch.float64)
         codes, _, shares = self._exact
-        tokens = self.codec.spec.blocks[self.index].tokens
-        return torch.from_numpy(np.bincount(codes, shares, minlength=tokens))[cells[:, :tokens].argmax(1)]
+        return torch.from_numpy(np.bincount(codes, shares, minlength=len(self.tokens)))[cells[:, 0].long()]
 
     def values(self, cells: Tensor) -> np.ndarray:
         """Return what cells (n, width) stand for, float64 (n,)."""
-        block = self.codec.spec.blocks[self.index]
-        codes = cells[:, : block.tokens].argmax(1).numpy()
-        residuals = cells[:, -1].numpy() if block.residual else np.zeros(len(cells))
+        codes = cells[:, 0].numpy().astype(np.int32)
+        residuals = cells[:, 1].numpy() if self.codec.spec.blocks[self.index].residual else np.zeros(len(cells))
         return self.codec.tokens[self.index].decode(codes, residuals)
 
-    def met(self, cells: Tensor) -> np.ndarray:
-        """Return which cells (n, width) meet all conditions, bool (n,)."""
-        return self._passes(self.values(cells))
-
-    def _passes(self, values: np.ndarray) -> np.ndarray:
+    def met(self, values: np.ndarray) -> np.ndarray:
+        """Return which values (n,) meet all conditions, bool (n,)."""
         return np.all([test(values) for test in self._tests], axis=0)
 
 

@@ -36,6 +36,7 @@ class TableCodec:
     ) -> None:
         self.columns, self.tokens, self.fields, self.rules = tuple(columns), tuple(tokens), tuple(fields), tuple(rules)
         self.spec = TableSpec.of([each.block for each in self.tokens])
+        self._with_bins = [index for index, block in enumerate(self.spec.blocks) if block.residual]
         self._starts = np.cumsum([0, *(block.width for block in self.spec.blocks)])
 
     @property
@@ -113,10 +114,9 @@ class TableCodec:
         rows = torch.zeros(len(codes), *self.spec.shape)
         starts = torch.from_numpy(self._starts[:-1])
         rows.scatter_(1, torch.from_numpy(np.ascontiguousarray(codes)).long() + starts, 1.0)
-        with_bins = [index for index, block in enumerate(self.spec.blocks) if block.residual]
-        if with_bins:
-            ends = torch.from_numpy(self._starts[1:])[with_bins] - 1
-            rows[:, ends] = torch.from_numpy(np.ascontiguousarray(residuals[:, with_bins]))
+        if self._with_bins:
+            ends = torch.from_numpy(self._starts[1:])[self._with_bins] - 1
+            rows[:, ends] = torch.from_numpy(np.ascontiguousarray(residuals[:, self._with_bins]))
         return rows
 
     def encode(self, samples: np.ndarray, seed: int = 0) -> Tensor:
@@ -136,6 +136,18 @@ class TableCodec:
             if block.residual:
                 residuals[:, index] = rows[:, start + block.tokens].float().clamp(-1, 1).numpy()
         return self.decoded(codes, residuals, fixed)
+
+    def cells(self, samples: np.ndarray) -> Tensor:
+        """Turn samples (n, c) into the short rows of `TableGenerator.cells`, float32 (n, columns + residuals)."""
+        codes, residuals = self.codes(samples)
+        return torch.from_numpy(np.concatenate([codes, residuals[:, self._with_bins]], 1, dtype=np.float32))
+
+    def read(self, cells: Tensor, fixed: Fixed = ()) -> np.ndarray:
+        """Turn such short rows into samples (n, c). fixed: as for `decoded`."""
+        codes, found = np.split(cells.numpy(), [len(self.columns)], 1)
+        residuals = np.zeros(codes.shape, np.float32)
+        residuals[:, self._with_bins] = found
+        return self.decoded(codes.astype(np.int32), residuals, fixed)
 
     def given(self, samples: np.ndarray) -> pl.DataFrame:
         """Turn samples (n, c) into a table with all columns of the source, in their order, by their names and types."""

@@ -38,7 +38,8 @@ def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | F
         part = slice(start, start + AT_ONCE)
         choices = follow(codec, filled[part], {name: numbers[part] for name, numbers in targets.items()})
         gaps = np.isnan(filled[part])
-        known = _known(codec, filled[part], every=True)
+        known = codec.cells(filled[part])
+        known[:, : gaps.shape[1]][torch.from_numpy(gaps)] = -1
         for index in np.flatnonzero(gaps.any(0)).tolist():
             rows = torch.from_numpy(np.flatnonzero(gaps[:, index]))
             block = codec.spec.blocks[index]
@@ -50,9 +51,8 @@ def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | F
                 allowed[:, -1] = False
             quantiles = torch.rand(len(rows), 2, generator=rng).clamp(1e-6, 1 - 1e-6)
             cells, _ = generator.draw(index, known[rows], quantiles, allowed)
-            begin = codec.spec.starts[index]
-            known[rows, begin : begin + block.width] = cells
-        filled[part] = np.where(gaps, codec.decode(known, ~gaps), filled[part])
+            known[rows[:, None], generator.places(index)] = cells
+        filled[part] = np.where(gaps, codec.read(known, ~gaps), filled[part])
     made = codec.given(filled)
     return pl.DataFrame(
         [
@@ -94,11 +94,9 @@ def scored(codec: TableCodec, generator: TableGenerator, source: str | Path | Fr
     return frame.with_columns(pl.Series(name, numbers) for name, numbers in scores.items())
 
 
-def _known(codec: TableCodec, values: np.ndarray, every: bool = False) -> Tensor:
-    """Return rows (n, *shape) of values (n, c); zeros for gaps, for `every` one or where the data had none."""
-    unheard = np.isnan(values)
-    if not every:
-        unheard &= ~np.array([block.missing for block in codec.spec.blocks])
+def _known(codec: TableCodec, values: np.ndarray) -> Tensor:
+    """Return rows (n, *shape) of values (n, c); zeros for gaps where the data had none."""
+    unheard = np.isnan(values) & ~np.array([block.missing for block in codec.spec.blocks])
     stand_in = np.array([column.low or 0.0 for column in codec.columns])
     known = codec.encode(np.where(unheard, stand_in, values))
     for index, (start, block) in enumerate(zip(codec.spec.starts, codec.spec.blocks, strict=True)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -62,23 +63,40 @@ class TableGenerator(nn.Module):
         """How many columns there are."""
         return len(self.spec.blocks)
 
-    def forward(self, latent: Tensor, known: Tensor | None = None) -> Tensor:
-        """Map latents (n, columns + residuals) to rows (n, *shape), with what `known` rows hold that is not zero."""
-        quantiles = torch.special.ndtr(latent).clamp(_TINY, 1 - _TINY)
-        h = self._know(known) if known is not None else self.start.expand(len(latent), -1)
+    def forward(self, latent: Tensor) -> Tensor:
+        """Map latents (n, columns + residuals) to rows (n, *shape), through which gradients pass."""
+        quantiles = _quantiles(latent)
+        h = self.start.expand(latent.shape[0], -1)
         rows = []
         for at in range(self.columns):
-            token, embedded = self._draw(at, self._logits(at, h), quantiles[:, at])
-            drawn = h + embedded
-            residual = self._residual(at, drawn, quantiles) if at in self.residuals else None
-            drawn = drawn if residual is None else drawn + self._slope(at, token, residual)
-            cell = token if residual is None else torch.cat([token, residual], 1)
-            if known is not None:  # what is known stays, and is in h already
-                given, open_ = self._cell(known, at), self._open(known, at)
-                drawn, cell = torch.where(open_, drawn, h), torch.where(open_, cell, given)
-            h = drawn
-            rows.append(cell)
+            token, embedded = self._one_hot(at, self._logits(at, h), quantiles[at])
+            h = h + embedded
+            rows.append(token)
+            if at in self.residuals:
+                residual = self._residual(at, h, quantiles[self.columns + self.residuals[at]])
+                h = h + self._slope(at, token, residual)
+                rows.append(residual)
         return torch.cat(rows, 1)
+
+    @torch.no_grad()
+    def cells(self, latent: Tensor, known: Tensor | None = None) -> Tensor:
+        """Map latents to the same rows in short, (n, columns + residuals): the number of each token, then residuals.
+
+        known: such rows, of which what is known stays; a token of -1 is not.
+        """
+        quantiles = _quantiles(latent)
+        cells = list(quantiles if known is None else known.split(1, 1))
+        h = self._know(known)
+        for at in range(self.columns):
+            open_ = None if known is None else cells[at] < 0
+            if open_ is not None and not open_.any():
+                continue
+            places = self.places(at)
+            drawn, after = self._drawn(at, h, self._logits(at, h), [quantiles[place] for place in places])
+            h = after if open_ is None else torch.where(open_, after, h)
+            for place, cell in zip(places, drawn, strict=True):
+                cells[place] = cell if open_ is None else torch.where(open_, cell, cells[place])
+        return torch.cat(cells, 1)
 
     def log_likelihood(self, rows: Tensor) -> Tensor:
         """Return log p(row) (n,) of rows (n, *shape), in nats; the density of a residual is that within its bin.
@@ -104,45 +122,66 @@ class TableGenerator(nn.Module):
                 found = found + token.sum(1) * density  # a cell that is not known has none
         return found
 
-    def draw(self, column: int, known: Tensor, quantiles: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw one column's cells (n, width), given rows (n, *shape) of what is known; blocks of zeros are not.
+    def nothing(self, count: int) -> Tensor:
+        """Return short rows, as in `cells`, (count, columns + residuals), of which nothing is known."""
+        rows = torch.zeros(count, latents(self.spec))
+        rows[:, : self.columns] = -1
+        return rows
 
-        quantiles: (n, 2), for token and residual. allowed: tokens that may be drawn, bool (tokens,).
-        Returns the cells and how probable it was that an allowed token comes, (n,).
+    def places(self, column: int) -> list[int]:
+        """Return where the cells of a column stand in a short row: its token, and its residual if it has one."""
+        return [column] + ([self.columns + self.residuals[column]] if column in self.residuals else [])
+
+    @torch.no_grad()
+    def draw(self, column: int, known: Tensor | None, quantiles: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw one column's cells, for its `places` in short rows (n, columns + residuals) of what is known.
+
+        quantiles: (n, 2), for token and residual. allowed: tokens that may be drawn, bool (tokens,) or (n, tokens).
+        Returns the cells and how probable it was that an allowed token comes, (n,); without rows, (1,).
         """
         h = self._know(known)
         logits = self._logits(column, h)
         chance = (logits.softmax(1) * allowed).sum(1)
-        token, embedded = self._draw(column, logits.masked_fill(~allowed, -math.inf), quantiles[:, 0])
-        if column not in self.residuals:
-            return token, chance
-        residual = self._residual_at(column, h + embedded, quantiles[:, 1:])
-        return torch.cat([token, residual], 1), chance
+        cells, _ = self._drawn(column, h, logits.masked_fill(~allowed, -math.inf), quantiles.split(1, 1))
+        return torch.cat(cells, 1), chance
 
-    def _know(self, known: Tensor) -> Tensor:
-        """Return h (n, width) of what is known."""
-        h = self.start.expand(len(known), -1)
-        for at in range(self.columns):
-            h = h + self._embed(at, *self._parts(known, at))
+    def _know(self, known: Tensor | None) -> Tensor:
+        """Return h (n, width) of what is known as in `cells`; of nothing (1, width), the same for all rows."""
+        if known is None:
+            return self.start[None]
+        tokens = known[:, : self.columns]
+        there, places = (tokens >= 0).to(known.dtype), tokens.clamp_min(0).long()
+        starts = torch.tensor(self._token_starts, device=known.device)
+        h = self.start + F.embedding_bag(places + starts, self.embedding, mode="sum", per_sample_weights=there)
+        if self.residuals:
+            binned = [*self.residuals]
+            starts = torch.tensor([*self._slope_starts.values()], device=known.device)
+            weights = known[:, self.columns :] * there[:, binned]
+            h += F.embedding_bag(places[:, binned] + starts, self.slopes, mode="sum", per_sample_weights=weights)
         return h
+
+    def _drawn(self, at: int, h: Tensor, logits: Tensor, quantiles: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Return the cells of a column, each (n, 1), at quantiles (n, 1) for each, and h (n, width) with them.
+
+        One row of h and logits stands for all.
+        """
+        token = _places(logits, quantiles[0])
+        h = h + self.embedding[self._token_starts[at] :].index_select(0, token.squeeze(1))
+        if at not in self.residuals:
+            return [token.to(h.dtype)], h
+        residual = self._residual(at, h, quantiles[1])
+        slope = self.slopes[self._slope_starts[at] :].index_select(0, token.squeeze(1))
+        return [token.to(h.dtype), residual], torch.addcmul(h, residual, slope)
 
     def _logits(self, at: int, h: Tensor) -> Tensor:
         logits: Tensor = self.heads[at](F.leaky_relu(h, 0.2))
         return logits
 
-    def _cell(self, rows: Tensor, at: int) -> Tensor:
-        """Return the block (n, width) of a column."""
-        start = self.spec.starts[at]
-        return rows[:, start : start + self.spec.blocks[at].width]
-
-    def _open(self, rows: Tensor, at: int) -> Tensor:
-        """Return which rows do not know a column, bool (n, 1)."""
-        return self._parts(rows, at)[0].sum(1, keepdim=True) == 0
-
     def _parts(self, rows: Tensor, at: int) -> tuple[Tensor, Tensor | None]:
         """Return (one-hot token (n, tokens), residual (n, 1) or None) of a column."""
-        cell, tokens = self._cell(rows, at), self.spec.blocks[at].tokens
-        return cell[:, :tokens], cell[:, tokens:] if at in self.residuals else None
+        start, block = self.spec.starts[at], self.spec.blocks[at]
+        cell = rows[:, start : start + block.width]
+        return cell[:, : block.tokens], cell[:, block.tokens :] if block.residual else None
 
     def _embed(self, at: int, token: Tensor, residual: Tensor | None = None) -> Tensor:
         start = self._token_starts[at]
@@ -153,10 +192,10 @@ class TableGenerator(nn.Module):
         start = self._slope_starts[at]
         return residual * (token @ self.slopes[start : start + token.shape[1]])
 
-    def _draw(self, at: int, logits: Tensor, quantiles: Tensor) -> tuple[Tensor, Tensor]:
-        """Return one-hots (n, tokens) of the tokens at quantiles (n,), and their embeddings (n, width)."""
-        reached = (logits - logits.amax(1, keepdim=True)).detach().exp().cumsum(1)
-        places = (reached < quantiles[:, None] * reached[:, -1:]).sum(1)
+    def _one_hot(self, at: int, logits: Tensor, quantiles: Tensor) -> tuple[Tensor, Tensor]:
+        """Return one-hots (n, tokens) of the tokens at quantiles (n, 1), and their embeddings (n, width)."""
+        reached = _reached(logits.detach())
+        places = (reached < quantiles * reached[:, -1:]).sum(1)  # what `_places` finds, but can be exported
         token = F.one_hot(places, logits.shape[1]).to(logits.dtype)
         if not (self.training and logits.requires_grad):
             return token, self.embedding[self._token_starts[at] + places]
@@ -165,11 +204,7 @@ class TableGenerator(nn.Module):
         return token, self._embed(at, token)
 
     def _residual(self, at: int, h: Tensor, quantiles: Tensor) -> Tensor:
-        place = self.columns + self.residuals[at]
-        return self._residual_at(at, h, quantiles[:, place : place + 1])
-
-    def _residual_at(self, at: int, h: Tensor, quantiles: Tensor) -> Tensor:
-        """Return residuals (n, 1): logit((1 + r) / 2) is logistic, around what the head says."""
+        """Return residuals (n, 1) at quantiles (n, 1): logit((1 + r) / 2) is logistic, around what the head says."""
         shift, scale = self.residual_heads[self.residuals[at]](F.leaky_relu(h, 0.2)).chunk(2, 1)
         return 2 * torch.sigmoid(shift + scale.exp() * torch.logit(quantiles)) - 1
 
@@ -179,6 +214,24 @@ class TableGenerator(nn.Module):
         z = (torch.logit(part) - shift) * torch.exp(-scale)
         density = F.logsigmoid(z) + F.logsigmoid(-z) - scale - torch.log(2 * part * (1 - part))
         return density.squeeze(1)
+
+
+def _quantiles(latent: Tensor) -> tuple[Tensor, ...]:
+    """Return a quantile (n, 1) for each number of latents (n, size)."""
+    return torch.special.ndtr(latent.T.contiguous()).clamp(_TINY, 1 - _TINY)[..., None].unbind()
+
+
+def _reached(logits: Tensor) -> Tensor:
+    """Return what is in proportion to the probability of each token and all before it, of logits (n, k)."""
+    return (logits - logits.amax(1, keepdim=True)).exp_().cumsum_(1)
+
+
+def _places(logits: Tensor, quantiles: Tensor) -> Tensor:
+    """Return the numbers (n, 1) of the tokens at quantiles (n, 1); one row of logits stands for all."""
+    reached = _reached(logits)
+    alone = reached[0] if reached.shape[0] == 1 else reached
+    places = torch.searchsorted(alone, quantiles * reached[:, -1:])
+    return places.clamp_max_(logits.shape[1] - 1)  # of weights that have come apart, anything but a place outside
 
 
 def _noise(logits: Tensor, places: Tensor) -> Tensor:
