@@ -104,6 +104,17 @@ def test_three_hundred_thousand_categories() -> None:
     assert (drawn < MOST_TOKENS - 1 + 1000).mean() == pytest.approx(expected, abs=0.01)
 
 
+def test_round_amounts_among_many_others_come_as_often_as_they_are() -> None:
+    rng = np.random.default_rng(0)
+    column = np.concatenate([rng.integers(1, 20_000, 9_940), np.full(60, 1_500)]).astype(float)
+    tokens = NumberTokens.of(column, Grid.of(column))
+    codes, _ = tokens.encode(column, rng.random(len(column)))
+    drawn = tokens.decode(codes, rng.uniform(-1, 1, len(column)))
+    assert 1_500 not in tokens.low[tokens.exact]  # too few for a token of its own
+    assert 40 <= (drawn == 1_500).sum() <= 85
+    assert len(tokens.ranks) < 32 * 12  # one amount keeps its place, not everybody's
+
+
 def test_atoms_have_tokens_and_bins_have_even_residuals() -> None:
     rng = np.random.default_rng(0)
     column = np.where(rng.random(20_000) < 0.7, 0, rng.gamma(1, 3000, 20_000).round())

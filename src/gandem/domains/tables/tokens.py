@@ -18,8 +18,9 @@ MOST_EXACT, FEWEST_EACH = 128, 5
 ATOM, FEWEST_ATOM = 0.01, 5
 """Part of the rows, and number of them, from which a number has a token of its own among bins."""
 BINS, FEWEST_IN_BIN = 32, 10
-KNOTS, KEPT = 8, 16
-"""Places between which a bin is linear, and different values up to which a bin keeps a place for each."""
+KNOTS, KEPT, ROUND = 8, 16, 1 / 64
+"""Places between which a bin is linear; different values up to which a bin keeps a place for each; and the part of a
+bin from which a value among more of them keeps its place, as round amounts do, if there are FEWEST_ATOM of it."""
 _PRECISION = 2.0**-23
 _LEAST_SHARE = 2.0**-21  # of the shared token: single precision tells no finer ones apart
 
@@ -226,15 +227,19 @@ def _parts(counts: np.ndarray, atoms: np.ndarray, bins: int) -> list[tuple[int, 
 def _knots(values: np.ndarray, counts: np.ndarray, scale: Scale) -> tuple[np.ndarray, np.ndarray]:
     """Return (ranks in [-1, 1], places on the scale) of the line through one token's sorted different values."""
     lower, upper = scale.lower(values), scale.upper(values)
+    common = np.empty(0, np.int64)
     if lower[0] < upper[0]:  # values have room
+        common = np.flatnonzero(counts >= max(ROUND * counts.sum(), FEWEST_ATOM))
         places, shares = np.concatenate([lower[:1], upper]), np.concatenate([[0], np.cumsum(counts)])
+        places[common] = lower[common]
     else:
         places, shares = lower, np.cumsum(counts) - counts
         if len(values) == 1:
             places, shares = lower.repeat(2), np.array([0, 1])
     ranks = -1 + 2 * shares / shares[-1]
     if len(places) > KEPT:
-        kept = np.unique(np.searchsorted(ranks, [*np.linspace(-1, 1, KNOTS + 1), -0.95, 0.95]))
+        even = np.searchsorted(ranks, [*np.linspace(-1, 1, KNOTS + 1), -0.95, 0.95])
+        kept = np.unique([*even, *common, *common + 1])  # both ends of the room that a common value has
         ranks, places = ranks[kept], places[kept]
     return ranks, places
 
