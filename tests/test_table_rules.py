@@ -263,3 +263,41 @@ def test_a_copy_of_a_column_is_said() -> None:
     data = read(frame)
     assert data.codec.names == ("word", "x")
     assert any("as a target it needs no model" in note for note in data.report["notes"])
+
+
+@pytest.mark.parametrize("first", ["colour", "colour_red"])
+def test_dummies_beside_their_category_follow_from_it(first: str) -> None:
+    """The category may say more than the dummies do, and may stand before or behind them."""
+    rng = np.random.default_rng(0)
+    colour = rng.choice(["light red", "dark red", "green", "blue"], 500, p=[0.3, 0.2, 0.3, 0.2])
+    for values in (colour, [each.split()[-1] for each in colour]):
+        dummies = {f"colour_{name}": [int(name in each) for each in values] for name in ("red", "green", "blue")}
+        columns = {"colour": values, **dummies} if first == "colour" else {**dummies, "colour": values}
+        frame = pl.DataFrame({**columns, "x": rng.random(500)})
+        data = read(frame)
+        assert data.codec.names == ("colour", "x")
+        assert data.report["columns"]["colour_red"]["worked_out"] == "colour determines colour_red"
+        made = wild(data.codec)
+        for name in ("red", "green", "blue"):
+            assert (made[f"colour_{name}"] == made["colour"].str.contains(name).cast(pl.Int64)).all()
+        assert data.codec.given(data.samples(slice(None))[0]).drop("x").equals(frame.drop("x"))
+        assert not any(TABLES.matching(Frame(made), data.codec, DataOptions()).report["broken"].values())
+
+
+def test_what_a_group_determines_is_said() -> None:
+    rng = np.random.default_rng(0)
+    item = rng.integers(0, 4, 500)
+    dummies = {f"item_{letter}": (item == number).astype(int) for number, letter in enumerate("abcd")}
+    data = read(pl.DataFrame({**dummies, "warm": np.where(item < 2, "yes", "no"), "x": rng.random(500)}))
+    assert [line.split(" item_")[0] for line in data.report["rules"]] == ["exactly one of", "item determines warm"]
+
+
+def test_a_sum_may_determine_another_column() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 25, (2, 3000))
+    total = a + b
+    frame = pl.DataFrame({"band": [f"band {each // 10}" for each in total], "a": a, "b": b, "total": total})
+    data = read(frame)
+    assert {"total = a + b", "total determines band"} <= set(data.report["rules"])
+    made = wild(data.codec)
+    assert (made["band"] == pl.Series([f"band {each // 10}" for each in made["total"]])).all()
