@@ -244,6 +244,18 @@ def test_times_of_a_day_are_asked_for_as_times_and_dates_as_dates() -> None:
             TABLES.told(data.codec, lambda: generator, conditions(wrong), 10, 0)
 
 
+@pytest.mark.parametrize("values", [(True, False), ("True", "False"), ("TRUE", "FALSE"), (1, 0)])
+def test_true_and_false_are_asked_for_as_such_in_whatever_form_they_stand(values: tuple[object, object]) -> None:
+    rng = np.random.default_rng(0)
+    flags = [values[int(each)] for each in rng.random(300) < 0.4]
+    data = read(pl.DataFrame({"flag": flags, "x": rng.random(300)}))
+    generator = TableGenerator(data.spec, 16).eval()
+    for asked, value in zip((True, False), values, strict=True):
+        told = TABLES.told(data.codec, lambda: generator, conditions({"flag": asked}), 20, 0)
+        made = data.codec.given(TABLES.made(data.codec, generator, torch.randn(20, latents(data.spec)), told))
+        assert made["flag"].to_list() == [value] * 20
+
+
 def test_cells_that_are_not_known_do_not_make_a_row_less_probable_by_their_residuals() -> None:
     data = read(stays())
     torch.manual_seed(0)
