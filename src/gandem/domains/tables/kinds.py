@@ -13,6 +13,7 @@ import polars as pl
 from gandem.domains.tables import dates, dtypes, patterns, personal
 from gandem.domains.tables.columns import KINDS, Column, Field
 from gandem.domains.tables.scales import Grid, date_scale
+from gandem.domains.tables.tidy import MOST_MARKS
 from gandem.domains.tables.tokens import CategoryTokens, NumberTokens
 from gandem.errors import RecipeError, nearest
 
@@ -20,8 +21,6 @@ FEWEST_KEYS = 20
 """Rows from which a column without repetitions says that it identifies them."""
 NEARLY_ALL, HALF = 0.9, 0.5
 LONG_TEXT, WORDS = 60, 4
-MOST_MARKS = 3
-"""Different texts in a column of numbers that may stand for a missing value."""
 _LARGEST = 2.0**53
 
 

@@ -9,6 +9,9 @@ import polars as pl
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "<NA>")
 """Texts that stand for a missing value."""
 
+MOST_MARKS = 3
+"""Different texts in a column of numbers or dates that may stand for a missing value."""
+
 
 def header(names: Sequence[str], notes: list[str]) -> list[str]:
     """Return names that are there and different."""
