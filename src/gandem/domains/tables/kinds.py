@@ -305,6 +305,9 @@ def _texts(series: pl.Series, text: bool) -> Found:
     notes = []
     if part > HALF and len(present) >= FEWEST_KEYS:
         notes.append(f"WARNING: {series.name!r}: {part:.0%} of its values are different; rows might be told by it")
+    if personal.may_name_people(series):
+        learnt = f"say data.columns.{series.name}=personal if it does"
+        notes.append(f"WARNING: {series.name!r} may hold names of people, and is learnt: {learnt}")
     return _category(series, "category", "String", "texts that repeat", notes=notes)
 
 
