@@ -125,11 +125,42 @@ def test_arrays_and_pictures_stay_what_they_are(tmp_path: Path) -> None:
 
 def test_text_larger_than_the_memory_goes_by_way_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "big", lambda: 100)
-    for name in ("plain.csv", "latin.csv", "packed.csv.gz", "semicolons.csv"):
+    for name in FORMS.keys() - {"nul.csv"}:
         (tmp_path / name).write_bytes(FORMS[name])
         data = read(tmp_path / name)
         assert table(data).equals(EXPECTED)
         assert "larger than the memory: read piece by piece" in data.report["notes"]
+
+
+@pytest.mark.parametrize("bytes_of_memory", [10**9, 100])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a,b,c\n1,x,y\n2\n" + "3,x,y\n" * 60, "line 3 has 1 field, and the header has 3"),
+        ('a,b,c\n1,"x",y\n2,"x"\n' + "3,x,y\n" * 60, "line 3 has 2 fields, and the header has 3"),
+        ("a,b\n1,x\n" + "3,x,y\n" * 60, "line 3 has 3 fields, and the header has 2"),
+        ('a,b\n1,"x\n' + "3,x\n" * 60, "line 2 opens a quote that is never closed"),
+    ],
+)
+def test_uneven_lines_are_named_whatever_the_memory(
+    text: str, words: str, bytes_of_memory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "big", lambda: bytes_of_memory)
+    (tmp_path / "uneven.csv").write_text(text)
+    with pytest.raises(GandemError, match=words):
+        read(tmp_path / "uneven.csv")
+
+
+@pytest.mark.parametrize("bytes_of_memory", [10**9, 100])
+def test_a_header_may_be_longer_than_what_is_looked_at(
+    bytes_of_memory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "big", lambda: bytes_of_memory)
+    names = [f"measurement_{number:05d}" for number in range(20_000)]
+    lines = [",".join(names), *(",".join(f"{row}" * len(names)) for row in range(3))]
+    (tmp_path / "wide.csv").write_text("\n".join(lines) + "\n")
+    table = source.open_table(tmp_path / "wide.csv", tmp_path)
+    assert table.names == names and len(table) == 3 and table.column(names[-1]).to_list() == ["0", "1", "2"]
 
 
 def test_adult_as_it_is_at_uci() -> None:

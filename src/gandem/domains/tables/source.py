@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import tempfile
 from collections.abc import Callable
@@ -105,7 +106,11 @@ def open_table(source: str | Path | Frame, cache: Path | None = None) -> Table:
     if reader is None:
         raise SourceError(f"{path}: not a table; give {_READS}")
     try:
-        return Table(str(source), reader(), notes, name.endswith(TEXT), folder)
+        with contextlib.ExitStack() as undone:
+            undone.callback(folder.close)
+            table = Table(str(source), reader(), notes, name.endswith(TEXT), folder)
+            undone.pop_all()
+        return table
     except PermissionError as error:
         raise SourceError(f"{path}: no permission to read it; change its rights with chmod") from error
     except (OSError, pl.exceptions.PolarsError) as error:
