@@ -298,6 +298,24 @@ def excel(path: Path, rows: list[list[Any]]) -> None:
             archive.writestr(name, text)
 
 
+def test_a_comma_before_three_digits_is_a_point_between_semicolons(tmp_path: Path) -> None:
+    """Only where one comma leaves it open; elsewhere it is said how it was read."""
+    rows = [f"1,{100 + n};{1 + n % 9},{100 + n},000;{1 + n % 7},250.5" for n in range(60)]
+    (tmp_path / "european.csv").write_text("\n".join(["a;b;c", *rows]))
+    data = read(tmp_path / "european.csv")
+    made = table(data)
+    assert made["a"][:2].to_list() == [1.1, 1.101]
+    assert made["b"][:2].to_list() == [1_100_000, 2_101_000] and made["c"][:2].to_list() == [1250.5, 2250.5]
+    assert [note for note in data.report["notes"] if "semicolons separate" in note] == [
+        "'a': commas before three digits are read as points, as semicolons separate the values"
+    ]
+    others = TABLES.matching(opened(str(tmp_path / "european.csv")), data.codec, DataOptions())
+    assert others.values[0, data.codec.names.index("a")] == 1.1
+    (tmp_path / "tabs.tsv").write_text("\n".join(["a\tb", *(f"1,{100 + 2 * n}\t{n % 7}" for n in range(60))]))
+    data = read(tmp_path / "tabs.tsv")
+    assert table(data)["a"][0] == 1100 and any("commas between thousands" in note for note in data.report["notes"])
+
+
 def test_decimal_commas_divide_no_table(tmp_path: Path) -> None:
     path = tmp_path / "european.csv"
     path.write_text("a;b;c\n" + "".join(f"{n},5;{n % 7},3;0,{n % 9}1\n" for n in range(60)), encoding="utf-8")

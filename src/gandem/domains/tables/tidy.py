@@ -42,3 +42,18 @@ def tidied(series: pl.Series) -> pl.Series:
     if series.dtype.is_float():
         return series.fill_nan(None)
     return series
+
+
+COMMA_OR_NOT = "{!r}: commas before three digits are read as points, as semicolons separate the values"
+
+
+def with_points(series: pl.Series) -> pl.Series | None:
+    """Return numbers such as 1,250 with points, None where the comma leaves no doubt or where there is none.
+
+    Whoever separates values by semicolons needs the comma for decimals; two commas, or a point behind one, tell of
+    thousands all the same.
+    """
+    if series.dtype != pl.String or not series.str.contains(",").any():
+        return None
+    doubtful = r"^[+-]?([1-9]\d{0,2}(,\d{3})?|0)$"
+    return series.str.replace(",", ".", literal=True) if series.str.contains(doubtful).all() else None
