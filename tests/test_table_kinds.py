@@ -63,6 +63,7 @@ COLUMNS: dict[str, tuple[list[Any], str, str]] = {
     "people in full": (PEOPLE, "fullName", "personal"),
     "people and no more": (PEOPLE, "Customer", "personal"),
     "people in words": (PEOPLE, "name of a person", "personal"),
+    "people in German": (PEOPLE, "Kundenname", "personal"),
     "people in a thing": (PEOPLE, "hospital_patient_name", "personal"),
     "people by one word": ([f"q{chr(97 + n % 26)}ra" for n in range(N)], "username", "personal"),
     "american phones": ([f"(555) 123-4{n % 60:03d}" for n in range(N)], "contact", "personal"),

@@ -9,6 +9,7 @@ import string
 import uuid
 import zlib
 from collections.abc import Sequence
+from operator import contains, getitem
 from typing import Any
 
 import numpy as np
@@ -51,15 +52,15 @@ def _beside(form: str, values: Sequence[str]) -> dict[str, Any]:
     one more digit makes all different.
     """
     choices = _choices(form)
-    places = [{sign: at for at, sign in enumerate(signs)} for signs in choices]
-    room = math.prod(map(len, choices))
+    room = 1
+    places: list[dict[str, int]] = []
+    for signs in reversed(choices):  # the last counts single ones
+        places.insert(0, {sign: at * room for at, sign in enumerate(signs)})
+        room *= len(signs)
     taken = {-1, room}
     for value in values:
-        if len(value) == len(places) and all(sign in place for sign, place in zip(value, places, strict=True)):
-            number = 0
-            for sign, place in zip(value, places, strict=True):
-                number = number * len(place) + place[sign]
-            taken.add(number)
+        if len(value) == len(places) and all(map(contains, places, value)):
+            taken.add(sum(map(getitem, places, value)))
     ends = sorted(taken)
     gaps = [high - low - 1 for low, high in itertools.pairwise(ends)]
     widest = len(gaps) - 1 if gaps[-1] >= len(values) else max(range(len(gaps)), key=gaps.__getitem__)

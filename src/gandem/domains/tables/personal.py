@@ -31,7 +31,7 @@ _OF_PEOPLE = {
 }
 _PEOPLE_ARE = {
     *("full", "middle", "maiden", "person", "persons", "people", "patient", "customer", "client", "user", "member"),
-    *("employee", "staff", "worker", "kunde", "mitarbeiter", "besitzer"),
+    *("employee", "staff", "worker", "kunde", "kunden", "kundin", "patienten", "mitarbeiter", "besitzer"),
     *("student", "pupil", "teacher", "doctor", "physician", "nurse", "surgeon", "passenger", "guest", "visitor"),
     *("applicant", "candidate", "participant", "owner", "holder", "cardholder", "contact", "buyer", "seller"),
     *("tenant", "driver", "parent", "mother", "father", "spouse", "child"),
