@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gandem.domains.given import Frame
-from gandem.domains.tables import TABLES, patterns, personal
+from gandem.domains.tables import TABLES, frames, patterns, personal
 from gandem.domains.tables.kinds import look
 from gandem.domains.tables.matching import read_as
 from gandem.errors import GandemError
@@ -30,6 +30,8 @@ def kind(values: Any, name: str = "x", text: bool = True) -> str:
     return look(pl.Series(name, values), text=text).field.kind
 
 
+PEOPLE = [f"Ab{chr(97 + n % 26)} Cd{chr(97 + n // 26 % 2)}" for n in range(N)]
+AMERICAN = ["+1 555 123 4{:03d}", "(555) 123-4{:03d}", "555.123.4{:03d}", "1-555-123-4{:03d}"]
 COLUMNS: dict[str, tuple[list[Any], str, str]] = {
     "whole numbers": (texts("{}"), "x", "integer"),
     "decimals": (texts("{}.5"), "x", "decimal"),
@@ -57,6 +59,35 @@ COLUMNS: dict[str, tuple[list[Any], str, str]] = {
     "phones by name": (texts("030 {:07d}"), "phone", "personal"),
     "social security": (texts("123-45-{:04d}", 0, 9999), "x", "personal"),
     "people": ([f"Ab{chr(97 + n % 26)} Cd{chr(97 + n // 26)}" for n in range(N)], "patient_name", "personal"),
+    "people who come back": (PEOPLE, "patient_name", "personal"),
+    "people in full": (PEOPLE, "fullName", "personal"),
+    "people and no more": (PEOPLE, "Customer", "personal"),
+    "people in words": (PEOPLE, "name of a person", "personal"),
+    "people in German": (PEOPLE, "Kundenname", "personal"),
+    "people in a thing": (PEOPLE, "hospital_patient_name", "personal"),
+    "people by one word": ([f"q{chr(97 + n % 26)}ra" for n in range(N)], "username", "personal"),
+    "american phones": ([f"(555) 123-4{n % 60:03d}" for n in range(N)], "contact", "personal"),
+    "american phones with dashes": ([f"555-123-4{n % 60:03d}" for n in range(N)], "contact", "personal"),
+    "american phones in every form": (
+        [form.format(n % 60) for n, form in zip(range(N), AMERICAN * N, strict=False)],
+        "contact",
+        "personal",
+    ),
+    "products": (PEOPLE, "product_name", "category"),
+    "all products different": (
+        [f"Ab{chr(97 + n % 26)} Cd{chr(97 + n // 26)}" for n in range(N)],
+        "productName",
+        "text",
+    ),
+    "cities": (PEOPLE, "city_name", "category"),
+    "companies": (PEOPLE, "company", "category"),
+    "companies of people": (PEOPLE, "customer_company_name", "category"),
+    "kinds of people": (["retail", "whole sale", "public"] * 60, "customer", "category"),
+    "few people": ([f"Dr. {letter}" for letter in "abcdefgh"] * 20, "doctor_name", "category"),
+    "codes of people": ([f"CU-{n % 60:04d}" for n in range(N)], "customer", "category"),
+    "what people are": ([f"kind {chr(97 + n % 26)}" for n in range(N)], "customer_type", "category"),
+    "long numbers": ([f"{5551230000 + n * n % 60}" for n in range(N)], "contact", "integer"),
+    "numbers in threes": ([f"123-456-{n % 60:03d}" for n in range(N)], "part", "category"),
     "sentences": ([f"it was a day like {n} others" for n in range(N)], "x", "text"),
     "unique words": ([f"w{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(N)], "x", "text"),
     "one value": (["7"] * N, "x", "constant"),
@@ -106,6 +137,13 @@ def test_what_is_doubtful_is_said(values: list[str], words: str) -> None:
     assert any(words in note for note in found.notes), found.notes
 
 
+def test_names_that_are_learnt_are_said() -> None:
+    for name, words in (("name", "may hold names of people"), ("product_name", "")):
+        found = look(pl.Series(name, PEOPLE), text=True)
+        assert found.field.kind == "category" and bool(found.notes) == bool(words)
+        assert all(words in note for note in found.notes)
+
+
 def test_kinds_can_be_corrected() -> None:
     frame = everything(300)
     recipe = load_recipe("default", {"data.columns.byte": "category", "data.columns.code": "text"})
@@ -134,6 +172,81 @@ def test_keys_are_made_by_their_form_and_all_different() -> None:
     )
     assert patterns.made_from(patterns.form_of(["K9", "K10", "K137"]), 1, "") == ["K138"]
     assert len(set(patterns.made_from({"form": "x0"}, 30, ""))) == 30  # more than there is room for
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [f"P{n:03d}" for n in range(200)],
+        [f"P{n:03d}" for n in range(1000)],
+        [f"{n:03x}" for n in range(1000, 3800)],
+        [f"{n:04d}" for n in np.random.default_rng(0).permutation(10_000)[:5000]],
+        [f"x{n:02d}{'ab'[n % 2]}" for n in range(60)],
+        [f"q-{n}z" for n in range(120)],
+    ],
+    ids=lambda given: f"{given[0]} to {given[-1]}",
+)
+def test_no_real_key_is_made(given: list[str]) -> None:
+    for count in (len(given), 3000):
+        made = patterns.made_from(patterns.form_of(given), count, "x")
+        assert len(set(made)) == count and not set(made) & set(given)
+    assert patterns.made_from({"form": "P00"}, 3, "x")  # as models of before have it
+
+
+def test_no_unique_number_is_made_twice_from_what_was_made() -> None:
+    made = patterns.made_from({"uuid": True}, 50, "x")
+    assert not set(made) & set(patterns.made_from(patterns.form_of(made), 50, "x"))
+
+
+def test_numbers_that_leave_their_type_make_it_wider() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 130, (2, 4000))
+    those = (a + b >= 200) & (a + b < 250)
+    parts = pl.DataFrame({"a": a[those], "b": b[those]}, schema={"a": pl.UInt8, "b": pl.UInt8})
+    rows = len(parts)
+    frame = parts.with_columns(total=pl.col("a") + pl.col("b"), id=pl.int_range(rows) % 256)[:200]
+    frame = frame.with_columns(id=pl.int_range(200, dtype=pl.UInt8))
+    data = TABLES.read(Frame(frame), DataOptions())
+    assert data.report["columns"]["total"]["worked_out"] == "total = a + b"
+    real = data.codec.given(data.samples(slice(None))[0])
+    assert real["total"].equals(frame["total"])
+    noise = torch.randn(1000, *data.codec.spec.shape, generator=torch.Generator().manual_seed(1))
+    made = data.codec.given(data.codec.decode(noise))
+    assert made["total"].max() > 255 and made["total"].dtype == pl.Int64 and not sum(made.null_count().row(0))
+    assert (made["a"].cast(int) + made["b"].cast(int)).equals(made["total"])
+    assert made["id"].to_list() == [*range(200, 1200)]
+
+
+def test_decimals_that_leave_their_type_make_it_wider() -> None:
+    found = frames._as_type(pl.Series([1.25, 12345.5, None]), pl.Decimal(4, 2))
+    assert [str(each) for each in found] == ["1.25", "12345.50", "None"]
+    assert frames._as_type(pl.Series([2.0**63, -(2.0**64)]), pl.Int64()).to_list() == [2**63 - 1, -(2**63)]
+
+
+@pytest.mark.parametrize(
+    ("days", "mark"),
+    [
+        ([f"20{n % 20:02d}-0{n % 9 + 1}-1{n % 9}" for n in range(N)], "0000-00-00"),
+        ([f"1{n % 9}.0{n % 9 + 1}.20{n % 20:02d}" for n in range(N)], "unknown"),
+        ([f"2020-01-1{n % 9} {n % 24:02d}:{n % 60:02d}:00" for n in range(N)], "0000-00-00 00:00:00"),
+        ([f"2020-01-1{n % 9}T1{n % 9}:30:00Z" for n in range(N)], "N.A."),
+        ([f"1{n % 9}:3{n % 7}" for n in range(N)], "-"),
+        ([f"2020-0{n % 9 + 1}-{n % 28 + 1:02d}" for n in range(N)], "2020-02-30"),
+    ],
+)
+def test_marks_among_dates_stand_for_what_is_missing(days: list[str], mark: str) -> None:
+    found = look(pl.Series("x", [mark, *days, mark]), text=True)
+    assert found.field.kind == "date" and found.column is not None and found.column.missing and found.values is not None
+    assert np.flatnonzero(np.isnan(found.values)).tolist() == [0, N + 1]
+    assert f"WARNING: 'x' holds dates, and 2 x {mark}: read as missing" in found.notes
+    assert np.isnan(read_as(pl.Series("x", [mark, days[0]]), found.column, found.field, [])).tolist() == [True, False]
+
+
+def test_many_texts_among_dates_are_no_marks() -> None:
+    days = [f"20{n % 20:02d}-0{n % 9 + 1}-1{n % 9}" for n in range(N)]
+    for others in (["soon", "later", "never", "maybe"], ["soon"] * (N + 1)):
+        assert kind([*days, *others]) != "date"
+    assert kind(["1.2.10", "1.2.11", "2.40.1"] * 60) == "category"
 
 
 @pytest.mark.parametrize("name", ["id", "user_id", "userId", "ID", "row number", "order-no", "Unnamed: 0"])

@@ -244,6 +244,18 @@ def test_times_of_a_day_are_asked_for_as_times_and_dates_as_dates() -> None:
             TABLES.told(data.codec, lambda: generator, conditions(wrong), 10, 0)
 
 
+@pytest.mark.parametrize("values", [(True, False), ("True", "False"), ("TRUE", "FALSE"), (1, 0)])
+def test_true_and_false_are_asked_for_as_such_in_whatever_form_they_stand(values: tuple[object, object]) -> None:
+    rng = np.random.default_rng(0)
+    flags = [values[int(each)] for each in rng.random(300) < 0.4]
+    data = read(pl.DataFrame({"flag": flags, "x": rng.random(300)}))
+    generator = TableGenerator(data.spec, 16).eval()
+    for asked, value in zip((True, False), values, strict=True):
+        told = TABLES.told(data.codec, lambda: generator, conditions({"flag": asked}), 20, 0)
+        made = data.codec.given(TABLES.made(data.codec, generator, torch.randn(20, latents(data.spec)), told))
+        assert made["flag"].to_list() == [value] * 20
+
+
 def test_cells_that_are_not_known_do_not_make_a_row_less_probable_by_their_residuals() -> None:
     data = read(stays())
     torch.manual_seed(0)
@@ -263,3 +275,41 @@ def test_a_copy_of_a_column_is_said() -> None:
     data = read(frame)
     assert data.codec.names == ("word", "x")
     assert any("as a target it needs no model" in note for note in data.report["notes"])
+
+
+@pytest.mark.parametrize("first", ["colour", "colour_red"])
+def test_dummies_beside_their_category_follow_from_it(first: str) -> None:
+    """The category may say more than the dummies do, and may stand before or behind them."""
+    rng = np.random.default_rng(0)
+    colour = rng.choice(["light red", "dark red", "green", "blue"], 500, p=[0.3, 0.2, 0.3, 0.2])
+    for values in (colour, [each.split()[-1] for each in colour]):
+        dummies = {f"colour_{name}": [int(name in each) for each in values] for name in ("red", "green", "blue")}
+        columns = {"colour": values, **dummies} if first == "colour" else {**dummies, "colour": values}
+        frame = pl.DataFrame({**columns, "x": rng.random(500)})
+        data = read(frame)
+        assert data.codec.names == ("colour", "x")
+        assert data.report["columns"]["colour_red"]["worked_out"] == "colour determines colour_red"
+        made = wild(data.codec)
+        for name in ("red", "green", "blue"):
+            assert (made[f"colour_{name}"] == made["colour"].str.contains(name).cast(pl.Int64)).all()
+        assert data.codec.given(data.samples(slice(None))[0]).drop("x").equals(frame.drop("x"))
+        assert not any(TABLES.matching(Frame(made), data.codec, DataOptions()).report["broken"].values())
+
+
+def test_what_a_group_determines_is_said() -> None:
+    rng = np.random.default_rng(0)
+    item = rng.integers(0, 4, 500)
+    dummies = {f"item_{letter}": (item == number).astype(int) for number, letter in enumerate("abcd")}
+    data = read(pl.DataFrame({**dummies, "warm": np.where(item < 2, "yes", "no"), "x": rng.random(500)}))
+    assert [line.split(" item_")[0] for line in data.report["rules"]] == ["exactly one of", "item determines warm"]
+
+
+def test_a_sum_may_determine_another_column() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 25, (2, 3000))
+    total = a + b
+    frame = pl.DataFrame({"band": [f"band {each // 10}" for each in total], "a": a, "b": b, "total": total})
+    data = read(frame)
+    assert {"total = a + b", "total determines band"} <= set(data.report["rules"])
+    made = wild(data.codec)
+    assert (made["band"] == pl.Series([f"band {each // 10}" for each in made["total"]])).all()

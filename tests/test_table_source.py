@@ -125,11 +125,42 @@ def test_arrays_and_pictures_stay_what_they_are(tmp_path: Path) -> None:
 
 def test_text_larger_than_the_memory_goes_by_way_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "big", lambda: 100)
-    for name in ("plain.csv", "latin.csv", "packed.csv.gz", "semicolons.csv"):
+    for name in FORMS.keys() - {"nul.csv"}:
         (tmp_path / name).write_bytes(FORMS[name])
         data = read(tmp_path / name)
         assert table(data).equals(EXPECTED)
         assert "larger than the memory: read piece by piece" in data.report["notes"]
+
+
+@pytest.mark.parametrize("bytes_of_memory", [10**9, 100])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a,b,c\n1,x,y\n2\n" + "3,x,y\n" * 60, "line 3 has 1 field, and the header has 3"),
+        ('a,b,c\n1,"x",y\n2,"x"\n' + "3,x,y\n" * 60, "line 3 has 2 fields, and the header has 3"),
+        ("a,b\n1,x\n" + "3,x,y\n" * 60, "line 3 has 3 fields, and the header has 2"),
+        ('a,b\n1,"x\n' + "3,x\n" * 60, "line 2 opens a quote that is never closed"),
+    ],
+)
+def test_uneven_lines_are_named_whatever_the_memory(
+    text: str, words: str, bytes_of_memory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "big", lambda: bytes_of_memory)
+    (tmp_path / "uneven.csv").write_text(text)
+    with pytest.raises(GandemError, match=words):
+        read(tmp_path / "uneven.csv")
+
+
+@pytest.mark.parametrize("bytes_of_memory", [10**9, 100])
+def test_a_header_may_be_longer_than_what_is_looked_at(
+    bytes_of_memory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "big", lambda: bytes_of_memory)
+    names = [f"measurement_{number:05d}" for number in range(20_000)]
+    lines = [",".join(names), *(",".join(f"{row}" * len(names)) for row in range(3))]
+    (tmp_path / "wide.csv").write_text("\n".join(lines) + "\n")
+    table = source.open_table(tmp_path / "wide.csv", tmp_path)
+    assert table.names == names and len(table) == 3 and table.column(names[-1]).to_list() == ["0", "1", "2"]
 
 
 def test_adult_as_it_is_at_uci() -> None:
@@ -265,6 +296,24 @@ def excel(path: Path, rows: list[list[Any]]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in parts.items():
             archive.writestr(name, text)
+
+
+def test_a_comma_before_three_digits_is_a_point_between_semicolons(tmp_path: Path) -> None:
+    """Only where one comma leaves it open; elsewhere it is said how it was read."""
+    rows = [f"1,{100 + n};{1 + n % 9},{100 + n},000;{1 + n % 7},250.5" for n in range(60)]
+    (tmp_path / "european.csv").write_text("\n".join(["a;b;c", *rows]))
+    data = read(tmp_path / "european.csv")
+    made = table(data)
+    assert made["a"][:2].to_list() == [1.1, 1.101]
+    assert made["b"][:2].to_list() == [1_100_000, 2_101_000] and made["c"][:2].to_list() == [1250.5, 2250.5]
+    assert [note for note in data.report["notes"] if "semicolons separate" in note] == [
+        "'a': commas before three digits are read as points, as semicolons separate the values"
+    ]
+    others = TABLES.matching(opened(str(tmp_path / "european.csv")), data.codec, DataOptions())
+    assert others.values[0, data.codec.names.index("a")] == 1.1
+    (tmp_path / "tabs.tsv").write_text("\n".join(["a\tb", *(f"1,{100 + 2 * n}\t{n % 7}" for n in range(60))]))
+    data = read(tmp_path / "tabs.tsv")
+    assert table(data)["a"][0] == 1100 and any("commas between thousands" in note for note in data.report["notes"])
 
 
 def test_decimal_commas_divide_no_table(tmp_path: Path) -> None:

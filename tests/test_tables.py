@@ -14,7 +14,7 @@ import gandem
 from gandem.cli import main
 from gandem.domains import domain_of
 from gandem.domains.given import Frame, opened
-from gandem.domains.tables import TABLES
+from gandem.domains.tables import TABLES, reading
 from gandem.domains.tables.data import TableData
 from gandem.errors import GandemError
 from gandem.judge.distances import frechet_value
@@ -96,6 +96,17 @@ def test_a_run_goes_on_with_the_same_table_only(run: gandem.Run, source: Path, t
     with pytest.raises(GandemError, match="has changed"):
         gandem.resume(run.path, budget="+64", source=other)
     assert gandem.resume(run.path, budget="+64", source=source).report["images"] >= 700
+
+
+def test_a_run_does_not_go_on_where_its_columns_are_now_read_otherwise(
+    run: gandem.Run, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = reading.look
+    monkeypatch.setattr(
+        reading, "look", lambda series, asked, text: before(series, "text" if series.name == "city" else asked, text)
+    )
+    with pytest.raises(GandemError, match=r"this version of gandem reads .* otherwise"):
+        gandem.resume(run.path, budget="+64", source=source)
 
 
 def test_real_rows_are_told_from_floors(data: TableData) -> None:

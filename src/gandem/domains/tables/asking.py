@@ -160,7 +160,9 @@ def _value(column: Column, value: Any, condition: Condition) -> float:
             raise RecipeError(f"--where {condition}: nothing is missing in {column.name}")
         return float("nan")
     if column.is_category:
-        text = str(value).lower() if column.kind == "boolean" and isinstance(value, bool) else str(value)
+        text = str(value)
+        if isinstance(value, bool) and [name.lower() for name in column.categories] in (["false", "true"], ["0", "1"]):
+            text = column.categories[value]
         if text not in column.categories:
             raise RecipeError(
                 f"--where {condition}: {column.name} has no such value.{nearest(text, column.categories)}"

@@ -7,6 +7,8 @@ import itertools
 import numpy as np
 import polars as pl
 
+from gandem.domains.tables.tidy import MOST_MARKS
+
 DAYS = (
     "%Y-%m-%d",
     "%Y/%m/%d",
@@ -27,25 +29,53 @@ DAYS = (
 TIMES = ("", "T%H:%M:%S%.f", "T%H:%M:%S", "T%H:%M", " %H:%M:%S%.f", " %H:%M:%S", " %H:%M", " %I:%M %p")
 CLOCKS = ("%H:%M:%S", "%H:%M", "%H:%M:%S%.f")
 _SAMPLE, _MOST_FORMS = 300, 3
+_SURELY = 20
+"""Different dates beside which one that cannot be, as 30 February, is a slip: some versions look like dates too."""
 _TURNED = {"%d/%m/%Y": "%m/%d/%Y", "%d-%m-%Y": "%m-%d-%Y", "%d/%m/%y": "%m/%d/%y"}
 _LIKELY = r"^\s*(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{4}|[A-Z][a-z]{2,8} \d{1,2}, \d{4})"
+_NO_DAY = r"^0+[-/.]0+[-/.]0+"
+_CLOCK = r"^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$"
 
 
 def parsed(series: pl.Series) -> tuple[pl.Series, str, list[str]] | None:
-    """Read a column of text as dates: (values, the form in which most stand, notes), None if they are none."""
-    present = series.drop_nulls()
-    sample = present.unique(maintain_order=True).head(_SAMPLE)
-    if sample.str.contains(r"^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$").all():
-        return _clock(series)
-    if not sample.str.contains(_LIKELY).all():
+    """Read a column of text as dates: (values, the form in which most stand, notes), None if they are none.
+
+    A few texts that are no dates, such as unknown or 0000-00-00, stand for what is missing.
+    """
+    given = series
+    strange = ~series.str.contains(f"{_LIKELY}|{_CLOCK}") | series.str.contains(_NO_DAY)
+    series = series.set(strange.fill_null(False), None)
+    sample = series.drop_nulls().unique(maintain_order=True).head(_SAMPLE)
+    if not len(sample):
         return None
+    if sample.str.contains(_CLOCK).all():
+        found = _clock(series)
+    else:
+        found = _days(series, sample) if sample.str.contains(_LIKELY).all() else None
+    if found is None:
+        return None
+    values, form, notes = found
+    unread = given.filter(values.is_null() & given.is_not_null())
+    marks = unread.unique().sort().to_list()
+    if len(marks) > MOST_MARKS or len(unread) > given.count() / 2:
+        return None
+    if values.null_count() > series.null_count() and values.n_unique() <= _SURELY:
+        return None
+    if marks:
+        marked = f"{len(unread):,} x {', '.join(marks)}"
+        notes.append(f"WARNING: {given.name!r} holds dates, and {marked}: read as missing")
+    return values, form, notes
+
+
+def _days(series: pl.Series, sample: pl.Series) -> tuple[pl.Series, str, list[str]] | None:
+    """Read dates in the forms of most of them; null for the few that no form reads."""
     zoned = sample.str.contains(r"(Z|[+-]\d{2}:?\d{2})$").all()
     values, forms, notes = None, [], []
     for _ in range(_MOST_FORMS):
         left = series if values is None else series.filter(values.is_null())
         form = _best(left.drop_nulls(), zoned)
         if form is None:
-            return None
+            break
         found = read(series, form)
         values = found if values is None else values.fill_null(found)
         forms.append(form)
@@ -53,10 +83,11 @@ def parsed(series: pl.Series) -> tuple[pl.Series, str, list[str]] | None:
             break
     else:
         return None
-    assert values is not None
+    if values is None:
+        return None
     for form in forms:
         other = next((form.replace(a, b) for a, b in _TURNED.items() if a in form), None)
-        if other and len(forms) == 1 and read(series, other).null_count() == series.null_count():
+        if other and len(forms) == 1 and read(series, other).null_count() == values.null_count():
             notes.append(f"{series.name!r}: day and month could be either; read as {form}")
     if len(forms) > 1:
         notes.append(f"{series.name!r}: dates in {len(forms)} forms, {', '.join(forms)}; they come back as {forms[0]}")

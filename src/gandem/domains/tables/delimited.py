@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any, TextIO
 
 import polars as pl
 
@@ -17,6 +19,7 @@ from gandem.errors import SourceError
 
 DELIMITERS = (",", ";", "\t", "|", "^", "~", "\x01", ":", " ")
 """Those that are tried, the usual ones first."""
+SEPARATED = "values are separated by {}"
 _HEAD, _LINES = 2**18, 200
 _BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -49,7 +52,7 @@ def read_text(path: Path, big: int, folder: Callable[[], Path], notes: list[str]
         raise SourceError(f"{path}: the file is empty; give a table with a header and rows")
     delimiter = _delimiter(beginning, len(head) < _HEAD)
     if delimiter != ",":
-        notes.append(f"values are separated by {_named(delimiter)}")
+        notes.append(SEPARATED.format(_named(delimiter)))
     plain = encoding == "utf-8" and head[:2] != b"\x1f\x8b" and not _is_packed(path)
     if plain and path.stat().st_size < big:
         return _frame(path, path.read_bytes(), delimiter, notes)
@@ -68,57 +71,78 @@ def _frame(path: Path, data: bytes, delimiter: str, notes: list[str]) -> pl.Data
     if nuls := data.count(b"\0"):
         notes.append(f"{nuls:,} NUL bytes were taken out")
         data = data.replace(b"\0", b"")
-    names = _names(data[:_HEAD].decode("utf-8", "ignore"), delimiter, notes)
+
+    def text() -> TextIO:
+        return io.TextIOWrapper(io.BytesIO(data), "utf-8", "replace", newline="")
+
+    names = _names(path, text(), delimiter, notes)
     try:
-        frame = pl.read_csv(
-            io.BytesIO(data),
-            has_header=False,
-            separator=delimiter,
-            infer_schema=False,
-            empty_string_is_null=False,
-            schema={f"column_{number}": pl.String for number in range(1, len(names) + 1)},
-        )
-        even = _is_even(data, delimiter, frame)
+        frame = pl.read_csv(io.BytesIO(data), schema=_schema(names), separator=delimiter, **_PLAIN)
+        even = _is_even([data], delimiter, frame.lazy())
     except pl.exceptions.PolarsError:
         even = False
     if not even:  # the slower reader knows of spaces before quotes, and which line is wrong
-        frame = _by_line(path, data.decode("utf-8", "replace"), delimiter, len(names))
+        columns: list[list[str]] = [[] for _ in names]
+        for fields in _records(path, text, delimiter, len(names)):
+            for column, value in zip(columns, fields, strict=True):
+                column.append(value)
+        frame = pl.DataFrame(dict(zip(_schema(names), columns, strict=True)), _schema(names))
     frame.columns = names
     return frame if _headless(notes) else frame.slice(1)
 
 
-def _is_even(data: bytes, delimiter: str, frame: pl.DataFrame) -> bool:
-    """Whether no line lacks fields and no quote stands behind a space; polars fills such lines up without a word."""
-    if b' "' in data:
-        return False
-    if b'"' in data:
-        return not (frame.height and (frame.get_column(frame.columns[-1]).fill_null("") == "").any())
-    return data.count(delimiter.encode()) == frame.height * (frame.width - 1)
+_PLAIN: dict[str, Any] = {"has_header": False, "infer_schema": False, "empty_string_is_null": False}
 
 
-def _by_line(path: Path, text: str, delimiter: str, width: int) -> pl.DataFrame:
-    """Parse text line by line; raises SourceError for the first one that has more or fewer fields than the header."""
+def _schema(names: list[str]) -> dict[str, type[pl.String]]:
+    return {f"column_{number}": pl.String for number in range(1, len(names) + 1)}
+
+
+def _is_even(pieces: Iterable[bytes], delimiter: str, frame: pl.LazyFrame) -> bool:
+    """Whether no line lacks fields and no quote stands behind a space; polars fills such lines up without a word.
+
+    pieces: the bytes that the frame was parsed from.
+    """
+    quotes, delimiters, end, names = 0, 0, b"", frame.collect_schema().names()
+    for piece in pieces:
+        if b' "' in end + piece:
+            return False
+        quotes += piece.count(b'"')
+        delimiters += piece.count(delimiter.encode())
+        end = piece[-1:]
+    if quotes:
+        return not frame.select((pl.col(names[-1]).fill_null("") == "").any()).collect().item()
+    return bool(delimiters == frame.select(pl.len()).collect().item() * (len(names) - 1))
+
+
+def _records(path: Path, text: Callable[[], TextIO], delimiter: str, width: int) -> Iterator[list[str]]:
+    """Yield the fields of all lines; raises SourceError for the first one that has more or fewer than the header.
+
+    text: opens the text at its beginning.
+    """
     spaces = delimiter != " "
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=spaces, strict=True)
-    columns: list[list[str]] = [[] for _ in range(width)]
     began = 1
-    try:
-        for fields in reader:
-            if len(fields) not in (0, width):
-                opened = text.count('"') % 2 and reader.line_num > began
-                what = "opens a quote that is never closed" if opened else f"has {_counted(len(fields))}"
-                raise SourceError(f"{path}: line {began} {what}, and the header has {width}; mend that line")
-            for column, value in zip(columns, fields, strict=False):
-                column.append(value)
-            began = reader.line_num + 1
-    except csv.Error as error:
-        unclosed = "end of data" in str(error) or "field larger" in str(error)
-        what = "opens a quote that is never closed" if unclosed else f"cannot be read ({error})"
-        raise SourceError(f"{path}: line {began} {what}; mend that line") from error
-    return pl.DataFrame(
-        {f"column_{index}": column for index, column in enumerate(columns)},
-        dict.fromkeys((f"column_{index}" for index in range(width)), pl.String),
-    )
+    with text() as lines:
+        reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=spaces, strict=True)
+        try:
+            for fields in reader:
+                if len(fields) not in (0, width):
+                    opened = reader.line_num > began and _is_open(text)
+                    what = "opens a quote that is never closed" if opened else f"has {_counted(len(fields))}"
+                    raise SourceError(f"{path}: line {began} {what}, and the header has {width}; mend that line")
+                if fields:
+                    yield fields
+                began = reader.line_num + 1
+        except csv.Error as error:
+            unclosed = "end of data" in str(error) or "field larger" in str(error)
+            what = "opens a quote that is never closed" if unclosed else f"cannot be read ({error})"
+            raise SourceError(f"{path}: line {began} {what}; mend that line") from error
+
+
+def _is_open(text: Callable[[], TextIO]) -> bool:
+    """Whether a quote is opened that is never closed."""
+    with text() as lines:
+        return sum(line.count('"') for line in lines) % 2 == 1
 
 
 def _counted(fields: int) -> str:
@@ -127,26 +151,32 @@ def _counted(fields: int) -> str:
 
 def _streamed(path: Path, whole: Path, delimiter: str, folder: Path, notes: list[str]) -> pl.LazyFrame:
     """Bring large text into a Parquet file, piece by piece."""
-    with whole.open("rb") as file:
-        names = _names(file.read(_HEAD).decode("utf-8", "ignore"), delimiter, notes)
+
+    def text() -> TextIO:
+        return whole.open(encoding="utf-8", errors="replace", newline="")
+
+    with text() as lines:
+        names = _names(path, lines, delimiter, notes)
     out = folder / "rows.parquet"
-    scan = pl.scan_csv(
-        whole,
-        has_header=False,
-        skip_rows=0 if _headless(notes) else 1,
-        separator=delimiter,
-        infer_schema=False,
-        empty_string_is_null=False,
-        schema={f"column_{number}": pl.String for number in range(1, len(names) + 1)},
-    )
     try:
-        scan.rename(
-            dict(zip([f"column_{number}" for number in range(1, len(names) + 1)], names, strict=True))
-        ).sink_parquet(out)
-    except pl.exceptions.PolarsError as error:
-        raise SourceError(f"{path}: cannot be read ({str(error).splitlines()[0]}); mend that line") from error
+        _sunk(whole, delimiter, names, out)
+        even = _is_even(_pieces(whole), delimiter, pl.scan_parquet(out))
+    except pl.exceptions.PolarsError:
+        even = False
+    if not even:  # as for small text
+        mended = folder / "mended.csv"
+        with mended.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(_records(path, text, delimiter, len(names)))
+        _sunk(mended, ",", names, out)
+        mended.unlink()
     notes.append("larger than the memory: read piece by piece")
-    return pl.scan_parquet(out)
+    return pl.scan_parquet(out).slice(0 if _headless(notes) else 1)
+
+
+def _sunk(whole: Path, delimiter: str, names: list[str], out: Path) -> None:
+    """Parse text into a Parquet file, its first line too."""
+    scan = pl.scan_csv(whole, schema=_schema(names), separator=delimiter, **_PLAIN)
+    scan.rename(dict(zip(_schema(names), names, strict=True))).sink_parquet(out)
 
 
 def _is_packed(path: Path) -> bool:
@@ -254,11 +284,17 @@ def _delimiter(text: str, complete: bool) -> str:
     return best
 
 
-def _names(text: str, delimiter: str, notes: list[str]) -> list[str]:
-    """Return names for the columns, from the first line if it is a header."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter != " ")
-    first = next((row for row in reader if row), [])
-    second = next((row for row in reader if row), [])
+def _names(path: Path, lines: TextIO, delimiter: str, notes: list[str]) -> list[str]:
+    """Return names for the columns, from the first line if it is a header, however long it is."""
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter != " ")
+    rows = (row for row in reader if row)
+    try:
+        first = next(rows, [])
+    except csv.Error as error:
+        raise SourceError(f"{path}: line 1 cannot be read ({error}); mend that line") from error
+    second: list[str] = []
+    with contextlib.suppress(csv.Error):  # it is said when the rows are read
+        second = next(rows, [])
     if second and first and all(_is_number(cell) for cell in first):
         notes.append(_NO_HEADER)
         first = ["" for _ in first]

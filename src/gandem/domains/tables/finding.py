@@ -47,7 +47,8 @@ class Modelled:
 def find_rules(columns: Sequence[Modelled]) -> list[Rule]:
     """Return the rules of a table, in the order in which they are to be applied.
 
-    A column that a rule works out stands in no rule before it, so that all can be worked out one after the other.
+    A column that a rule works out stands in no rule before it, so that all can be worked out one after the other: a
+    total may determine others, and nothing that is determined is part of a total.
     """
     if len(columns) < 2:
         return []
@@ -56,7 +57,7 @@ def find_rules(columns: Sequence[Modelled]) -> list[Rule]:
     left = [column for column in columns if column.name not in worked_out]
     totals = _totals([column for column in left if column.is_number])
     worked_out = {rule.target.name for rule in totals}
-    return [*rules, *totals, *_orders([column for column in left if column.name not in worked_out])]
+    return [*totals, *rules, *_orders([column for column in left if column.name not in worked_out])]
 
 
 def _determined(columns: Sequence[Modelled]) -> Iterator[Determined]:

@@ -36,7 +36,24 @@ def _modelled(field: Field, column: Column, values: np.ndarray) -> pl.Series:
         series = pl.Series(values).fill_nan(None)
         if (dtype == pl.String and column.kind == "integer") or dtype == pl.Duration:
             series = series.cast(pl.Int64)
-    return series.cast(dtype, strict=False).alias(field.name)  # a float may lie just outside of what was the largest
+    return _as_type(series, dtype).alias(field.name)
+
+
+def _as_type(series: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Return values as a type, or as a wider one where one of them does not fit: a sum, or a number counted on."""
+    made = series.cast(dtype, strict=False)
+    if made.null_count() == series.null_count():
+        return made
+    wider = pl.Decimal(38, dtype.scale) if isinstance(dtype, pl.Decimal) else pl.Int64() if dtype.is_integer() else None
+    if wider is not None and dtype != wider:
+        widened = series.cast(wider, strict=False)
+        if widened.null_count() == series.null_count():
+            return widened
+    if dtype in (pl.Int64, pl.UInt64):  # the float nearest to the largest of them lies just outside
+        ends = np.iinfo(str(dtype).lower())
+        for end, beyond in ((int(ends.min), series < 0), (int(ends.max), series > 0)):
+            made = made.set(made.is_null() & beyond.fill_null(False), end)
+    return made
 
 
 def _made(field: Field, count: int) -> pl.Series:
@@ -57,4 +74,4 @@ def _made(field: Field, count: int) -> pl.Series:
     if gone := how.get("missing", 0):
         rng = np.random.default_rng(zlib.crc32(f"missing {field.name}".encode()))
         values = values.set(pl.Series(rng.random(count) < gone), None)
-    return values.cast(dtype, strict=False).alias(field.name)
+    return _as_type(values, dtype).alias(field.name)

@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from gandem.domains.tables.columns import Column
-from gandem.domains.tables.finding import Modelled
-from gandem.domains.tables.rules import Determined, Rule
+from gandem.domains.tables.finding import Modelled, find_rules
+from gandem.domains.tables.rules import Determined, Order, Rule
 from gandem.domains.tables.tokens import CategoryTokens
 
 FEWEST_MEMBERS, FEWEST_ROWS = 3, 50
 
 
-def one_hot_groups(columns: Sequence[Modelled], taken: Collection[str]) -> tuple[list[Modelled], list[Rule]]:
+def rules_and_groups(columns: Sequence[Modelled], taken: Collection[str]) -> tuple[list[Modelled], list[Rule]]:
+    """Return what is left when groups have become categories, and the rules of all columns, in order of application.
+
+    taken: names that no group can have.
+    """
+    columns, members = one_hot_groups(columns, taken)
+    groups = {rule.by for rule in members}
+    # a category beside its own group comes first, so that it is learnt, and asked for by its own names
+    rules = find_rules(sorted(columns, key=lambda column: column.name in groups))
+    known = {rule.target.name: rule for rule in rules if isinstance(rule, Determined) and rule.target.name in groups}
+    left = [column for column in columns if column.name not in known]
+    rules = [rule for rule in rules if isinstance(rule, Order) or rule.target.name not in groups]
+    return left, rules + [_through(known[rule.by], rule) if rule.by in known else rule for rule in members]
+
+
+def _through(group: Determined, member: Determined) -> Determined:
+    """Return how a member follows from what determines its group, which is no column of the table."""
+    set_at = member.values.index(1.0)
+    values = tuple(np.nan if np.isnan(value) else float(value == set_at) for value in group.values)
+    return dataclasses.replace(member, by=group.by, keys=group.keys, values=values)
+
+
+def one_hot_groups(columns: Sequence[Modelled], taken: Collection[str]) -> tuple[list[Modelled], list[Determined]]:
     """Put a category in the place of such columns; return what is left, and rules that work the members out.
 
     A group stands side by side among the columns of zeros and ones. taken: names that it cannot have.
     """
     binary = [column for column in columns if _is_binary(column)]
-    kept, rules, start = list(columns), list[Rule](), 0
+    kept, rules, start = list(columns), list[Determined](), 0
     while start + FEWEST_MEMBERS <= len(binary):
         members = _group(binary[start:])
         if members:

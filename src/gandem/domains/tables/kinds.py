@@ -13,6 +13,7 @@ import polars as pl
 from gandem.domains.tables import dates, dtypes, patterns, personal
 from gandem.domains.tables.columns import KINDS, Column, Field
 from gandem.domains.tables.scales import Grid, date_scale
+from gandem.domains.tables.tidy import MOST_MARKS
 from gandem.domains.tables.tokens import CategoryTokens, NumberTokens
 from gandem.errors import RecipeError, nearest
 
@@ -20,8 +21,6 @@ FEWEST_KEYS = 20
 """Rows from which a column without repetitions says that it identifies them."""
 NEARLY_ALL, HALF = 0.9, 0.5
 LONG_TEXT, WORDS = 60, 4
-MOST_MARKS = 3
-"""Different texts in a column of numbers that may stand for a missing value."""
 _LARGEST = 2.0**53
 
 
@@ -306,6 +305,9 @@ def _texts(series: pl.Series, text: bool) -> Found:
     notes = []
     if part > HALF and len(present) >= FEWEST_KEYS:
         notes.append(f"WARNING: {series.name!r}: {part:.0%} of its values are different; rows might be told by it")
+    if personal.may_name_people(series):
+        learnt = f"say data.columns.{series.name}=personal if it does"
+        notes.append(f"WARNING: {series.name!r} may hold names of people, and is learnt: {learnt}")
     return _category(series, "category", "String", "texts that repeat", notes=notes)
 
 

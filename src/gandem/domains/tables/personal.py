@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 MOSTLY, _SAMPLE, _SHORTEST = 0.9, 2000, 3
-_MANY = 0.3
-"""Part of the values that must have the form, and part of them that must differ where only the name tells."""
+_MANY, _PEOPLE = 0.3, 20
+"""Part of the values that must differ where the column's name is in doubt, and how many where it tells of people."""
 _EMAIL = r"^[^@\s]+@[^@\s]+\.[A-Za-z]{2,}$"
 _PHONE = r"^\+?[\d\s().\-/]{7,22}$"
+_PHONE_ALONE = r"^\+\d|^(1[ .-]?)?(\([2-9]\d{2}\) ?|[2-9]\d{2}[-. ])\d{3}[-. ]\d{4}$"
+"""Forms that nothing but numbers of telephones have: international ones, and those of North America."""
 _IBAN = r"^[A-Z]{2}\d{2}[ ]?([A-Z0-9]{4}[ ]?){2,7}[A-Z0-9]{1,4}$"
 _CARD = r"^\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}$"
 _SOCIAL = r"^\d{3}-\d{2}-\d{4}$"
 _IP = r"^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$"
 _NAME = r"^[^\W\d_][\w'’.\-]*([ ,]+[\w'’.\-]+){0,4}$"
-_OF_PEOPLE = {"firstname", "lastname", "surname", "fullname", "vorname", "nachname", "first", "last", "given", "family"}
+_WHOLE_NAME = r"^\p{L}[\p{L}'’.\-]*(,? \p{L}[\p{L}'’.\-]*){1,3}$"
+_OF_PEOPLE = {
+    *("firstname", "lastname", "surname", "fullname", "vorname", "nachname", "familienname"),
+    *("first", "last", "given", "family"),
+}
+_PEOPLE_ARE = {
+    *("full", "middle", "maiden", "person", "persons", "people", "patient", "customer", "client", "user", "member"),
+    *("employee", "staff", "worker", "kunde", "kunden", "kundin", "patienten", "mitarbeiter", "besitzer"),
+    *("student", "pupil", "teacher", "doctor", "physician", "nurse", "surgeon", "passenger", "guest", "visitor"),
+    *("applicant", "candidate", "participant", "owner", "holder", "cardholder", "contact", "buyer", "seller"),
+    *("tenant", "driver", "parent", "mother", "father", "spouse", "child"),
+}
+_THINGS = {
+    *("product", "item", "article", "brand", "company", "firm", "business", "employer", "team", "club", "school"),
+    *("hospital", "hotel", "restaurant", "store", "shop", "bank", "city", "town", "street", "county", "state"),
+    *("country", "region", "place", "station", "file", "host", "domain", "table", "column", "field", "class"),
+    *("category", "group", "type", "event", "course", "project", "model", "species", "drug", "disease", "gene"),
+    *("movie", "film", "song", "album", "book", "game", "app"),
+}
 _FIRST = [
     "Anna",
     "Ben",
@@ -87,14 +109,12 @@ def recognised(series: pl.Series) -> dict[str, Any] | None:
     if not (present.head(_SAMPLE).str.len_chars() >= _SHORTEST).any():
         return None
     sample = present.unique(maintain_order=True).head(_SAMPLE)
-    named = _words(series.name)
+    words = _words(series.name)
+    named = set(words)
 
-    def like(form: str) -> bool:
-        return float(sample.str.contains(form).mean() or 0) >= MOSTLY  # type: ignore[arg-type]
-
+    like = partial(_like, sample)
     different = present.n_unique()
     many = different > max(_MANY * len(present), 10)
-    of_people = different > 20 and (bool(named & _OF_PEOPLE) and ("name" in named or len(named) == 1))
     tests: dict[str, Callable[[], bool]] = {
         "email": lambda: like(_EMAIL),
         "iban": lambda: like(_IBAN) and _share(sample, _is_iban) >= MOSTLY,
@@ -103,10 +123,12 @@ def recognised(series: pl.Series) -> dict[str, Any] | None:
         "phone": lambda: (
             like(_PHONE)
             and _share(sample, lambda text: 7 <= sum(map(str.isdigit, text)) <= 15) >= MOSTLY
-            and (named & {"phone", "tel", "telephone", "telefon", "mobile", "fax", "cell"} != set() or like(r"^\+\d"))
+            and (
+                named & {"phone", "tel", "telephone", "telefon", "mobile", "fax", "cell"} != set() or like(_PHONE_ALONE)
+            )
         ),
         "address of a computer": lambda: like(_IP) and many,
-        "name": lambda: (of_people or (many and "name" in named)) and like(_NAME),
+        "name": lambda: _names_people(words, many, different > _PEOPLE, like),
         "address": lambda: (
             many and bool(named & {"address", "street", "strasse", "addr", "adresse"}) and like(r"[A-Za-z]")
         ),
@@ -122,8 +144,39 @@ def recognised(series: pl.Series) -> dict[str, Any] | None:
     return how
 
 
-def _words(name: str) -> set[str]:
-    return set(re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()))
+def may_name_people(series: pl.Series) -> bool:
+    """Whether texts that are not recognised may be names of people all the same, as those in a column called name."""
+    sample = series.drop_nulls().unique(maintain_order=True).head(_SAMPLE)
+    like = partial(_like, sample)
+    return len(sample) > _PEOPLE and _names_people(_words(series.name), True, True, like) and like(_WHOLE_NAME)
+
+
+def _like(sample: pl.Series, form: str) -> bool:
+    return float(sample.str.contains(form).mean() or 0) >= MOSTLY  # type: ignore[arg-type]
+
+
+def _words(name: str) -> list[str]:
+    parted = re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
+    return [word for word in parted if word]
+
+
+def _names_people(words: list[str], many: bool, several: bool, like: Callable[[str], bool]) -> bool:
+    """Whether a column holds names of people, by the words of its own name.
+
+    The same patients come back in every visit, so a large part of the values must differ only where the words leave a
+    doubt. In "hospital_patient_name" and "patient_hospital_name" the word before the last says whose name it is.
+    """
+    if (
+        words and several and set(words) <= _PEOPLE_ARE
+    ):  # a customer may be a code or a kind, so first and last name are asked
+        return like(_WHOLE_NAME)
+    parts = re.sub(r"(?<=[a-z])name(?=_|$)", "_name", "_".join(words)).split("_")
+    owners = {owner for owner, word in itertools.pairwise(parts) if word == "name"} or set(parts)
+    if "name" in parts and owners & _THINGS:
+        return False
+    told = bool({*words, *parts} & _OF_PEOPLE) and ("name" in parts or len(words) == 1)
+    told |= bool(set(parts) & _PEOPLE_ARE) and "name" in parts
+    return ((several and told) or (many and "name" in parts)) and like(_NAME)
 
 
 def _share(sample: pl.Series, test: Callable[[str], bool]) -> float:

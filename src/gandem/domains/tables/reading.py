@@ -18,8 +18,8 @@ from gandem.domains.given import Frame
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.columns import Column
 from gandem.domains.tables.data import OtherRows, TableData
-from gandem.domains.tables.finding import MOST_COLUMNS, Modelled, find_rules
-from gandem.domains.tables.groups import one_hot_groups
+from gandem.domains.tables.finding import MOST_COLUMNS, Modelled
+from gandem.domains.tables.groups import rules_and_groups
 from gandem.domains.tables.kinds import Found, look
 from gandem.domains.tables.matching import read_as
 from gandem.domains.tables.report import data_report
@@ -57,8 +57,7 @@ def _read(table: Table, options: DataOptions, cache: Path | None, progress: Prog
     if options.rules == "auto" and len(columns) > MOST_COLUMNS:
         table.notes.append(f"rules are looked for among {MOST_COLUMNS} columns at most, so not here")
     elif options.rules == "auto":
-        columns, rules = one_hot_groups(columns, table.names)
-        rules += find_rules(columns)
+        columns, rules = rules_and_groups(columns, table.names)
     worked_out = {rule.target.name for rule in rules if not isinstance(rule, Order)}
     kept = [column for column in columns if column.name not in worked_out]
     codec = TableCodec(

@@ -71,10 +71,16 @@ def rule_lines(codec: TableCodec) -> list[str]:
     """Return the rules as text; a group of columns of which one is set counts as one."""
     lines: list[str] = []
     groups = {column.name for column in codec.columns} - {field.name for field in codec.fields}
+    members: set[str] = set()
     for column in codec.columns:
         if column.name in groups:
             lines.append(f"exactly one of {_few(column.categories)} is set")
-    return lines + [str(rule) for rule in codec.rules if not (isinstance(rule, Determined) and rule.by in groups)]
+            members.update(column.categories)
+    return lines + [
+        str(rule)
+        for rule in codec.rules
+        if not (isinstance(rule, Determined) and rule.by in groups and rule.target.name in members)
+    ]
 
 
 def _same(codec: TableCodec) -> list[str]:

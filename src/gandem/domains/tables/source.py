@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import tempfile
 from collections.abc import Callable
@@ -12,9 +13,9 @@ import polars as pl
 import psutil
 
 from gandem.domains.given import Frame
-from gandem.domains.tables.delimited import read_text
+from gandem.domains.tables.delimited import SEPARATED, read_text
 from gandem.domains.tables.suffixes import ARROW, EXCEL, PARQUET, PART, SQLITE, TEXT, parted
-from gandem.domains.tables.tidy import header, tidied
+from gandem.domains.tables.tidy import COMMA_OR_NOT, header, tidied, with_points
 from gandem.errors import SourceError, optional
 
 _READS = ".csv, .tsv (also .gz), .parquet, .arrow, .xlsx, .sqlite or a data frame"
@@ -37,6 +38,7 @@ class Table:
         folder: Scratch | None = None,
     ) -> None:
         self.name, self.rows, self.notes, self.text, self.folder = name, rows, notes, text, folder
+        self._semicolons = SEPARATED.format("semicolons") in notes
         schema = rows.collect_schema()
         self.names, self.dtypes = schema.names(), dict(schema)
         self._count = rows.height if isinstance(rows, pl.DataFrame) else int(rows.select(pl.len()).collect().item())
@@ -47,7 +49,11 @@ class Table:
     def column(self, name: str) -> pl.Series:
         """Return one column, tidied."""
         rows = self.rows if isinstance(self.rows, pl.DataFrame) else self.rows.select(pl.col(name)).collect()
-        return tidied(rows.get_column(name))
+        found = tidied(rows.get_column(name))
+        if self._semicolons and (pointed := with_points(found)) is not None:
+            found, note = pointed, COMMA_OR_NOT.format(name)
+            self.notes += [] if note in self.notes else [note]
+        return found
 
     def close(self) -> None:
         """Take away what lies on the disk."""
@@ -105,7 +111,11 @@ def open_table(source: str | Path | Frame, cache: Path | None = None) -> Table:
     if reader is None:
         raise SourceError(f"{path}: not a table; give {_READS}")
     try:
-        return Table(str(source), reader(), notes, name.endswith(TEXT), folder)
+        with contextlib.ExitStack() as undone:
+            undone.callback(folder.close)
+            table = Table(str(source), reader(), notes, name.endswith(TEXT), folder)
+            undone.pop_all()
+        return table
     except PermissionError as error:
         raise SourceError(f"{path}: no permission to read it; change its rights with chmod") from error
     except (OSError, pl.exceptions.PolarsError) as error:

@@ -9,6 +9,9 @@ import polars as pl
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "<NA>")
 """Texts that stand for a missing value."""
 
+MOST_MARKS = 3
+"""Different texts in a column of numbers or dates that may stand for a missing value."""
+
 
 def header(names: Sequence[str], notes: list[str]) -> list[str]:
     """Return names that are there and different."""
@@ -39,3 +42,18 @@ def tidied(series: pl.Series) -> pl.Series:
     if series.dtype.is_float():
         return series.fill_nan(None)
     return series
+
+
+COMMA_OR_NOT = "{!r}: commas before three digits are read as points, as semicolons separate the values"
+
+
+def with_points(series: pl.Series) -> pl.Series | None:
+    """Return numbers such as 1,250 with points, None where the comma leaves no doubt or where there is none.
+
+    Whoever separates values by semicolons needs the comma for decimals; two commas, or a point behind one, tell of
+    thousands all the same.
+    """
+    if series.dtype != pl.String or not series.str.contains(",").any():
+        return None
+    doubtful = r"^[+-]?([1-9]\d{0,2}(,\d{3})?|0)$"
+    return series.str.replace(",", ".", literal=True) if series.str.contains(doubtful).all() else None
