@@ -63,7 +63,7 @@ class CategoryTokens:
         """
         gone = np.isnan(values)
         index = np.where(gone, 0, values).astype(np.int64)
-        rare = index >= self.head
+        rare = (index >= self.head) & ~gone
         codes = np.minimum(index, self.head)
         residuals = np.zeros(len(values))
         if rare.any():
@@ -115,12 +115,15 @@ class NumberTokens:
         self._between = (self.high[:-1] + self.low[1:]) / 2
 
     @classmethod
-    def of(cls, values: np.ndarray, scale: Scale, bins: int = BINS) -> NumberTokens:
-        """Find tokens and bins for values (n,), NaN for missing; at least one must not be."""
+    def of(cls, values: np.ndarray, scale: Scale, bins: int = BINS, exact: bool = False) -> NumberTokens:
+        """Find tokens and bins for values (n,), NaN for missing; at least one must not be.
+
+        exact: whether each number gets a token, as a rule may need it that goes by this column.
+        """
         present = values[~np.isnan(values)]
         unique, counts = np.unique(present, return_counts=True)
         atoms = counts >= max(ATOM * len(values), FEWEST_ATOM)
-        if len(unique) <= MOST_EXACT and len(present) >= FEWEST_EACH * len(unique):
+        if exact or (len(unique) <= MOST_EXACT and len(present) >= FEWEST_EACH * len(unique)):
             atoms[:] = True
         low: list[float] = []
         high: list[float] = []
