@@ -136,13 +136,14 @@ class TableGenerator(nn.Module):
     def draw(self, column: int, known: Tensor | None, quantiles: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
         """Draw one column's cells, for its `places` in short rows (n, columns + residuals) of what is known.
 
-        quantiles: (n, 2), for token and residual. allowed: tokens that may be drawn, bool (tokens,) or (n, tokens).
+        quantiles: (n, 2), for token and residual. allowed: which part of each token may be drawn, bool or from 0 to 1,
+        (tokens,) or (n, tokens).
         Returns the cells and how probable it was that an allowed token comes, (n,); without rows, (1,).
         """
         h = self._know(known)
         logits = self._logits(column, h)
         chance = (logits.softmax(1) * allowed).sum(1)
-        cells, _ = self._drawn(column, h, logits.masked_fill(~allowed, -math.inf), quantiles.split(1, 1))
+        cells, _ = self._drawn(column, h, logits + allowed.to(logits.dtype).log(), quantiles.split(1, 1))
         return torch.cat(cells, 1), chance
 
     def _know(self, known: Tensor | None) -> Tensor:

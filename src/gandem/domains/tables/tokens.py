@@ -84,6 +84,15 @@ class CategoryTokens:
             values[codes == self.head + self._shared] = np.nan
         return values
 
+    def part(self, values: np.ndarray) -> np.ndarray:
+        """Return which part of each token some different categories (k,) are, float64 (tokens,)."""
+        weights, count = np.maximum(self.counts, 0.5), self.block.tokens
+        token = np.minimum(np.arange(len(weights)), self.head)
+        index = values.astype(np.int64)
+        whole = np.bincount(token, weights, count)
+        part: np.ndarray = np.bincount(token[index], weights[index], count) / np.maximum(whole, 0.5)
+        return part
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {"counts": self.counts.tolist(), "missing": self.missing}
@@ -195,6 +204,19 @@ class NumberTokens:
         most = self.scale.lowered(values, strictly)
         token = np.maximum(np.searchsorted(self.low, most, side="right") - 1, 0)
         return np.minimum(most, self.high[token])
+
+    def part(self, values: np.ndarray) -> np.ndarray:
+        """Return 1 for the tokens of some values (k,) that have one each, and 0 for others, float64 (tokens,)."""
+        codes, _ = self.encode(values, np.full(len(values), 0.5))
+        return np.isin(np.arange(self.block.tokens), codes).astype(np.float64)
+
+    def held(self, values: np.ndarray) -> np.ndarray:
+        """Return which numbers (n,) are in the range, and not beside numbers that have a token each, bool (n,)."""
+        token = np.searchsorted(self._between, values)
+        beside = self.exact[token] & (values != self.low[token])
+        slack = 0 if self.scale.width else _PRECISION * (self.high[-1] - self.low[0])
+        held: np.ndarray = (values >= self.low[0] - slack) & (values <= self.high[-1] + slack) & ~beside
+        return held
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
