@@ -251,8 +251,9 @@ class TableDiscriminator(nn.Module):
     def __init__(self, spec: TableSpec, width: int, blocks: int) -> None:
         super().__init__()
         self.row = sum(block.width for block in spec.blocks)
-        self.sizes = nn.ModuleList(_Sizes(spec, at) for at in range(0, len(spec.blocks), SIDE_BY_SIDE))
-        seen = self.row + sum(sizes.matrix.shape[1] for sizes in self.sizes)
+        sizes = [_Sizes(spec, at) for at in range(0, len(spec.blocks), SIDE_BY_SIDE)]
+        self.sizes = nn.ModuleList(sizes)
+        seen = self.row + sum(each.matrix.shape[1] for each in sizes)
         self.first = nn.Linear(spec.shape[0] // self.row * seen, width)
         self.blocks = nn.Sequential(*(Residual(width, blocks) for _ in range(blocks)))
         self.last = nn.Linear(width, 1)
