@@ -55,8 +55,7 @@ def _read(table: Table, options: DataOptions, cache: Path | None, progress: Prog
     if options.rules == "auto" and len(columns) > MOST_COLUMNS:
         table.notes.append(f"rules are looked for among {MOST_COLUMNS} columns at most, so not here")
     elif options.rules == "auto":
-        columns, rules = one_hot_groups(columns, table.names)
-        rules += find_rules(columns)
+        columns, rules = _ruled(columns, table.names)
     worked_out = {rule.target.name for rule in rules if not isinstance(rule, Order)}
     kept = [column for column in columns if column.name not in worked_out]
     codec = TableCodec(
@@ -69,6 +68,15 @@ def _read(table: Table, options: DataOptions, cache: Path | None, progress: Prog
     data = TableData(codes, residuals, codec, {}, digest.hexdigest())
     data.report.update(data_report(table, found, codec, data.copies, options))
     return data
+
+
+def _ruled(columns: list[Modelled], names: list[str]) -> tuple[list[Modelled], list[Rule]]:
+    """Return what is modelled, with groups of columns put together, and the rules that hold."""
+    grouped, members = one_hot_groups(columns, names)
+    rules = find_rules(grouped)
+    if {rule.target.name for rule in rules if not isinstance(rule, Order)} <= set(names):
+        return grouped, members + rules
+    return columns, find_rules(columns)  # a column that determines which of a group is set determines each of them
 
 
 def _looked_at(
