@@ -60,7 +60,7 @@ def judged_again(path: Path) -> dict[str, float]:
     """Judge a run as at its end and return the processor seconds of every stage."""
     run = gandem.open_run(path)
     data = run.domain.read(opened(run.data_report["path"]), run.recipe.data)
-    training, held_out = data.split(float(run.recipe.data.held_out))
+    training, held_out = data.split(float(run.recipe.data.held_out), run.codec)
     stages, began = ["preparing"], [time.process_time()]
 
     def tell(stage: str) -> None:

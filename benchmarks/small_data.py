@@ -79,7 +79,7 @@ def features_without(root: Path, work: Path) -> Path:
 def figures_of(run: Run, others: np.ndarray, weights: Path, copies: bool) -> dict[str, Any]:
     """Judge a run by its held-out images and others, and return what the table needs."""
     data = run.domain.read(opened(run.data_report["path"]), run.recipe.data)
-    training, held_out = data.split(float(run.recipe.data.held_out))
+    training, held_out = data.split(float(run.recipe.data.held_out), run.codec)
     known, unseen = (part.samples(torch.arange(part.count))[0] for part in (training, held_out))
     features = run.domain.features(run.codec, weights)
     made = features(run.sample_array(JUDGED)[0])

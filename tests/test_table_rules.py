@@ -56,6 +56,19 @@ def test_all_rules_are_found_and_said(data: TableData) -> None:
     assert "city determines state" in text and "WARNING: 'contact'" in text
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_names_beside_their_own_zeros_and_ones(first: bool) -> None:
+    colour = np.random.default_rng(0).choice(["red", "green", "blue", "sky"], 400)
+    names = {"colour": colour}
+    signs = {f"is_{one}": (colour == one).astype(int) for one in ("red", "green")}
+    signs["is_blue"] = np.isin(colour, ("blue", "sky")).astype(int)
+    found = read(pl.DataFrame({**names, **signs} if first else {**signs, **names}))
+    made = wild(found.codec)
+    assert made["colour"].n_unique() == 4
+    assert (made["is_blue"] == made["colour"].is_in(["blue", "sky"])).all()
+    assert (made["is_red"] + made["is_green"] + made["is_blue"] == 1).all()
+
+
 def test_whatever_is_made_keeps_them(data: TableData) -> None:
     made, source = wild(data.codec), everything()
     state = dict(source.select("city", "state").unique().iter_rows())

@@ -11,6 +11,7 @@ import torch
 
 import gandem
 from gandem import TableGAN
+from gandem.cli import main
 from gandem.domains.tables.making import BLOCK
 from gandem.errors import GandemError, RecipeError, RunError
 from gandem.uses.sample import walk
@@ -90,7 +91,7 @@ def test_conditions_shape_the_rest_as_the_data_do(run: gandem.Run) -> None:
     """Asked for pensioners, the ages are theirs; the chance is their share of the data."""
     told = run.told(1000, ["job=pensioner"])
     made = run.codec.given(run.made(told, 1000)[0])
-    assert (made["age"] > 64).mean() > 0.75
+    assert (made["age"] > 64).mean() > 0.65  # of all rows 0.21; 0.71 to 0.87 by the seed of the training
     assert told.chance == pytest.approx((people()["job"] == "pensioner").mean(), abs=0.05)
 
 
@@ -140,9 +141,25 @@ def test_odd_rows_score_low(run: gandem.Run) -> None:
     rows = people(100, 2)
     odd = rows.with_columns(pl.lit("pupil").alias("job"), pl.lit(75).alias("age"))
     usual, strange = gandem.score(run, rows), gandem.score(run, odd)
-    assert usual.columns == [*rows.columns, "log_likelihood", "typical"]
+    assert usual.columns == [*rows.columns, "log_likelihood", "typical", "unseen"]
     assert strange["log_likelihood"].mean() < usual["log_likelihood"].mean() - 1
     assert strange["typical"].mean() < usual["typical"].mean() / 2
+
+
+def test_rows_that_nobody_has_seen_are_counted(
+    run: gandem.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = people(40, 2)
+    rows[3, "city"], rows[5, "age"], rows[5, "city"] = "Basel", 5000, None
+    rows.write_csv(tmp_path / "rows.csv")
+    assert main(["score", str(run.path), str(tmp_path / "rows.csv"), "--out", str(tmp_path / "scored.csv")]) == 0
+    assert "; 2 of 40 rows hold values that the training data never held" in capsys.readouterr().out
+    assert pl.read_csv(tmp_path / "scored.csv")["unseen"].to_list()[3:6] == [1, 0, 2]
+
+
+def test_only_cells_that_are_asked_for_are_kept(run: gandem.Run) -> None:
+    told = run.told(100, ["age>=30", "city=Bonn"])
+    assert told.inputs is not None and told.inputs.shape[1] <= 3 < len(run.codec.names)
 
 
 def test_one_file_makes_the_same_rows(run: gandem.Run, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def resume(
         return run
     if budget is not None:
         allowed = allowed.extended(budget)
-    training, held_out = data_of(run, source, watch).split(float(run.recipe.data.held_out))
+    training, held_out = data_of(run, source, watch).split(float(run.recipe.data.held_out), run.codec)
     game = build_game(run.domain, training, run.recipe, int(run.recipe.network.width))
     return play(run, game, training, held_out, allowed, Engine(device, run.recipe.training.precision), watch)
 

@@ -89,7 +89,7 @@ class Trainer:
         allowed = Budget(**run.report["budget"])
         if run.report["status"] == "finished":
             allowed = allowed.extended(f"+{budget}")
-        training, held_out = data_of(run, self.data, watch).split(float(run.recipe.data.held_out))
+        training, held_out = data_of(run, self.data, watch).split(float(run.recipe.data.held_out), run.codec)
         _fit_together(self.game, training)
         engine = Engine(self.device, run.recipe.training.precision)
         return play(run, self.game, training, held_out, allowed, engine, watch)

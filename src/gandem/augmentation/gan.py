@@ -33,7 +33,8 @@ class Plan:
         """Plan a training of such rows; of a budget of time, this machine is measured once."""
         rows, labels = training.rows, training.labels
         data = _given(rows, classes, form)
-        planned = api.plan_training(data.given(rows, labels), budget=budget, settings=SETTINGS | data.settings())
+        given = data.given(rows, labels)
+        planned = api.plan_training(given, budget=budget, settings=SETTINGS | data.settings(given))
         decided = planned["recipe"]
         images = parse_budget(budget).images or planned["plan"]["images"]
         return cls(int(images), int(decided["network"]["width"]), int(decided["training"]["batch"]))
@@ -57,6 +58,7 @@ class Gan:
     def fit(self, rows: np.ndarray, labels: np.ndarray, categorical: np.ndarray, seed: int) -> Sampler:
         """Train anew; equal calls on one machine give equal generators."""
         data = _given(rows, self.classes, self.form)
+        given = data.given(rows, labels)
         sizes = {"network.width": self.plan.width, "training.batch": min(self.plan.batch, len(rows) // 2 * 2)}
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -65,10 +67,10 @@ class Gan:
                 self.tell(event["progress"])
 
         self.run = api.train(
-            data.given(rows, labels),
+            given,
             self.folder,
             budget=str(self.plan.images),
-            settings=SETTINGS | data.settings() | sizes,
+            settings=SETTINGS | data.settings(given) | sizes,
             seed=seed,
             watch=watch,
         )
@@ -106,8 +108,11 @@ class _Table:
         kinds = {name: "category" if kind == "boolean" else kind for name, kind in kinds.items()}  # one may be lacking
         return kinds | {self.form.target.name: "category"}
 
-    def settings(self) -> dict[str, Any]:
-        return {"data.columns": self.kinds(), "data.rules": "none"}
+    def settings(self, given: Any) -> dict[str, Any]:
+        """Return how rows are read: with rules, unless one works the target out, of which every row is asked for."""
+        found = {"data.columns": self.kinds()}
+        target = api.inspect_source(given, settings=found)["columns"][self.form.target.name]
+        return found | {"data.rules": "none" if "worked_out" in target else "auto"}
 
     def sampled(self, run: Run, count: int, label: int, seed: int) -> np.ndarray:
         target = self.form.target
@@ -123,7 +128,7 @@ class _Pictures:
     def given(self, rows: np.ndarray, labels: np.ndarray) -> Any:
         return rows, np.array(self.classes)[labels]
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self, given: Any) -> dict[str, Any]:
         return {}
 
     def sampled(self, run: Run, count: int, label: int, seed: int) -> np.ndarray:

@@ -113,7 +113,8 @@ def score(
     Args:
         run: The run folder, or a model file.
         source: A table with the columns of the data that RUN was trained on.
-        out: The same table with the columns log_likelihood and typical, the part of new rows that are less probable.
+        out: The same table with the columns log_likelihood; typical, the part of new rows that are less probable; and
+            unseen, how many of the row's values the training data never held.
         force: Replace what lies at --out.
         json: Print one JSON object.
     """
@@ -123,8 +124,11 @@ def score(
     from gandem.uses.rows import write_rows
 
     opened = gandem.open_run(run)
-    written = write_rows(opened, gandem.score(opened, source), out)
-    report(written, json) if json else print(f"wrote {out}")
+    scores = gandem.score(opened, source)
+    strange = int((scores["unseen"] > 0).sum())
+    written = write_rows(opened, scores, out) | {"unseen": strange}
+    of_them = f"; {strange:,} of {len(scores):,} rows hold values that the training data never held" if strange else ""
+    report(written, json) if json else print(f"wrote {out}{of_them}")
 
 
 @app.command

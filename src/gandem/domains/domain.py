@@ -74,8 +74,12 @@ class Dataset(Samples, Protocol):
         """Return samples in [0, count) as people use them (images: uint8 NHWC) and their labels int64 (n,) if any."""
         ...
 
-    def split(self, share: float) -> tuple[Dataset, Dataset]:
-        """Return (for training, held out), about `share` in the second; equal samples stay together."""
+    def split(self, share: float, codec: Any = None) -> tuple[Dataset, Dataset]:
+        """Return (for training, held out), about `share` in the second; equal samples stay together.
+
+        What a codec learns of samples it learns of the first part alone. codec: one that has learnt already, as that of
+        a run, in whose form both parts shall come.
+        """
         ...
 
 

@@ -259,7 +259,7 @@ def _of_run(run: Run, real: Given, seed: int) -> _Sets:
         data = _read(source, run.domain, run.recipe)
     if real is None and not own:
         raise RunError(f"{source} has changed since {run.path} was trained on it; say --real with the data to judge by")
-    known, held_out = data.split(float(run.recipe.data.held_out) if own else 0.5)
+    known, held_out = data.split(float(run.recipe.data.held_out) if own else 0.5, run.codec)
     made = _made_by(run, known, seed)
     sets = _Sets(run.domain, run.codec, run.spec.labels, made, known.count, known, held_out, own)
     return replace(sets, improvement=_improvement(run), judged_by=None if own else str(path_of(source) or "other data"))
@@ -292,7 +292,8 @@ def _of_samples(made: Given, real: Given, unseen: Given) -> _Sets:
     samples = _read(made, domain, Recipe(), data.codec)
     if samples.spec.shape != data.spec.shape:
         raise RunError(f"samples of shape {samples.spec.shape} cannot be judged by real ones of {data.spec.shape}")
-    known, held_out = data.split(0.5) if unseen is None else (data, _read(unseen, domain, Recipe(), data.codec))
+    halves = unseen is None  # in the form in which the samples were read
+    known, held_out = data.split(0.5, data.codec) if halves else (data, _read(unseen, domain, Recipe(), data.codec))
     if held_out.spec != data.spec:
         raise RunError(f"{path_of(unseen) or 'what is held out'} has other sizes or classes than the real samples")
     labelled = bool(data.spec.labels) and set(samples.spec.labels) <= set(data.spec.labels)

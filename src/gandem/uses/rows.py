@@ -29,8 +29,9 @@ def impute(run: Run, source: Given, seed: int = 0) -> pl.DataFrame:
 def score(run: Run, source: Given) -> pl.DataFrame:
     """Say how typical rows are: `log_likelihood`, in nats, and `typical`, the part of new rows that are less probable.
 
-    A row with `typical` 0.01 is less probable than 99 % of what the generator makes. What makes it so is not said, and
-    nothing follows for what the generator has never seen. Raises as `impute` does.
+    A row with `typical` 0.01 is less probable than 99 % of what the generator makes. What makes it so is not said.
+    `unseen` counts the values of a row that the training data never held: each has the probability of half a row of
+    them, a number beside that of the nearest one. Raises as `impute` does.
     """
     scores: pl.DataFrame = run.domain.scored(run.codec, run.generator(), opened(source))
     return scores

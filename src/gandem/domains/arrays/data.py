@@ -56,7 +56,7 @@ class ArrayData:
         rows = self.rows[indices].numpy()
         return self.values[rows], None if self.labels is None else self.labels[rows]
 
-    def split(self, share: float) -> tuple[ArrayData, ArrayData]:
+    def split(self, share: float, codec: object = None) -> tuple[ArrayData, ArrayData]:
         """Return (for training, held out), about `share` in the second; copies stay together."""
         contents = (np.ascontiguousarray(self.values[row]).data for row in self.rows.tolist())
         training, held_out = holdout.split(holdout.places(contents), share)

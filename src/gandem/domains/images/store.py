@@ -106,7 +106,7 @@ class ImageData:
             array=self.codec.array,
         )
 
-    def split(self, share: float) -> tuple[ImageData, ImageData]:
+    def split(self, share: float, codec: object = None) -> tuple[ImageData, ImageData]:
         """Return (for training, held out), about `share` of the images in the second; copies stay together."""
         images = (np.ascontiguousarray(self.images[row]).data for row in self.rows.tolist())
         training, held_out = holdout.split(holdout.places(images), share)

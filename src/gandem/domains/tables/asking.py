@@ -8,7 +8,7 @@ the row's weight, and rows are chosen by their weights (sampling importance resa
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,10 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 @torch.no_grad()
 def told(codec: TableCodec, generator: TableGenerator, where: Sequence[Condition], count: int, seed: int) -> Told:
-    """Return `count` rows of known cells that meet all conditions; raises RecipeError where none can."""
+    """Return `count` rows of known cells that meet all conditions; raises RecipeError where none can.
+
+    They are the cells of the columns that are asked for and no others, see `whole`.
+    """
     if not where:
         return Told(None)
     names = {name: index for index, name in enumerate(codec.names)}
@@ -47,20 +50,23 @@ def told(codec: TableCodec, generator: TableGenerator, where: Sequence[Condition
     total = max(DRAWN * count, FEWEST_DRAWN)
     wanted = {index: Wanted(codec, index, each) for index, each in asked.items()}
     parts = [_drawn(codec, generator, wanted, size, rng) for size in _sizes(total)]
-    known, weights = (torch.cat(each) for each in zip(*parts, strict=True))
+    cells, weights = (torch.cat(each) for each in zip(*parts, strict=True))
     if not float(weights.sum()) > 0:
         raise RecipeError(
             f"--where {' '.join(map(str, where))}: no row meets all of it, as far as this generator knows; ask for less"
         )
     exact = any(condition.operator == "=" and codec.spec.blocks[names[condition.name]].residual for condition in where)
     chance = None if exact else float(weights.mean())  # of one value within a bin nobody knows
-    return Told(known[_resampled(weights, count, rng)], chance, tuple(codec.names[index] for index in asked))
+    return Told(cells[_resampled(weights, count, rng)], chance, tuple(codec.names[index] for index in asked))
 
 
 def _drawn(
     codec: TableCodec, generator: TableGenerator, asked: Mapping[int, Wanted], count: int, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Return short rows in which the asked columns are known, and their weights (count,)."""
+    """Return the asked cells of rows, (count, cells), and the rows' weights (count,).
+
+    Nothing else is kept: there are several times as many rows as are asked for.
+    """
     rows = generator.nothing(count)
     known: Tensor | None = None
     weights = torch.ones(count, dtype=torch.float64)
@@ -76,7 +82,22 @@ def _drawn(
     for rule in implied(rule for rule in codec.rules if isinstance(rule, Order)):
         if rule.low in values and rule.high in values:
             weights[torch.from_numpy(rule.wrong(values))] = 0.0
-    return rows, weights
+    return rows[:, _places(generator, asked)], weights
+
+
+def whole(codec: TableCodec, generator: TableGenerator, told: Told, part: slice) -> Tensor | None:
+    """Return short rows in which the cells are known that were asked for; only so many at a time as are drawn."""
+    if told.inputs is None:
+        return None
+    cells = told.inputs[part]
+    rows = generator.nothing(len(cells))
+    rows[:, _places(generator, map(codec.names.index, told.fixed))] = cells
+    return rows
+
+
+def _places(generator: TableGenerator, asked: Iterable[int]) -> list[int]:
+    """Return where the cells of columns stand in short rows."""
+    return [place for index in asked for place in generator.places(index)]
 
 
 class Wanted:

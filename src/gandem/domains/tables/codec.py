@@ -40,6 +40,11 @@ class TableCodec:
         self._starts = np.cumsum([0, *(block.width for block in self.spec.blocks)])
 
     @property
+    def rows(self) -> int:
+        """How many rows it has learnt from."""
+        return int(self.tokens[0].counts.sum()) + self.tokens[0].missing
+
+    @property
     def categorical(self) -> np.ndarray:
         """Which modelled columns are categories, bool (c,)."""
         return np.array([column.is_category for column in self.columns], dtype=bool)
@@ -119,9 +124,30 @@ class TableCodec:
             rows[:, ends] = torch.from_numpy(np.ascontiguousarray(residuals[:, self._with_bins]))
         return rows
 
+    def knows(self, samples: np.ndarray) -> np.ndarray:
+        """Return which cells (n, c) hold a token: not categories without a name, nor gaps where there were none."""
+        names = np.array([len(column.categories) if column.is_category else np.inf for column in self.columns])
+        missing = np.array([block.missing for block in self.spec.blocks])
+        known: np.ndarray = np.where(np.isnan(samples), missing, samples < names)
+        return known
+
+    def held(self, samples: np.ndarray) -> np.ndarray:
+        """Return which cells (n, c) hold what the training data held, as far as ranges and single values say."""
+        held = self.knows(samples)
+        for index, each in enumerate(self.tokens):
+            if isinstance(each, NumberTokens):
+                held[:, index] &= np.isnan(samples[:, index]) | each.held(samples[:, index])
+        return held
+
     def encode(self, samples: np.ndarray, seed: int = 0) -> Tensor:
-        """Turn samples (n, c) into float32 (n, *spec.shape) in [-1, 1]."""
-        return self.dense(*self.codes(samples, seed))
+        """Turn samples (n, c) into float32 (n, *spec.shape) in [-1, 1]; cells without a token are zeros."""
+        known = self.knows(samples)
+        nameless = [column.is_category and not column.categories for column in self.columns]
+        stand_in = np.where(nameless, np.nan, [column.low or 0.0 for column in self.columns])
+        rows = self.dense(*self.codes(np.where(known, samples, stand_in), seed))
+        for index in np.flatnonzero(~known.all(0)):
+            rows[torch.from_numpy(~known[:, index]), self._starts[index] : self._starts[index + 1]] = 0
+        return rows
 
     def decode(self, samples: Tensor, fixed: Fixed = ()) -> np.ndarray:
         """Turn tensors (n, *spec.shape) into samples (n, c); of each block the largest token counts.
@@ -153,7 +179,7 @@ class TableCodec:
         """Turn samples (n, c) into a table with all columns of the source, in their order, by their names and types."""
         from gandem.domains.tables.frames import frame_of  # polars comes with an extra
 
-        return frame_of(self.fields, self.worked_out(samples), len(samples))
+        return frame_of(self.fields, self.worked_out(np.where(self.knows(samples), samples, np.nan)), len(samples))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types: names of categories, counts and quantiles, and no row."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import torch
-from torch import Tensor
 
 from gandem import latents
 from gandem.domains.given import Frame
@@ -43,14 +43,15 @@ def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | F
         for index in np.flatnonzero(gaps.any(0)).tolist():
             rows = torch.from_numpy(np.flatnonzero(gaps[:, index]))
             block = codec.spec.blocks[index]
-            allowed = torch.ones(len(rows), block.tokens, dtype=torch.bool)
-            if index in choices and not block.residual:
-                choice = torch.from_numpy(choices[index])[rows]
-                allowed[:, : choice.shape[1]] = choice
+            allowed = torch.ones(len(rows), block.tokens)
+            if (choice := choices.get(index)) is not None:
+                allowed = torch.from_numpy(choice.parts(rows.numpy()))
             if block.missing:
-                allowed[:, -1] = False
+                allowed[:, -1] = 0
             quantiles = torch.rand(len(rows), 2, generator=rng).clamp(1e-6, 1 - 1e-6)
             cells, _ = generator.draw(index, known[rows], quantiles, allowed)
+            if choice is not None:
+                cells = choice.placed(cells, rows.numpy(), rng)
             known[rows[:, None], generator.places(index)] = cells
         filled[part] = np.where(gaps, codec.read(known, ~gaps), filled[part])
     made = codec.given(filled)
@@ -81,24 +82,24 @@ def _kept(given: pl.Series, made: pl.Series, column: Column, field: Field) -> pl
 
 @torch.no_grad()
 def scored(codec: TableCodec, generator: TableGenerator, source: str | Path | Frame) -> pl.DataFrame:
-    """Return the table with two more columns: log p(row), and the part of new rows that are less probable."""
+    """Return the table with three more columns: log p(row), the part of new rows that are less probable, and `unseen`.
+
+    unseen: how many of the row's values the training data never held. Each has the probability of half a row of them,
+    a number beside that of the nearest one: what nobody has seen makes no row more typical.
+    """
     with closing(open_table(source)) as table:
         values = rows_like(table, codec).values
         frame = pl.DataFrame([table.column(name) for name in table.names])
+    for column, numbers in zip(codec.columns, values.T, strict=True):
+        if column.kind not in ("integer", "decimal") and column.name in frame.columns:  # there, but unreadable
+            strange = np.isnan(numbers) & frame[column.name].is_not_null().to_numpy()
+            numbers[strange] = len(column.categories) if column.is_category else np.inf
+    unseen = (~codec.held(values)).sum(1)
     parts = [values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE)]
-    found = torch.cat([generator.log_likelihood(_known(codec, part)) for part in parts]).double()
+    found = torch.cat([generator.log_likelihood(codec.encode(part)) for part in parts]).double()
+    found += torch.from_numpy(unseen * math.log(0.5 / codec.rows))
     new = latents.generate(generator, latents.draw(COMPARED, latents_of(codec.spec), 0), None)
-    usual = generator.log_likelihood(_known(codec, codec.decode(new))).double().sort().values
+    usual = generator.log_likelihood(codec.encode(codec.decode(new))).double().sort().values
     typical = torch.searchsorted(usual, found) / len(usual)
-    scores = {"log_likelihood": found.numpy(), "typical": typical.numpy()}
+    scores = {"log_likelihood": found.numpy(), "typical": typical.numpy(), "unseen": unseen}
     return frame.with_columns(pl.Series(name, numbers) for name, numbers in scores.items())
-
-
-def _known(codec: TableCodec, values: np.ndarray) -> Tensor:
-    """Return rows (n, *shape) of values (n, c); zeros for gaps where the data had none."""
-    unheard = np.isnan(values) & ~np.array([block.missing for block in codec.spec.blocks])
-    stand_in = np.array([column.low or 0.0 for column in codec.columns])
-    known = codec.encode(np.where(unheard, stand_in, values))
-    for index, (start, block) in enumerate(zip(codec.spec.starts, codec.spec.blocks, strict=True)):
-        known[torch.from_numpy(unheard[:, index]), start : start + block.width] = 0
-    return known

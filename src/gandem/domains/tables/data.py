@@ -9,6 +9,8 @@ import torch
 
 from gandem import holdout
 from gandem.domains.tables.codec import TableCodec
+from gandem.domains.tables.fitting import Numbers, fitted
+from gandem.domains.tables.space import room
 
 _BLOCK = 65_536
 OFTEN, PER_PATTERN = 20, 4
@@ -63,15 +65,42 @@ class TableData:
         rows = self.rows[indices].numpy()
         return self.codec.decoded(self.codes[rows], self.residuals[rows]), None
 
-    def split(self, share: float) -> tuple[TableData, TableData]:
-        """Return (for training, held out), about `share` in the second; copies stay together, but for `dealt` ones."""
+    def split(self, share: float, codec: TableCodec | None = None) -> tuple[TableData, TableData | OtherRows]:
+        """Return (for training, held out), about `share` in the second; copies stay together, but for `dealt` ones.
+
+        Both in terms of one codec, that of the first part alone if none is given.
+        """
         training, held_out = holdout.split(dealt(self.places[self.rows.numpy()]), share)
-        return self._pick(training), self._pick(held_out)
+        if codec is None and len(training) and len(held_out):
+            codec = fitted(self._numbers(training))
+        if codec is None or codec.to_dict() == self.codec.to_dict():
+            return self._pick(training), self._pick(held_out)
+        return self._read_by(codec, training), self._others(codec, held_out)
 
     def _pick(self, indices: torch.Tensor) -> TableData:
         return TableData(
             self.codes, self.residuals, self.codec, self.report, self.fingerprint, self.rows[indices], self.places
         )
+
+    def _read_by(self, codec: TableCodec, indices: torch.Tensor) -> TableData:
+        """Return rows in terms of a codec that knows them all; others are nothing to it."""
+        rows, numbers = self.rows[indices], self._numbers(indices)
+        shape = len(self.codes), len(codec.columns)
+        codes, residuals = room(shape, np.dtype(np.int32)), room(shape, np.dtype(np.float32))
+        for index, column in enumerate(codec.columns):
+            codes[rows, index], residuals[rows, index] = codec.column_codes(index, numbers.of(column))
+        return TableData(codes, residuals, codec, self.report, self.fingerprint, rows, self.places)
+
+    def _others(self, codec: TableCodec, indices: torch.Tensor) -> OtherRows:
+        """Return rows of which a codec may know nothing."""
+        numbers = self._numbers(indices)
+        values = room((len(indices), len(codec.columns)), np.dtype(np.float64))
+        for index, column in enumerate(codec.columns):
+            values[:, index] = numbers.of(column)
+        return OtherRows(values, codec, self.report, self.fingerprint)
+
+    def _numbers(self, indices: torch.Tensor) -> Numbers:
+        return Numbers(self.codec, self.codes, self.residuals, self.rows[indices].numpy())
 
     def _places(self) -> np.ndarray:
         parts = [places_of(self.samples(part)[0]) for part in torch.arange(len(self.codes)).split(_BLOCK)]
@@ -81,6 +110,7 @@ class TableData:
 class OtherRows:
     """Rows that were not trained on, as numbers of a codec's columns, float64 (n, c), also where they leave its range.
 
+    Categories that it has no name for are missing, or have numbers above those that it has.
     broken: how many rows do not keep a rule, by its text, in the report.
     """
 
@@ -98,15 +128,18 @@ class OtherRows:
         return len(self.values)
 
     def batch(self, indices: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return {"real": float32 (n, *spec.shape)}, of the nearest rows that the codec knows."""
+        """Return {"real": float32 (n, *spec.shape)}: the nearest numbers that the codec knows, nothing for the rest."""
         return {"real": self.codec.encode(self.values[indices.numpy()])}
 
     def samples(self, indices: torch.Tensor) -> tuple[np.ndarray, None]:
         """Return rows as float64 (k, c), and no labels."""
         return self.values[indices.numpy()], None
 
-    def split(self, share: float) -> tuple[OtherRows, OtherRows]:
-        """Return two parts, about `share` in the second; copies stay together, but for `dealt` ones."""
+    def split(self, share: float, codec: TableCodec | None = None) -> tuple[OtherRows, OtherRows]:
+        """Return two parts, about `share` in the second; copies stay together, but for `dealt` ones.
+
+        Both in terms of the codec that they have: no generator learns from them.
+        """
         training, held_out = holdout.split(dealt(places_of(self.values)), share)
         parts = (self.values[part.numpy()] for part in (training, held_out))
         first, second = (OtherRows(part, self.codec, self.report, self.fingerprint) for part in parts)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gandem.conditions import Told
+from gandem.domains.tables.asking import whole
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.networks import TableGenerator
 
@@ -23,7 +24,7 @@ def made(codec: TableCodec, generator: TableGenerator, latent: Tensor, told: Tol
     rows = np.empty((len(latent), len(codec.columns)))
 
     def make(part: slice) -> None:
-        known = None if told.inputs is None else told.inputs[part]
+        known = whole(codec, generator, told, part)
         rows[part] = codec.read(generator.cells(latent[part], known), told.fixed)
 
     parts = [slice(start, start + BLOCK) for start in range(0, len(latent), BLOCK)]

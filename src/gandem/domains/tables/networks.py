@@ -18,6 +18,8 @@ from gandem.recipe import NetworkOptions
 
 LEVELS = 16
 """Thresholds of a number that the discriminator sees, at even parts of the training data."""
+SIDE_BY_SIDE = 16
+"""Columns whose sizes are seen by one matrix: more of them at once would mostly be zeros."""
 _TINY = 1e-6
 
 
@@ -136,13 +138,14 @@ class TableGenerator(nn.Module):
     def draw(self, column: int, known: Tensor | None, quantiles: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
         """Draw one column's cells, for its `places` in short rows (n, columns + residuals) of what is known.
 
-        quantiles: (n, 2), for token and residual. allowed: tokens that may be drawn, bool (tokens,) or (n, tokens).
+        quantiles: (n, 2), for token and residual. allowed: which part of each token may be drawn, bool or from 0 to 1,
+        (tokens,) or (n, tokens).
         Returns the cells and how probable it was that an allowed token comes, (n,); without rows, (1,).
         """
         h = self._know(known)
         logits = self._logits(column, h)
         chance = (logits.softmax(1) * allowed).sum(1)
-        cells, _ = self._drawn(column, h, logits.masked_fill(~allowed, -math.inf), quantiles.split(1, 1))
+        cells, _ = self._drawn(column, h, logits + allowed.to(logits.dtype).log(), quantiles.split(1, 1))
         return torch.cat(cells, 1), chance
 
     def _know(self, known: Tensor | None) -> Tensor:
@@ -247,34 +250,46 @@ class TableDiscriminator(nn.Module):
 
     def __init__(self, spec: TableSpec, width: int, blocks: int) -> None:
         super().__init__()
-        sizes = _sizes(spec)
-        self.sizes: Tensor
-        self.register_buffer("sizes", sizes, persistent=False)
-        packed = spec.shape[0] // len(sizes)
-        self.first = nn.Linear(packed * sum(sizes.shape), width)
+        self.row = sum(block.width for block in spec.blocks)
+        sizes = [_Sizes(spec, at) for at in range(0, len(spec.blocks), SIDE_BY_SIDE)]
+        self.sizes = nn.ModuleList(sizes)
+        seen = self.row + sum(each.matrix.shape[1] for each in sizes)
+        self.first = nn.Linear(spec.shape[0] // self.row * seen, width)
         self.blocks = nn.Sequential(*(Residual(width, blocks) for _ in range(blocks)))
         self.last = nn.Linear(width, 1)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Map (n, *shape) to logits (n,)."""
-        each = rows.view(-1, len(self.sizes))
-        seen = torch.cat([each, each @ self.sizes.to(each.dtype)], 1).view(len(rows), -1)
+        each = rows.view(-1, self.row)
+        seen = torch.cat([each, *(sizes(each) for sizes in self.sizes)], 1).view(len(rows), -1)
         return self.last(F.leaky_relu(self.blocks(self.first(seen)), 0.2)).squeeze(1)
 
 
-def _sizes(spec: TableSpec) -> Tensor:
-    """Return the linear map (row, features) from one-hots of ordered tokens to sizes and thresholds."""
-    features = []
-    for start, block in zip(spec.starts, spec.blocks, strict=True):
-        if block.ordered:
-            seen = torch.zeros(sum(each.width for each in spec.blocks), 1 + LEVELS)
-            values = torch.tensor(block.values)
-            thresholds = torch.linspace(-1, 1, LEVELS + 2)[1:-1]
-            seen[start : start + block.tokens] = torch.cat([values[:, None], (values[:, None] > thresholds).float()], 1)
-            if block.missing:
-                seen[start + block.tokens - 1] = 0
-            features.append(seen)
-    return torch.cat(features, 1) if features else torch.zeros(sum(each.width for each in spec.blocks), 0)
+class _Sizes(nn.Module):
+    """Sizes and thresholds of the ordered ones among SIDE_BY_SIDE columns, a linear map of their one-hots."""
+
+    matrix: Tensor
+
+    def __init__(self, spec: TableSpec, first: int) -> None:
+        super().__init__()
+        blocks = spec.blocks[first : first + SIDE_BY_SIDE]
+        self.start, width = spec.starts[first], sum(block.width for block in blocks)
+        thresholds = torch.linspace(-1, 1, LEVELS + 2)[1:-1]
+        features, at = [torch.zeros(width, 0)], 0
+        for block in blocks:
+            if block.ordered:
+                seen = torch.zeros(width, 1 + LEVELS)
+                values = torch.tensor(block.values)[:, None]
+                seen[at : at + block.tokens] = torch.cat([values, (values > thresholds).float()], 1)
+                if block.missing:
+                    seen[at + block.tokens - 1] = 0
+                features.append(seen)
+            at += block.width
+        self.register_buffer("matrix", torch.cat(features, 1), persistent=False)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Map whole rows (n, width of all) to (n, features)."""
+        return rows[:, self.start : self.start + len(self.matrix)] @ self.matrix.to(rows.dtype)
 
 
 def _with_residuals(spec: TableSpec) -> list[int]:

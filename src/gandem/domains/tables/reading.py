@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
-import tempfile
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-import psutil
 
 from gandem.domains.domain import Progress
 from gandem.domains.given import Frame
@@ -25,7 +22,8 @@ from gandem.domains.tables.matching import read_as
 from gandem.domains.tables.report import data_report
 from gandem.domains.tables.rules import Order, Rule
 from gandem.domains.tables.source import Table, open_table
-from gandem.errors import RecipeError, SourceError, StorageError, nearest
+from gandem.domains.tables.space import room
+from gandem.errors import RecipeError, SourceError, nearest
 from gandem.recipe import DataOptions
 
 
@@ -145,19 +143,3 @@ def content(series: pl.Series) -> bytes:
         series = (series.to_physical() if series.dtype == pl.Duration else series).cast(pl.String)
     joined = series.fill_null("\0").str.join("\x1f").item()
     return hashlib.sha256(str(joined).encode()).digest()
-
-
-def room(shape: tuple[int, ...], dtype: np.dtype, cache: Path | None) -> np.ndarray:
-    """Return an array of zeros, in memory or, when it does not fit in a quarter of what is free, in a file."""
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    if size <= int(psutil.virtual_memory().available) // 4:
-        return np.zeros(shape, dtype)
-    folder = cache or Path(tempfile.gettempdir())
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if psutil.disk_usage(os.fspath(folder)).free < size + 2**26:
-            raise StorageError(f"{folder}: needs {size / 2**30:.1f} GiB for the table; make room there")
-        with tempfile.TemporaryFile(dir=folder) as file:
-            return np.memmap(file, dtype, "w+", shape=shape)
-    except OSError as error:
-        raise StorageError(f"{folder}: cannot hold the table ({error.strerror}); make room there") from error

@@ -33,11 +33,16 @@ class Determined:
         """Say the rule."""
         return f"{self.by} determines {self.target.name}"
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the columns that it is worked out from."""
+        return (self.by,)
+
     def made(self, columns: Values) -> np.ndarray:
         """Return the values of the target."""
         given = columns[self.by]
         keys = np.asarray(self.keys)
-        at = np.searchsorted(keys, np.where(np.isnan(given), keys[0], given))
+        at = np.searchsorted(keys, np.nan_to_num(given))
         at = np.where(np.isnan(given), len(keys), np.minimum(at, len(keys) - 1))
         result: np.ndarray = np.asarray(self.values, np.float64)[at]
         return result
@@ -75,6 +80,11 @@ class Total:
         ]
         more = [f"{self.offset:g}"] if self.offset else []
         return f"{self.target.name} = {' + '.join([*terms, *more])}"
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the columns that it is worked out from."""
+        return self.parts
 
     def made(self, columns: Values) -> np.ndarray:
         """Return the values of the target."""

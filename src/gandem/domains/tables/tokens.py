@@ -63,7 +63,7 @@ class CategoryTokens:
         """
         gone = np.isnan(values)
         index = np.where(gone, 0, values).astype(np.int64)
-        rare = index >= self.head
+        rare = (index >= self.head) & ~gone
         codes = np.minimum(index, self.head)
         residuals = np.zeros(len(values))
         if rare.any():
@@ -83,6 +83,15 @@ class CategoryTokens:
         if self.missing:
             values[codes == self.head + self._shared] = np.nan
         return values
+
+    def part(self, values: np.ndarray) -> np.ndarray:
+        """Return which part of each token some different categories (k,) are, float64 (tokens,)."""
+        weights, count = np.maximum(self.counts, 0.5), self.block.tokens
+        token = np.minimum(np.arange(len(weights)), self.head)
+        index = values.astype(np.int64)
+        whole = np.bincount(token, weights, count)
+        part: np.ndarray = np.bincount(token[index], weights[index], count) / np.maximum(whole, 0.5)
+        return part
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -115,12 +124,15 @@ class NumberTokens:
         self._between = (self.high[:-1] + self.low[1:]) / 2
 
     @classmethod
-    def of(cls, values: np.ndarray, scale: Scale, bins: int = BINS) -> NumberTokens:
-        """Find tokens and bins for values (n,), NaN for missing; at least one must not be."""
+    def of(cls, values: np.ndarray, scale: Scale, bins: int = BINS, exact: bool = False) -> NumberTokens:
+        """Find tokens and bins for values (n,), NaN for missing; at least one must not be.
+
+        exact: whether each number gets a token, as a rule may need it that goes by this column.
+        """
         present = values[~np.isnan(values)]
         unique, counts = np.unique(present, return_counts=True)
         atoms = counts >= max(ATOM * len(values), FEWEST_ATOM)
-        if len(unique) <= MOST_EXACT and len(present) >= FEWEST_EACH * len(unique):
+        if exact or (len(unique) <= MOST_EXACT and len(present) >= FEWEST_EACH * len(unique)):
             atoms[:] = True
         low: list[float] = []
         high: list[float] = []
@@ -192,6 +204,19 @@ class NumberTokens:
         most = self.scale.lowered(values, strictly)
         token = np.maximum(np.searchsorted(self.low, most, side="right") - 1, 0)
         return np.minimum(most, self.high[token])
+
+    def part(self, values: np.ndarray) -> np.ndarray:
+        """Return 1 for the tokens of some values (k,) that have one each, and 0 for others, float64 (tokens,)."""
+        codes, _ = self.encode(values, np.full(len(values), 0.5))
+        return np.isin(np.arange(self.block.tokens), codes).astype(np.float64)
+
+    def held(self, values: np.ndarray) -> np.ndarray:
+        """Return which numbers (n,) are in the range, and not beside numbers that have a token each, bool (n,)."""
+        token = np.searchsorted(self._between, values)
+        beside = self.exact[token] & (values != self.low[token])
+        slack = 0 if self.scale.width else _PRECISION * (self.high[-1] - self.low[0])
+        held: np.ndarray = (values >= self.low[0] - slack) & (values <= self.high[-1] + slack) & ~beside
+        return held
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

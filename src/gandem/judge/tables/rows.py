@@ -24,7 +24,8 @@ wide table, and random directions onto which its space is projected."""
 class Columns:
     """What the columns of a table are. names: of all c columns; categorical: bool (c,).
 
-    labels: the text of every code of a categorical column, and nothing for the others; may be left out.
+    labels: the text of every code of a categorical column, and nothing for the others; may be left out. Codes above
+    those are categories that no generator could know.
     """
 
     names: tuple[str, ...]
@@ -37,7 +38,7 @@ class Columns:
     def label(self, column: int, code: int) -> str:
         """Return the text of a category, or its number where no texts are known."""
         known = self.labels[column] if self.labels else ()
-        return known[code] if code < len(known) else str(code)
+        return known[code] if code < len(known) else "a value of held-out rows alone" if known else str(code)
 
     def index(self, name: str) -> int:
         """Return the place of a column, or raise JudgeError with the names that there are."""
