@@ -61,7 +61,8 @@ class NoiseGame:
     the discriminator takes samples of every size.
     loss, penalty: names in LOSSES and PENALTIES, or others of that kind. gamma: twice the weight of the penalty, a
     number or a function of progress.
-    penalty_fraction: part of the batch that it is computed on. augmentation: strength in [0, 1].
+    penalty_fraction: part of the batch that it is computed on; with batch normalisation it is all of it.
+    augmentation: strength in [0, 1].
     discriminator_rate: how many times faster than the generator the discriminator learns.
     critic_steps: turns of the discriminator for one of the generator (Goodfellow et al. 2014, algorithm 1).
     clip: largest absolute weight that the discriminator may have after its turn (Arjovsky et al. 2017); 0 for any.
@@ -171,6 +172,11 @@ class NoiseGame:
         return min(self.growth.at(progress), int(self.dials["halvings"]))
 
     @property
+    def every(self) -> int:
+        """Of how many rows one is penalised: all where layers mix samples, since a part would be normalised apart."""
+        return 1 if self.mixes else max(round(1 / self.penalty_fraction), 1)
+
+    @property
     def guessing(self) -> float | None:
         """Loss of a discriminator that scores every sample 0; None where the size of the losses says nothing."""
         return None if not self.loss.bounded else float(self.loss.discriminator(torch.zeros(1), torch.zeros(1)))
@@ -185,15 +191,14 @@ class NoiseGame:
     def discriminator_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
         """Adversarial loss + gamma / 2 * penalty + lecam * LeCam.
 
-        Penalties are taken at the samples before augmentation and on every k-th row only; where samples are halved they
-        are those of samples at full size.
+        Penalties are taken at the samples before augmentation and on every k-th row only (`every`); where samples are
+        halved they are those of samples at full size.
         """
         halvings = self.halvings(progress)
         batch = batch | {"real": halve(batch["real"], halvings)}
         with torch.no_grad():
             fake = self._generate(batch, halvings)
-        every = max(round(1 / self.penalty_fraction), 1)
-        rows = range(len(fake))
+        every, rows = self.every, range(len(fake))
         order = [row for row in rows if row % every] + list(rows[::every])
         batch = {name: tensor[order] for name, tensor in (batch | {"fake": fake.to(batch["real"].dtype)}).items()}
         gamma, last = self.gamma(progress), len(rows[::every])
@@ -257,7 +262,7 @@ class NoiseGame:
                 call()
             self.players[player].train()
             forward[player] = counter.get_total_flops() / count
-        critic = 6 + self.penalty.cost * self.penalty_fraction
+        critic = 6 + self.penalty.cost / self.every
         scored = self.critic_steps * critic + 2 + self.loss.paired
         if stage and stage.begin < self.opening:
             return 3 * forward["generator"]
