@@ -196,7 +196,7 @@ class Loop:
     def batch(self, number: int) -> dict[str, Tensor]:
         """Return this process's rows of batch `number`: the same whoever asks, and whenever."""
         seed = (self.options.seed * 1_000_003 + number) % 2**63
-        self.engine.seed(seed)
+        self.engine.seed(seed ^ 2**31)  # else noise drawn in a network were its latents; a CPU looks at 32 bits
         count = self.rows
         batch = self.dataset.batch(data_order(len(self.dataset), number * count, count, self.options.seed))
         return self.engine.share(batch | self.game.draw(count, torch.Generator().manual_seed(seed)))
