@@ -14,6 +14,7 @@ from gandem.errors import RecipeError, known
 from gandem.game.augmentation import DRAWS, augment
 from gandem.game.growth import FULL_SIZE, Growth, Stage, enlarge, halve
 from gandem.game.losses import LOSSES, Loss, win_rate
+from gandem.game.modes import looking
 from gandem.game.penalties import PENALTIES, LeCam, Penalty, Term, squared_gradient_norm
 from gandem.game.regularisation import force_norms
 from gandem.game.schedules import Schedule
@@ -151,10 +152,11 @@ class NoiseGame:
 
     @torch.no_grad()
     def after_critic(self, parts: Parts) -> None:
-        """Bring every weight of the discriminator into [-clip, clip] and to its norm; remember its usual scores."""
+        """Bring what the discriminator learns into [-clip, clip], or to its norm; remember its usual scores."""
         if self.clip > 0:
             for weight in self.discriminator.parameters():
-                weight.clamp_(-self.clip, self.clip)
+                if weight.requires_grad:
+                    weight.clamp_(-self.clip, self.clip)
         force_norms(self.discriminator)
         if self.lecam > 0:
             self.usual.follow(parts["real_score"], parts["fake_score"])
@@ -257,10 +259,8 @@ class NoiseGame:
             "discriminator": lambda: ask(self.discriminator, halve(batch["real"], halvings), batch.get("label")),
         }
         for player, call in calls.items():
-            self.players[player].eval()  # counting must leave no trace
-            with FlopCounterMode(display=False) as counter, torch.no_grad():
+            with looking(self.players[player]), FlopCounterMode(display=False) as counter, torch.no_grad():
                 call()
-            self.players[player].train()
             forward[player] = counter.get_total_flops() / count
         critic = 6 + self.penalty.cost / self.every
         scored = self.critic_steps * critic + 2 + self.loss.paired

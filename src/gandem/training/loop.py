@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import copy
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -19,6 +17,7 @@ from torch import Tensor, nn
 
 from gandem.domains.domain import Samples
 from gandem.errors import Interrupted, RecipeError, TrainingError
+from gandem.game.modes import resting
 from gandem.game.noise_game import NoiseGame, Turn
 from gandem.game.schedules import cosine, ema_decay, power_decay
 from gandem.recipe import OptimizerOptions, TrainingOptions
@@ -30,6 +29,7 @@ from gandem.training.checkpoint import Tensors
 from gandem.training.data_order import data_order
 from gandem.training.engine import Engine
 from gandem.training.optimizers import make_optimizer, next_update
+from gandem.training.signals import Signals
 
 REPORT_SECONDS = 1.0
 PREVIEWS = 60
@@ -133,7 +133,7 @@ class Loop:
         if not self.step:
             recorder.checkpoint(self)  # there is always a way back
         progress = 0.0
-        with _Signals() as signals:
+        with Signals() as signals:
             while not self.referee.memory.over:
                 # Is it time to stop? Every process follows the first one, and stops with any.
                 progress = self.engine.agree_unless(bool(signals.received), self.progress)
@@ -203,13 +203,13 @@ class Loop:
 
     def gradients(self, turn: Turn, batch: dict[str, Tensor], progress: float) -> dict[str, Tensor]:
         """Compute one turn's gradients, averaged over all processes, and return the parts of its loss."""
-        for name, player in self.game.players.items():
-            player.requires_grad_(name == turn.player)
         player = self.game.players[turn.player]
         player.zero_grad(set_to_none=True)
-        with self.engine.autocast():
-            loss, parts = turn.loss(batch, progress)
-        loss.backward()
+        everybody = {parameter for each in self.game.players.values() for parameter in each.parameters()}
+        with resting(everybody - set(player.parameters())):
+            with self.engine.autocast():
+                loss, parts = turn.loss(batch, progress)
+            loss.backward()
         self.engine.average_gradients(player.parameters())
         gradients = [parameter.grad for parameter in player.parameters() if parameter.grad is not None]
         return parts | {"gradient": torch.nn.utils.get_total_norm(gradients)}
@@ -371,28 +371,6 @@ def two_rows(game: NoiseGame, dataset: Samples) -> dict[str, Tensor]:
 
 
 def _size(player: nn.Module) -> float:
-    """Return the sum of the sizes of all weights, which moves when any of them does."""
-    norms = torch._foreach_norm([parameter.detach() for parameter in player.parameters()])
+    """Return the sum of the sizes of what learns, which moves when any of it does."""
+    norms = torch._foreach_norm([each.detach() for each in player.parameters() if each.requires_grad])
     return float(torch.stack(norms).cpu().double().sum())
-
-
-class _Signals:
-    """Turns SIGINT and SIGTERM into a flag while the trainer plays; a second one acts as usual."""
-
-    def __init__(self) -> None:
-        self.received: str | None = None
-        self._usual: dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._usual[number] = signal.signal(number, self._take)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._usual.items():
-            signal.signal(number, handler)
-
-    def _take(self, number: int, _: object) -> None:
-        self.received = signal.Signals(number).name
-        signal.signal(number, self._usual[number])
