@@ -109,6 +109,7 @@ class Loop:
         widths = SIGMAS if training.ema_snapshots else ()
         self.power_averages = {sigma: copy.deepcopy(game.generator).eval() for sigma in widths}
         self.optimizers = {name: make_optimizer(optimizer, player) for name, player in game.players.items()}
+        self._steady = {name: _steady(player) for name, player in game.players.items()}
         self._watched: list[str] = []
         self._window = torch.zeros(0)
         self._unsaved = False
@@ -312,9 +313,8 @@ class Loop:
         for name in dict.fromkeys(turn.player for turn in self.game.turns_at(progress)):
             player = self.game.players[name]
             update = next_update(self.optimizers[name])
-            signals |= {f"{name}/size": _size(player)} | (
-                {} if update is None else {f"{name}/update": update / self._warm}
-            )
+            size = self.engine.agree(_size(player, self._steady[name]))  # statistics are each process's own
+            signals |= {f"{name}/size": size} | ({} if update is None else {f"{name}/update": update / self._warm})
         signals |= {} if self.game.guessing is None else {"discriminator/guessing": self.game.guessing}
         self._signals = signals
         ruling = self.referee.look(self.images, signals, self.game.dials)
@@ -353,7 +353,10 @@ class Loop:
 
     def _save(self, recorder: Recorder, *, last: bool = False) -> None:
         """Save a checkpoint that training can continue from: finite losses may have had weights that were not."""
-        broken = [name for name, player in self.game.players.items() if not math.isfinite(_size(player))]
+        sizes = {name: _size(player, self._steady[name]) for name, player in self.game.players.items()}
+        if last:  # else every process comes here by its own clock
+            sizes = {name: self.engine.agree(size) for name, size in sizes.items()}
+        broken = [name for name, size in sizes.items() if not math.isfinite(size)]
         if broken and last:
             raise TrainingError(
                 f"the size of the {broken[0]}'s weights is not finite after {self.images:,} images; the last "
@@ -370,7 +373,16 @@ def two_rows(game: NoiseGame, dataset: Samples) -> dict[str, Tensor]:
     return dataset.batch(torch.arange(count) % len(dataset)) | game.draw(count, torch.Generator().manual_seed(0))
 
 
-def _size(player: nn.Module) -> float:
-    """Return the sum of the sizes of what learns, which moves when any of it does."""
+def _steady(player: nn.Module) -> set[str]:
+    """Return the names of what does not learn and is finite, such as running statistics: a mask of -inf is not."""
+    learning = {name for name, parameter in player.named_parameters() if parameter.requires_grad}
+    return {name for name, value in player.state_dict().items() if name not in learning and value.isfinite().all()}
+
+
+def _size(player: nn.Module, steady: set[str]) -> float:
+    """Return the sum of the sizes of what learns, which moves when any of it does; NaN if `steady` is not finite."""
+    finite = [value.isfinite().all() for name, value in player.state_dict().items() if name in steady]
+    if finite and not torch.stack(finite).all():
+        return math.nan
     norms = torch._foreach_norm([each.detach() for each in player.parameters() if each.requires_grad])
     return float(torch.stack(norms).cpu().double().sum())
