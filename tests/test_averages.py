@@ -109,6 +109,24 @@ def test_what_cannot_be_had_is_one_line(tmp_path: Path) -> None:
         reconstruct(tmp_path, 0.1)
 
 
+def test_what_does_not_learn_is_copied(tmp_path: Path) -> None:
+    """Whole numbers have no average, neither while they are kept nor afterwards."""
+
+    def player(order: list[int], frozen: float) -> nn.Module:
+        module = vector(np.ones(2))
+        module.order = nn.Parameter(torch.tensor(order), requires_grad=False)
+        module.frozen = nn.Parameter(torch.tensor(frozen), requires_grad=False)
+        return module
+
+    average, other = player([0, 0], 0.0), player([2**20 + 1, 7], -np.inf)
+    follow(average, other, 0.5)
+    assert torch.equal(average.order, other.order) and torch.equal(average.frozen, other.frozen)
+    average.frozen.zero_()
+    for images in (100, 200, 300):
+        save(tmp_path, images, {sigma: copy.deepcopy(average) for sigma in SIGMAS})
+    assert torch.equal(reconstruct(tmp_path, 0.07)["order"], other.order)
+
+
 class Keeps:
     """A recorder that writes snapshots and nothing else."""
 

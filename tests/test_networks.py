@@ -1,12 +1,14 @@
 """What every pair of networks must hold to, whatever the shape of the samples."""
 
 import copy
+import math
 
 import pytest
 import torch
 from torch import nn
 
-from gandem.domains.images.networks import NETWORKS, build_networks
+from gandem.domains.images.networks import NETWORKS, ResidualBlock, build_networks
+from gandem.domains.layers import Residual
 from gandem.errors import RecipeError
 from gandem.game.noise_game import NoiseGame
 from gandem.recipe import NetworkOptions, load_recipe
@@ -54,6 +56,29 @@ def test_shapes_and_first_values(kind: str, spec: SampleSpec) -> None:
     assert images.shape == (ROWS, *spec.shape) and logits.shape == (ROWS,)
     assert images.abs().max() < 30 and logits.abs().max() < 30
     assert images.std(0).min() > 0 and logits.std() > 0
+
+
+@pytest.mark.parametrize("depth", [1, 4, 9])
+@pytest.mark.parametrize("block", [ResidualBlock, Residual])
+def test_branches_of_deep_networks_begin_small(block: type, depth: int) -> None:
+    """Weights of deviation sqrt(2 / depth) / sqrt(fan-in), and then zeros (Fixup)."""
+    torch.manual_seed(0)
+    branch = block(64, depth)
+    expected = math.sqrt(2 / depth / branch.first.weight[0].numel())
+    assert branch.first.weight.std().item() == pytest.approx(expected, rel=0.05)
+    assert not any(zero.any() for zero in (branch.first.bias, branch.last.weight, branch.last.bias))
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_the_depth_is_that_of_the_whole_network(blocks: int) -> None:
+    torch.manual_seed(0)
+    options = NetworkOptions(width=64, blocks=blocks, latent=LATENT)
+    for network in build_networks(SampleSpec((3, 32, 32)), options):
+        branches = [each for each in network.modules() if isinstance(each, ResidualBlock)]
+        assert len(branches) == 3 * blocks
+        for branch in branches:
+            expected = math.sqrt(2 / len(branches) / branch.first.weight[0].numel())
+            assert branch.first.weight.std().item() == pytest.approx(expected, rel=0.08)
 
 
 @every

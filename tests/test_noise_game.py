@@ -171,6 +171,24 @@ def test_batch_normalisation_sees_real_and_generated_samples_apart(few: ImageDat
     torch.testing.assert_close(loss, expected)
 
 
+@pytest.mark.parametrize("name", PENALTIES)
+def test_with_batch_normalisation_every_row_is_penalised(name: str) -> None:
+    """A part of them would be normalised by itself; of four rows one, which has no deviation."""
+    torch.manual_seed(0)
+    judge = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.LeakyReLU(), nn.Linear(8, 1))
+    maker = nn.Sequential(nn.Linear(LATENT, 64), nn.Unflatten(1, (1, 8, 8)))
+    batch = {"real": torch.rand(4, 1, 8, 8)}
+    losses, passes = [], []
+    judge.register_forward_hook(lambda layer, given, logits: passes.append(len(logits)))
+    for fraction in (1.0, 0.25):
+        game = NoiseGame(maker, judge, LATENT, loss="hinge", penalty=name, penalty_fraction=fraction)
+        drawn = game.draw(4, torch.Generator().manual_seed(0))
+        torch.manual_seed(1)
+        losses.append(game.discriminator_loss(batch | drawn, 0.0)[0])
+    torch.testing.assert_close(*losses, rtol=0, atol=0)
+    assert passes[:2] == [4, 4] and game.flops_per_sample(batch | drawn) > 0
+
+
 def test_critic_steps(few: ImageData) -> None:
     players = [turn.player for turn in tiny_game(few.spec, critic_steps=3).turns]
     assert players == ["discriminator"] * 3 + ["generator"]

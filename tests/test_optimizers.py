@@ -124,6 +124,28 @@ def test_the_default_is_fused_adam() -> None:
     assert (optimizer.defaults["betas"], optimizer.defaults["weight_decay"]) == ((0.5, 0.9), 0)
 
 
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_without_weight_decay_there_is_none(kind: str) -> None:
+    """Whatever torch has as its default: 0.01 for AdamW."""
+    assert make_optimizer(OptimizerOptions(kind=kind), network()).defaults.get("weight_decay", 0) == 0
+
+
+def test_what_was_frozen_after_a_while_keeps_the_places_of_the_others() -> None:
+    """A state from before is read, whether all weights learnt then or some."""
+    player = network()
+    first = make_optimizer(OptimizerOptions(lr=1e-2), player)
+    play(player, first, range(2))
+    player[0].requires_grad_(False)
+    second = make_optimizer(OptimizerOptions(lr=1e-2), player)
+    load_tensors(second, tensors(first))
+    before = [weight.detach().clone() for weight in player.parameters()]
+    player.zero_grad(set_to_none=True)
+    play(player, second, range(2, 3))
+    same = [torch.equal(*pair) for pair in zip(before, player.parameters(), strict=True)]
+    assert same == [True, True, False, False]
+    assert torch.equal(second.state[player[2].weight]["step"], torch.tensor(3.0))
+
+
 def test_sgd_is_its_formula() -> None:
     """w - lr (gradient + decay w)."""
     player = network()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import gandem
 from gandem.errors import GandemError, Interrupted
 from gandem.game.losses import Loss
-from gandem.game.penalties import PENALTIES
+from gandem.game.penalties import PENALTIES, Penalty, consistency
 from test_arrays import ellipse
 
 LATENT = 4
@@ -150,12 +150,79 @@ def test_pictures_with_classes_and_a_loss_of_ones_own(tmp_path: Path) -> None:
         ((nn.Linear(7, 2), discriminator()), "the generator cannot be called with \\(2, 4\\)"),
         ((generator(), discriminator(5)), "the discriminator cannot be called"),
         ((generator(), nn.Linear(2, 3)), "logits of shape \\(2, 3\\)"),
+        ((generator().requires_grad_(False), discriminator()), "the generator has nothing to learn"),
     ],
 )
 def test_modules_that_do_not_fit(players: tuple[nn.Module, nn.Module], words: str, tmp_path: Path) -> None:
     with pytest.raises(GandemError, match=words) as caught:
         gandem.Trainer(gandem.NoiseGame(*players, LATENT), ellipse(), tmp_path / "run").fit("1k")
     assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("budget", ["500", "1s"])
+@pytest.mark.parametrize(
+    "options",
+    [{"augmentation": 0.5}, {"penalty": "consistency"}, {"penalty": Penalty("mine", term=consistency)}],
+)
+def test_what_is_for_pictures_is_refused_in_one_line(options: dict[str, Any], budget: str, tmp_path: Path) -> None:
+    with pytest.raises(GandemError, match="for pictures") as caught:
+        trainer(tmp_path / "run", **options).fit(budget)
+    assert "\n" not in str(caught.value)
+
+
+class Pairs(nn.Module):
+    """One logit for every two samples."""
+
+    packing = 2
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.judge = discriminator(inputs)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        return self.judge(samples.reshape(len(samples) // 2, -1))
+
+
+def test_a_critic_of_packs(tmp_path: Path) -> None:
+    def training(batch: int, out: str) -> gandem.Trainer:
+        game = gandem.NoiseGame(generator(), Pairs(4), LATENT)
+        return gandem.Trainer(game, ellipse(), tmp_path / out, settings={"training.batch": batch})
+
+    run = training(32, "run").fit("1k")
+    assert run.recipe.network.packing == 2 and run.sample(3).shape == (3, 2)
+    assert training(32, "run").fit("1k").report["images"] >= 2000
+    with pytest.raises(GandemError, match="multiple of 8, not 12"):
+        training(12, "none").fit("1k")
+    game = gandem.NoiseGame(generator(), Pairs(2), LATENT)
+    with pytest.raises(GandemError, match="the discriminator cannot be called with \\(4, 2\\)"):
+        gandem.Trainer(game, ellipse(), tmp_path / "none", settings=SMALL).fit("1k")
+
+
+def test_likelihood_and_opening_are_written_down(tmp_path: Path) -> None:
+    class Knows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(LATENT, 2)
+
+        def forward(self, latent: Tensor) -> Tensor:
+            return self.layer(latent)
+
+        def log_likelihood(self, samples: Tensor) -> Tensor:
+            return -(samples - self.layer.bias).square().sum(1)
+
+    def training(**options: float) -> gandem.Trainer:
+        game = gandem.NoiseGame(Knows(), discriminator(), LATENT, **options)
+        return gandem.Trainer(game, ellipse(), tmp_path / "run", settings=SMALL)
+
+    run = training(likelihood=0.7, opening=0.25).fit("1k")
+    assert (run.recipe.game.likelihood, run.recipe.game.opening) == (0.7, 0.25)
+    with pytest.raises(GandemError, match=r"game\.likelihood = 0\.7, not 0\.0"):
+        training().fit("1k")
+    recipe = run.path / "recipe.yaml"  # as runs have it that were made before this was said
+    said = recipe.read_text()
+    assert "likelihood: 0.7" in said and "opening: 0.25" in said
+    recipe.write_text(said.replace("likelihood: 0.7", "likelihood: auto").replace("opening: 0.25", "opening: auto"))
+    assert training(likelihood=0.7, opening=0.25).fit("1k").report["images"] >= 2000
 
 
 def test_what_the_game_decides_is_not_set_twice(tmp_path: Path) -> None:

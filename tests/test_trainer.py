@@ -145,7 +145,7 @@ def test_the_average_is_its_formula(few: ImageData) -> None:
 
 def test_the_learning_rate_warms_up_and_falls(few: ImageData) -> None:
     trainer = Loop(
-        tiny_game(few.spec),
+        tiny_game(few.spec, discriminator_rate=3.0),
         few,
         Engine("cpu"),
         budget=Budget(images=1000),
@@ -156,6 +156,7 @@ def test_the_learning_rate_warms_up_and_falls(few: ImageData) -> None:
     for progress in (0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 1.0):
         trainer.play_step(progress)
         rates.append(group["lr"])
+        assert trainer.optimizers["discriminator"].param_groups[0]["lr"] == pytest.approx(3 * group["lr"])
     assert rates == pytest.approx([1e-4, 2e-4, 3e-4, 4e-4, 4e-4, 2.5e-4, 1e-4])
     assert group["betas"] == pytest.approx((0.3, 0.99))
 

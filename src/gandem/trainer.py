@@ -109,7 +109,7 @@ class Trainer:
         then, now = recipe.model_dump(), _described(self.game, recipe.replace(given)).model_dump()
         for section in ("network", "game", "optimizer", "training", "referee"):  # of data the fingerprint tells
             for key, value in now[section].items():
-                if value != then[section][key]:
+                if value != then[section][key] != "auto":  # which stands where older runs did not say
                     raise RunError(
                         f"{self.path} was trained with {section}.{key} = {then[section][key]!r}, not {value!r}: "
                         "give the same to go on, or another out"
@@ -122,12 +122,13 @@ class Trainer:
 
 
 def _described(game: NoiseGame, recipe: Recipe) -> Recipe:
-    """Return the recipe with what can be said of a game in it."""
+    """Return the recipe with what can be said of a game in it: of a schedule of gamma both ends, not the way."""
     return recipe.replace(
         {
             "network.kind": OWN,
             "network.width": 0,
             "network.latent": game.latent,
+            "network.packing": game.packing,
             "game.loss": next((name for name, loss in LOSSES.items() if loss is game.loss), OWN),
             "game.penalty": next((name for name, penalty in PENALTIES.items() if penalty is game.penalty), OWN),
             "game.gamma": game.schedule(0.0),
@@ -137,6 +138,8 @@ def _described(game: NoiseGame, recipe: Recipe) -> Recipe:
             "game.critic_steps": game.critic_steps,
             "game.clip": game.clip,
             "game.lecam": game.lecam,
+            "game.likelihood": game.likelihood,
+            "game.opening": game.opening,
             "game.growth": game.growth.until,
             "game.augment": game.dials["augmentation"],
         }
@@ -145,14 +148,18 @@ def _described(game: NoiseGame, recipe: Recipe) -> Recipe:
 
 @torch.no_grad()
 def _fit_together(game: NoiseGame, dataset: Dataset) -> None:
-    """Try two samples, and raise RecipeError with what does not fit."""
+    """Try two samples, or two packs of them, and raise RecipeError with what does not fit."""
+    for name, player in game.players.items():
+        if not any(parameter.requires_grad for parameter in player.parameters()):
+            raise RecipeError(f"the {name} has nothing to learn: call its requires_grad_(True), or that of a part")
     batch, wanted = two_rows(game, dataset), tuple(dataset.spec.shape)
+    count = len(batch["real"])
     classes = ", label" if dataset.spec.num_labels else ""
     players = copy.deepcopy(game.players)  # a pass may change a batch normalisation
     device = next(game.generator.parameters()).device
     batch = {name: tensor.to(device) for name, tensor in batch.items()}
     label = batch.get("label")
-    calls = {"generator": ("latent", (2, *wanted)), "discriminator": ("real", (2,))}
+    calls = {"generator": ("latent", (count, *wanted)), "discriminator": ("real", (2,))}
     for name, (given, shape) in calls.items():
         try:
             made = ask(players[name], batch[given], label)
@@ -164,4 +171,6 @@ def _fit_together(game: NoiseGame, dataset: Dataset) -> None:
         made_shape = tuple(getattr(made, "shape", ()))
         if made_shape != shape and (name == "generator" or math.prod(made_shape) != 2):
             what = "samples" if name == "generator" else "logits"
-            raise RecipeError(f"the {name} makes {what} of shape {made_shape} for two, where {shape} is asked for")
+            raise RecipeError(
+                f"the {name} makes {what} of shape {made_shape} for {count} samples, where {shape} is asked for"
+            )

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gandem.errors import RecipeError
+
 DRAWS = 10
 """Uniform random numbers that one augmented sample uses."""
 
@@ -18,10 +20,15 @@ def augment(images: Tensor, draws: Tensor, strength: float) -> Tensor:
     """Change each image by its own draws; the derivative passes through.
 
     images: (n, c, h, w) in [-1, 1]; draws: (n, DRAWS), uniform in [0, 1); strength in [0, 1] is the probability of each
-    kind of change: colour, shift (up to 1/8 of a side), cutout (half a side).
+    kind of change: colour, shift (up to 1/8 of a side), cutout (half a side). Raises RecipeError for other samples.
     """
     if strength <= 0:
         return images
+    if images.ndim != 4:
+        raise RecipeError(
+            f"augmentation, also that of the penalty 'consistency', is for pictures, and these samples have the shape "
+            f"{tuple(images.shape[1:])}: leave it out"
+        )
     chosen = (draws[:, :3] < strength).to(images.dtype)
     images = _colour(images, draws[:, 3:6], chosen[:, 0])
     images = _shift(images, draws[:, 6:8], chosen[:, 1])

@@ -14,6 +14,7 @@ from gandem.errors import RecipeError, known
 from gandem.game.augmentation import DRAWS, augment
 from gandem.game.growth import FULL_SIZE, Growth, Stage, enlarge, halve
 from gandem.game.losses import LOSSES, Loss, win_rate
+from gandem.game.modes import looking
 from gandem.game.penalties import PENALTIES, LeCam, Penalty, Term, squared_gradient_norm
 from gandem.game.regularisation import force_norms
 from gandem.game.schedules import Schedule
@@ -61,7 +62,8 @@ class NoiseGame:
     the discriminator takes samples of every size.
     loss, penalty: names in LOSSES and PENALTIES, or others of that kind. gamma: twice the weight of the penalty, a
     number or a function of progress.
-    penalty_fraction: part of the batch that it is computed on. augmentation: strength in [0, 1].
+    penalty_fraction: part of the batch that it is computed on; with batch normalisation it is all of it.
+    augmentation: strength in [0, 1].
     discriminator_rate: how many times faster than the generator the discriminator learns.
     critic_steps: turns of the discriminator for one of the generator (Goodfellow et al. 2014, algorithm 1).
     clip: largest absolute weight that the discriminator may have after its turn (Arjovsky et al. 2017); 0 for any.
@@ -150,10 +152,11 @@ class NoiseGame:
 
     @torch.no_grad()
     def after_critic(self, parts: Parts) -> None:
-        """Bring every weight of the discriminator into [-clip, clip] and to its norm; remember its usual scores."""
+        """Bring what the discriminator learns into [-clip, clip], or to its norm; remember its usual scores."""
         if self.clip > 0:
             for weight in self.discriminator.parameters():
-                weight.clamp_(-self.clip, self.clip)
+                if weight.requires_grad:
+                    weight.clamp_(-self.clip, self.clip)
         force_norms(self.discriminator)
         if self.lecam > 0:
             self.usual.follow(parts["real_score"], parts["fake_score"])
@@ -171,6 +174,11 @@ class NoiseGame:
         return min(self.growth.at(progress), int(self.dials["halvings"]))
 
     @property
+    def every(self) -> int:
+        """Of how many rows one is penalised: all where layers mix samples, since a part would be normalised apart."""
+        return 1 if self.mixes else max(round(1 / self.penalty_fraction), 1)
+
+    @property
     def guessing(self) -> float | None:
         """Loss of a discriminator that scores every sample 0; None where the size of the losses says nothing."""
         return None if not self.loss.bounded else float(self.loss.discriminator(torch.zeros(1), torch.zeros(1)))
@@ -185,15 +193,14 @@ class NoiseGame:
     def discriminator_loss(self, batch: Batch, progress: float) -> tuple[Tensor, Parts]:
         """Adversarial loss + gamma / 2 * penalty + lecam * LeCam.
 
-        Penalties are taken at the samples before augmentation and on every k-th row only; where samples are halved they
-        are those of samples at full size.
+        Penalties are taken at the samples before augmentation and on every k-th row only (`every`); where samples are
+        halved they are those of samples at full size.
         """
         halvings = self.halvings(progress)
         batch = batch | {"real": halve(batch["real"], halvings)}
         with torch.no_grad():
             fake = self._generate(batch, halvings)
-        every = max(round(1 / self.penalty_fraction), 1)
-        rows = range(len(fake))
+        every, rows = self.every, range(len(fake))
         order = [row for row in rows if row % every] + list(rows[::every])
         batch = {name: tensor[order] for name, tensor in (batch | {"fake": fake.to(batch["real"].dtype)}).items()}
         gamma, last = self.gamma(progress), len(rows[::every])
@@ -252,12 +259,10 @@ class NoiseGame:
             "discriminator": lambda: ask(self.discriminator, halve(batch["real"], halvings), batch.get("label")),
         }
         for player, call in calls.items():
-            self.players[player].eval()  # counting must leave no trace
-            with FlopCounterMode(display=False) as counter, torch.no_grad():
+            with looking(self.players[player]), FlopCounterMode(display=False) as counter, torch.no_grad():
                 call()
-            self.players[player].train()
             forward[player] = counter.get_total_flops() / count
-        critic = 6 + self.penalty.cost * self.penalty_fraction
+        critic = 6 + self.penalty.cost / self.every
         scored = self.critic_steps * critic + 2 + self.loss.paired
         if stage and stage.begin < self.opening:
             return 3 * forward["generator"]

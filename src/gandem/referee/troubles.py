@@ -136,7 +136,8 @@ AT_A_LOOK = (
 of the size of the weights since the last look. discriminator_update: size of Adam's next step beside that of the
 weights, as it will be when the warm-up is over; healthy trainings have about 0.03 (0.10 with first weights of 0.02), a
 rate ten times too high 0.14 from the first step on. rise: the largest penalty or gradient beside its running median.
-broken: whether a weight is not finite. rollbacks: how often something was done already. penalised: whether the game
+broken: whether a weight is not finite, or a number that is
+kept beside the weights. rollbacks: how often something was done already. penalised: whether the game
 has a penalty; those without one are steep at first and none the worse for it. regularisation: what the
 penalties add to the discriminator's loss; healthy games that are easy at first have a loss of 4 for the generator too,
 and 0.005 of that or more in the penalties, those that run off 0.003 or less (docs/experiments.md)."""

@@ -28,10 +28,14 @@ NARROWEST, WIDEST = 0.02, 0.25
 
 @torch.no_grad()
 def follow(average: nn.Module, player: nn.Module, decay: float) -> None:
-    """Move the weights of an average towards a player's, keeping `decay` of themselves; buffers are copied."""
-    torch._foreach_lerp_(list(average.parameters()), list(player.parameters()), 1 - decay)
-    for copied, buffer in zip(average.buffers(), player.buffers(), strict=True):
-        copied.copy_(buffer)
+    """Move the weights of an average towards a player's, keeping `decay` of themselves; copy what does not learn."""
+    pairs = list(zip(average.parameters(), player.parameters(), strict=True))
+    learning = [pair for pair in pairs if pair[1].requires_grad]
+    if learning:
+        torch._foreach_lerp_([mean for mean, _ in learning], [weight for _, weight in learning], 1 - decay)
+    fixed = [pair for pair in pairs if not pair[1].requires_grad]
+    for copied, value in [*fixed, *zip(average.buffers(), player.buffers(), strict=True)]:
+        copied.copy_(value)
 
 
 def exponent(sigma: float) -> float:
@@ -66,7 +70,7 @@ def save(folder: Path, images: int, averages: Mapping[float, nn.Module]) -> Path
     """Write a snapshot of averages, by width, after so many images, in half precision; raises StorageError."""
     path = folder / f"{images:012d}.safetensors"
     tensors = {
-        f"{sigma}/{name}": value.half().contiguous()
+        f"{sigma}/{name}": (value.half() if value.is_floating_point() else value).contiguous()
         for sigma, average in averages.items()
         for name, value in weights(average).items()
     }
@@ -104,9 +108,12 @@ def reconstruct(folder: Path, sigma: float) -> dict[str, Tensor]:
             raise RunError(f"{path} cannot be read ({error}); take it away, the others may do") from error
         for key, value in tensors.items():
             width, name = key.split("/", 1)
+            if not value.is_floating_point():
+                total[name] = value  # whole numbers have no average; the newest it is
+                continue
             part = shares[SIGMAS.index(float(width))] * value.double()
             total[name] = total[name] + part if name in total else part
-    return {name: value.float() for name, value in total.items()}
+    return {name: value.float() if value.is_floating_point() else value for name, value in total.items()}
 
 
 def _snapshots(folder: Path) -> list[Path]:

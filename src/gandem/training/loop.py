@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import copy
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -19,6 +17,7 @@ from torch import Tensor, nn
 
 from gandem.domains.domain import Samples
 from gandem.errors import Interrupted, RecipeError, TrainingError
+from gandem.game.modes import resting
 from gandem.game.noise_game import NoiseGame, Turn
 from gandem.game.schedules import cosine, ema_decay, power_decay
 from gandem.recipe import OptimizerOptions, TrainingOptions
@@ -30,6 +29,7 @@ from gandem.training.checkpoint import Tensors
 from gandem.training.data_order import data_order
 from gandem.training.engine import Engine
 from gandem.training.optimizers import make_optimizer, next_update
+from gandem.training.signals import Signals
 
 REPORT_SECONDS = 1.0
 PREVIEWS = 60
@@ -109,6 +109,7 @@ class Loop:
         widths = SIGMAS if training.ema_snapshots else ()
         self.power_averages = {sigma: copy.deepcopy(game.generator).eval() for sigma in widths}
         self.optimizers = {name: make_optimizer(optimizer, player) for name, player in game.players.items()}
+        self._steady = {name: _steady(player) for name, player in game.players.items()}
         self._watched: list[str] = []
         self._window = torch.zeros(0)
         self._unsaved = False
@@ -133,7 +134,7 @@ class Loop:
         if not self.step:
             recorder.checkpoint(self)  # there is always a way back
         progress = 0.0
-        with _Signals() as signals:
+        with Signals() as signals:
             while not self.referee.memory.over:
                 # Is it time to stop? Every process follows the first one, and stops with any.
                 progress = self.engine.agree_unless(bool(signals.received), self.progress)
@@ -196,20 +197,20 @@ class Loop:
     def batch(self, number: int) -> dict[str, Tensor]:
         """Return this process's rows of batch `number`: the same whoever asks, and whenever."""
         seed = (self.options.seed * 1_000_003 + number) % 2**63
-        self.engine.seed(seed)
+        self.engine.seed(seed ^ 2**31)  # else noise drawn in a network were its latents; a CPU looks at 32 bits
         count = self.rows
         batch = self.dataset.batch(data_order(len(self.dataset), number * count, count, self.options.seed))
         return self.engine.share(batch | self.game.draw(count, torch.Generator().manual_seed(seed)))
 
     def gradients(self, turn: Turn, batch: dict[str, Tensor], progress: float) -> dict[str, Tensor]:
         """Compute one turn's gradients, averaged over all processes, and return the parts of its loss."""
-        for name, player in self.game.players.items():
-            player.requires_grad_(name == turn.player)
         player = self.game.players[turn.player]
         player.zero_grad(set_to_none=True)
-        with self.engine.autocast():
-            loss, parts = turn.loss(batch, progress)
-        loss.backward()
+        everybody = {parameter for each in self.game.players.values() for parameter in each.parameters()}
+        with resting(everybody - set(player.parameters())):
+            with self.engine.autocast():
+                loss, parts = turn.loss(batch, progress)
+            loss.backward()
         self.engine.average_gradients(player.parameters())
         gradients = [parameter.grad for parameter in player.parameters() if parameter.grad is not None]
         return parts | {"gradient": torch.nn.utils.get_total_norm(gradients)}
@@ -312,9 +313,8 @@ class Loop:
         for name in dict.fromkeys(turn.player for turn in self.game.turns_at(progress)):
             player = self.game.players[name]
             update = next_update(self.optimizers[name])
-            signals |= {f"{name}/size": _size(player)} | (
-                {} if update is None else {f"{name}/update": update / self._warm}
-            )
+            size = self.engine.agree(_size(player, self._steady[name]))  # statistics are each process's own
+            signals |= {f"{name}/size": size} | ({} if update is None else {f"{name}/update": update / self._warm})
         signals |= {} if self.game.guessing is None else {"discriminator/guessing": self.game.guessing}
         self._signals = signals
         ruling = self.referee.look(self.images, signals, self.game.dials)
@@ -353,7 +353,10 @@ class Loop:
 
     def _save(self, recorder: Recorder, *, last: bool = False) -> None:
         """Save a checkpoint that training can continue from: finite losses may have had weights that were not."""
-        broken = [name for name, player in self.game.players.items() if not math.isfinite(_size(player))]
+        sizes = {name: _size(player, self._steady[name]) for name, player in self.game.players.items()}
+        if last:  # else every process comes here by its own clock
+            sizes = {name: self.engine.agree(size) for name, size in sizes.items()}
+        broken = [name for name, size in sizes.items() if not math.isfinite(size)]
         if broken and last:
             raise TrainingError(
                 f"the size of the {broken[0]}'s weights is not finite after {self.images:,} images; the last "
@@ -370,29 +373,16 @@ def two_rows(game: NoiseGame, dataset: Samples) -> dict[str, Tensor]:
     return dataset.batch(torch.arange(count) % len(dataset)) | game.draw(count, torch.Generator().manual_seed(0))
 
 
-def _size(player: nn.Module) -> float:
-    """Return the sum of the sizes of all weights, which moves when any of them does."""
-    norms = torch._foreach_norm([parameter.detach() for parameter in player.parameters()])
+def _steady(player: nn.Module) -> set[str]:
+    """Return the names of what does not learn and is finite, such as running statistics: a mask of -inf is not."""
+    learning = {name for name, parameter in player.named_parameters() if parameter.requires_grad}
+    return {name for name, value in player.state_dict().items() if name not in learning and value.isfinite().all()}
+
+
+def _size(player: nn.Module, steady: set[str]) -> float:
+    """Return the sum of the sizes of what learns, which moves when any of it does; NaN if `steady` is not finite."""
+    finite = [value.isfinite().all() for name, value in player.state_dict().items() if name in steady]
+    if finite and not torch.stack(finite).all():
+        return math.nan
+    norms = torch._foreach_norm([each.detach() for each in player.parameters() if each.requires_grad])
     return float(torch.stack(norms).cpu().double().sum())
-
-
-class _Signals:
-    """Turns SIGINT and SIGTERM into a flag while the trainer plays; a second one acts as usual."""
-
-    def __init__(self) -> None:
-        self.received: str | None = None
-        self._usual: dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._usual[number] = signal.signal(number, self._take)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._usual.items():
-            signal.signal(number, handler)
-
-    def _take(self, number: int, _: object) -> None:
-        self.received = signal.Signals(number).name
-        signal.signal(number, self._usual[number])

@@ -58,12 +58,14 @@ def make_optimizer(options: OptimizerOptions, player: nn.Module) -> torch.optim.
     choices: dict[str, Any] = {"lr": options.rates()[0], **options.options}
     if "betas" in known:
         choices["betas"] = (options.beta1, options.beta2)
-    if options.weight_decay:
+    if options.weight_decay or "weight_decay" in known:  # 0 is said as well: the default of AdamW is another
         choices["weight_decay"] = options.weight_decay
     if options.kind in FUSED:
         choices["fused"] = True
+    # Frozen ones have no gradient, so nothing is done to them; they keep their place, since they may be set free later.
+    weights = [each for each in player.parameters() if each.requires_grad or each.is_floating_point()]
     try:
-        return kind(player.parameters(), **choices)
+        return kind(weights, **choices)
     except (TypeError, ValueError, RuntimeError) as error:
         raise RecipeError(f"optimizer.kind = {options.kind!r} with {options.options}: {error}") from error
 

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gandem import latents
 from gandem.domains.domain import Codec, Dataset, Features
+from gandem.game.modes import looking
 from gandem.game.noise_game import ask
 from gandem.judge.distances import frechet_value
 from gandem.judge.two_sample import delong
@@ -72,10 +73,8 @@ class Examiner:
     def _drawn(self, generator: nn.Module, count: int) -> Tensor:
         """Return what a generator makes of the first latents."""
         labels = None if self.labels is None else self.labels[:count]
-        learning = generator.training
-        drawn = latents.generate(generator.eval(), self.latents[:count], labels)  # looking must leave no trace
-        generator.train(learning)
-        return drawn
+        with looking(generator):
+            return latents.generate(generator, self.latents[:count], labels)
 
     def _gap(self, trainer: Loop, made: Tensor) -> dict[str, float]:
         if self.unseen is None:
@@ -114,16 +113,16 @@ def _realness(trainer: Loop, batch: dict[str, Tensor]) -> Tensor:
 
     One logit a sample, or a pack: then what fills no pack at the end is passed over.
     """
-    device, discriminator = trainer.engine.device, trainer.game.players["discriminator"].eval()
+    device, discriminator = trainer.engine.device, trainer.game.players["discriminator"]
     pack = trainer.game.packing
     whole = len(batch["real"]) // pack * pack
     parts = zip(*(tensor[:whole].split(latents.BATCH * pack) for tensor in batch.values()), strict=True)
     logits = []
-    for part in parts:
-        given = dict(zip(batch, part, strict=True))
-        label = given["label"].to(device) if "label" in given else None
-        logits.append(ask(discriminator, given["real"].to(device), label).flatten().cpu().double())
-    discriminator.train()
+    with looking(discriminator):
+        for part in parts:
+            given = dict(zip(batch, part, strict=True))
+            label = given["label"].to(device) if "label" in given else None
+            logits.append(ask(discriminator, given["real"].to(device), label).flatten().cpu().double())
     return torch.cat(logits)
 
 
