@@ -72,9 +72,9 @@ def finite_r1(score: Score, real: Tensor, fake: Tensor) -> Tensor:
     """((D(x + h v) - D(x)) / h)^2 with v from N(0, I): in the mean |dD/dx|^2, without second derivatives.
 
     After Lin et al. 2025, "Diffusion adversarial post-training", who do not divide by h: their lambda is a gamma of
-    2 lambda h^2. For networks and devices without second derivatives, and for nothing else: it scores real samples
-    twice more, which costs more than the exact R1 (see `cost`), and is noisier. In single precision whatever the rest
-    computes in: the difference is small.
+    2 lambda h^2. It is for networks and devices without second derivatives, and not cheaper than the exact R1: it
+    scores real samples twice more, takes about as long (docs/using.md), and is noisier. In single precision whatever
+    the rest computes in: the difference is small.
     """
     moved = real + STEP * torch.randn_like(real)
     with torch.autocast(real.device.type, enabled=False):
