@@ -49,7 +49,7 @@ def draw(found: Sequence[dict[str, Any]], strips: Mapping[str, Image.Image], met
             pen.text(
                 (MARGIN, top + 8 + 17 * line), ("+ " if line else "") + part, INK, font=large if not line else small
             )
-        pen.text((MARGIN, top + ROW - 18), words[arm], DOT, font=small)
+        pen.text((MARGIN + LABEL, top + 10), words[arm], DOT, font=small, anchor="ra")
         rows = [row for row in found if row["arm"] == arm]
         for place, row in enumerate(rows):
             height = top + ROW * (place + 1) / (len(rows) + 1)
