@@ -13,6 +13,7 @@ from PIL import Image
 import gandem
 from gandem import cli
 from gandem.comparison.arms import mean, parse_arm, parse_arms, quantile, standing, table
+from gandem.comparison.picture import LABEL, ROW, TOP, draw
 from gandem.domains.images.store import ImageData
 from gandem.errors import Interrupted, RecipeError, RunError
 
@@ -68,8 +69,12 @@ def test_what_cannot_be_compared_is_said(texts: list[str], said: str) -> None:
 
 
 def row(arm: str, seed: int, value: float | None) -> dict[str, Any]:
+    """One training; without a value it failed."""
     figure = None if value is None else {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 100}
-    return {"arm": arm, "seed": seed, "images": 1000, "seconds": 9.0, "d": figure, "verdict": "usable"}
+    failed = "numbers not finite" if value is None else None
+    verdict = "usable" if failed is None else f"failed: {failed}"
+    facts = {"arm": arm, "seed": seed, "images": 1000, "seconds": 9.0}
+    return facts | {"d": figure, "failed": failed, "verdict": verdict}
 
 
 def test_arms_are_compared_seed_by_seed() -> None:
@@ -87,11 +92,35 @@ def test_arms_are_compared_seed_by_seed() -> None:
         "lower": "better",
         "higher": "worse",
         "luck": "cannot tell",
-        "lost": "cannot tell: one seed",
-        "gone": "no numbers",
+        "lost": "cannot tell: one seed, 2 of 3 failed",
+        "gone": "no numbers, 3 of 3 failed",
     }
     page = table(found, {"d": "Distance"})
     assert "| lower |" in page and "better" in page and page.count("1,000") == len(found)
+
+
+def test_an_arm_that_fails_is_never_the_better_one() -> None:
+    whole = [row("whole", seed, 1.0) for seed in range(3)]
+    broken = [row("broken", seed, value) for seed, value in enumerate([0.5, 0.51, None])]
+    worse = [row("worse", seed, value) for seed, value in enumerate([2.0, 2.01, None])]
+    found = whole + broken + worse
+    first, *others = standing(found, "d")
+    assert (first["word"], first["failed"]) == ("the first", 0)
+    assert [each["word"] for each in others] == ["cannot tell, 1 of 3 failed", "worse, 1 of 3 failed"]
+    assert others[0]["difference"]["high"] < 0 and others[0]["failed"] == 1
+    assert table(found, {"d": "Distance"}).count("1 of 3 failed") == 2
+    first, beside = standing(broken + whole, "d")
+    assert (first["word"], beside["word"]) == ("the first, 1 of 3 failed", "cannot tell")
+
+
+def test_the_picture_says_what_failed() -> None:
+    found = [row("whole", 0, 1.0), row("whole", 1, 1.1), row("broken", 0, 0.5), row("broken", 1, 0.6)]
+    told = [
+        {**each, "failed": "numbers not finite"} if each["arm"] == "broken" and each["seed"] else each for each in found
+    ]
+    healthy, failed = (np.asarray(draw(rows, {}, "d", "Distance"))[:, :LABEL] for rows in (found, told))
+    changed = np.flatnonzero((healthy != failed).any((1, 2)))
+    assert len(changed) and changed.min() > TOP + ROW  # beside the second arm
 
 
 @pytest.fixture(scope="module")
@@ -137,13 +166,61 @@ def test_a_race_that_is_stopped_goes_on_where_it_was(source: Path, tmp_path: Pat
         race(tmp_path / "taken")
 
 
+QUICK = {"network.width": 16, "network.blocks": 1, "training.batch": 32}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ("game.loss=hing", "Did you mean 'hinge'"),
+        ("network.init=orthogonall", "Did you mean 'orthogonal'"),
+        ("optimizer.kind=adamm", "Did you mean"),
+        ("network.kind=residuall", "is not known|unknown|Did you mean"),
+        ("network.packing=3+training.batch=16", "a multiple of 12"),
+        ("game.penalty=consistency", "is for pictures"),
+        ("game.likelihood=1", "only those of tables"),
+        ("game.augment=adaptive+referee.every=0", "is for pictures"),
+    ],
+)
+def test_a_wrong_arm_is_refused_before_any_is_trained(changes: str, said: str, tmp_path: Path) -> None:
+    points, arm = np.random.default_rng(0).random((300, 3)), f"default+{changes}"
+    events: list[dict[str, Any]] = []
+    with pytest.raises(RecipeError, match=said) as refused:
+        gandem.compare(["default", arm], points, tmp_path / "race", budget="5m", settings=QUICK, watch=events.append)
+    assert str(refused.value).startswith(f"{arm}: ") and "\n" not in str(refused.value)
+    assert not [event for event in events if event["event"] in ("comparing", "measure")]
+    assert not (tmp_path / "race").exists()  # so that the right command may use it
+
+
+def test_old_results_are_not_taken_for_other_data_or_recipes(tmp_path: Path) -> None:
+    recipe, file = tmp_path / "mine.yaml", tmp_path / "points.npy"
+    recipe.write_text("game: {loss: hinge}\n")
+    points, others = np.random.default_rng(0).random((2, 300, 3))
+    np.save(file, points)
+
+    def race(data: Any) -> dict[str, Any]:
+        recipes = ["default", str(recipe)]
+        return gandem.compare(recipes, data, tmp_path / "race", seeds=1, budget="64", settings=QUICK, device="cpu")
+
+    first = race(points)
+    assert race(file)["trainings"] == first["trainings"]  # the same data from elsewhere
+    np.save(file, others)
+    for data in (others, file):
+        with pytest.raises(RunError, match="holds a comparison with other data;"):
+            race(data)
+    recipe.write_text("game: {loss: wasserstein}\n")
+    with pytest.raises(RunError, match="holds a comparison with other recipes;"):
+        race(points)
+    recipe.write_text("game: {loss: hinge}\n")
+    assert race(points)["trainings"] == first["trainings"]
+
+
 def test_a_race_on_an_array_that_was_stopped_while_it_was_judged(tmp_path: Path) -> None:
     points = np.random.default_rng(0).random((1200, 3))
-    quick = {"network.width": 16, "network.blocks": 1, "training.batch": 32}
 
     def race() -> dict[str, Any]:
         recipes = ["default", "default+game.loss=hinge"]
-        return gandem.compare(recipes, points, tmp_path / "race", seeds=1, budget="64", settings=quick, device="cpu")
+        return gandem.compare(recipes, points, tmp_path / "race", seeds=1, budget="64", settings=QUICK, device="cpu")
 
     first = race()
     report = tmp_path / "race" / "default" / "seed0" / "report.json"

@@ -12,6 +12,7 @@ from PIL import Image
 
 from gandem import cli
 from gandem.errors import RecipeError, SourceError
+from gandem.game.noise_game import NoiseGame
 from gandem.judge.figure import Z
 from gandem.training.budget import Budget
 from gandem.uses.play import play, summary
@@ -97,7 +98,13 @@ def test_what_is_no_shape_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(SourceError, match=words):
             play(shape, tmp_path / "x.gif", budget="1k")
-    for options, words in (({"loss": "hing"}, "hinge"), ({"penalty": "r3"}, "not known"), ({"budget": "soon"}, "10m")):
+    for options, words in (
+        ({"loss": "hing"}, "hinge"),
+        ({"penalty": "r3"}, "not known"),
+        ({"budget": "soon"}, "10m"),
+        ({"clip": -0.1}, "--clip -0.1: a number from 0 on"),
+        ({"gamma": math.nan}, "--gamma nan"),
+    ):
         with pytest.raises(RecipeError, match=words):
             play("ring", tmp_path / "x.gif", **options)
     with pytest.raises(RecipeError, match="gif"):
@@ -115,6 +122,28 @@ def test_a_game_is_played_drawn_and_told(tmp_path: Path) -> None:
         assert animation.n_frames == 24 and animation.height > SIDE  # type: ignore[attr-defined]
     play("two-moons", tmp_path / "b.gif", budget="3k")
     assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
+
+
+def test_weights_are_clipped_and_penalties_weighed_as_they_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    games: list[NoiseGame] = []
+
+    def made(*players: object, **options: object) -> NoiseGame:
+        games.append(NoiseGame(*players, **options))
+        return games[-1]
+
+    monkeypatch.setattr("gandem.uses.play.playing.NoiseGame", made)
+    budget = Budget(images=500)
+    learn_shape(find_shape("ring"), budget, loss="wasserstein", penalty="none", clip=0.05)
+    assert max(float(weight.abs().max()) for weight in games[0].discriminator.parameters()) < 0.0501
+    for penalty, gamma, ends in (
+        ("r1", None, (1, 0.001)),
+        ("gradient_penalty", None, (2, 2)),
+        ("dragan", 20.0, (20, 20)),
+        ("r1_r2", 5.0, (5, 0.005)),
+        ("r1_r2", 0.0, (0, 0)),
+    ):
+        learn_shape(find_shape("ring"), budget, penalty=penalty, gamma=gamma)
+        assert [games[-1].gamma(progress) for progress in (0.0, 1.0)] == pytest.approx(ends)
 
 
 def test_it_finds_every_mode_of_the_ring_in_seconds() -> None:
@@ -150,5 +179,10 @@ def test_the_command_tells_and_does_not_overwrite(tmp_path: Path, capsys: pytest
     before = out.read_bytes()
     assert cli.main(arguments) == 2 and "--force" in capsys.readouterr().err
     assert out.read_bytes() == before
-    assert cli.main([*arguments, "--force", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["steps"] == 8
+    assert cli.main([*arguments, "--force", "--json", "--clip", "0.1", "--penalty", "r1", "--gamma", "2"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["steps"], facts["clip"], facts["gamma"]) == (8, 0.1, 2)
+    for wrong in ("--clip", "--gamma"):
+        assert cli.main([*arguments, "--force", wrong, "-1"]) == 2
+        told = capsys.readouterr().err
+        assert f"{wrong} -1: a number from 0 on" in told and told.count("\n") == 1

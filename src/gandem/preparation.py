@@ -76,8 +76,20 @@ def prepare(
     build: returns a game that may be thrown away, as build(domain, dataset, recipe, width).
     """
     domain = domain_of(source)
+    return decide(domain, read(domain, source, wanted, watch), wanted, allowed, device, watch, build)
+
+
+def decide(
+    domain: Domain,
+    whole: Dataset,
+    wanted: Recipe,
+    allowed: Budget,
+    device: str,
+    watch: Watch | None,
+    build: Build = build_game,
+) -> Prepared:
+    """Do what `prepare` does with data that were read already; with a budget in images nothing is measured."""
     tell = teller(watch)
-    whole = read(domain, source, wanted, watch)
     share = automatic_share(whole.count) if wanted.data.held_out == "auto" else float(wanted.data.held_out)
     dataset, held_out = whole.split(share)
     if not dataset.count:
@@ -93,14 +105,14 @@ def prepare(
     multiple = processes * group_size(wanted)
     wanted = domain.decided(dataset, wanted)
     check(wanted, max(multiple, 2) if wanted.training.batch == "auto" else int(wanted.training.batch), processes)
+    augment: float | str = wanted.game.augment
+    if augment == "adaptive" and wanted.referee.every == 0:
+        raise RecipeError("game.augment = adaptive follows the quick judgements, and referee.every = 0 makes none")
     plan = make_plan(
         lambda width: build(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell, multiple
     )
     check(wanted, plan.batch, processes)  # there may be less data than for what was asked
     tell("plan", **plan.to_dict(), text=plan.lines(domain.noun))
-    augment: float | str = wanted.game.augment
-    if augment == "adaptive" and wanted.referee.every == 0:
-        raise RecipeError("game.augment = adaptive follows the quick judgements, and referee.every = 0 makes none")
     if augment == "auto":
         augment = "adaptive" if held_out.count >= ENOUGH_HELD_OUT else 1.0
     optimizer = wanted.optimizer.decided(plan.width)

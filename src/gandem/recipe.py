@@ -170,6 +170,8 @@ class OptimizerOptions(Section):
     options: dict[str, bool | int | float | tuple[float, ...]] = {}
     """What else that optimiser takes, by the names that torch.optim gives it: {momentum: 0.9}."""
     weight_decay: float = Field(0.0, ge=0)
+    """Adds weight_decay * w to the gradient of every weight w, as a loss with weight_decay / 2 |w|^2 would (Krogh and
+    Hertz 1992); adamw takes lr * weight_decay * w off w itself instead (Loshchilov and Hutter 2019)."""
     lr: float | Auto = "auto"
     """Learning rate at the start; auto: 1e-3 for tables and for networks up to 64 channels wide, in inverse proportion
     beyond."""

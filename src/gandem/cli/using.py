@@ -324,6 +324,8 @@ def play(
     budget: Budget = "30s",
     loss: str = "relativistic",
     penalty: str = "r1_r2",
+    gamma: float | None = None,
+    clip: float = 0.0,
     seed: int = 0,
     force: Force = False,
     json: Json = False,
@@ -336,6 +338,9 @@ def play(
         budget: How long: 30s, 2m, or how many points to show: 500k.
         loss: minimax, non_saturating, hinge, ... as in a recipe's game.loss.
         penalty: none, r1, gradient_penalty, ... as in a recipe's game.penalty.
+        gamma: Twice the weight of the penalty at the start; otherwise what suits it: 1, which falls to 0.001, or 2
+            from beginning to end for gradient_penalty and dragan.
+        clip: Largest weight of the discriminator, by clipping after its turns, as in a recipe's game.clip; 0 for any.
         seed: Seed of everything random.
         force: Replace what lies at --out.
         json: Print one JSON object.
@@ -344,7 +349,17 @@ def play(
     import gandem
 
     with Console(silent=json) as console:
-        facts = gandem.play(shape, out, budget=budget, loss=loss, penalty=penalty, seed=seed, watch=console)
+        facts = gandem.play(
+            shape,
+            out,
+            budget=budget,
+            loss=loss,
+            penalty=penalty,
+            gamma=gamma,
+            clip=clip,
+            seed=seed,
+            watch=console,
+        )
     report(facts, json)
 
 

@@ -12,14 +12,17 @@ from typing import Any
 from PIL.Image import Image
 
 from gandem import api, strict_json
-from gandem.comparison.arms import Arm, parse_arms, standing, table
+from gandem.comparison.arms import Arm, of_arm, parse_arms, standing, table
 from gandem.comparison.picture import draw
+from gandem.domains import domain_of
 from gandem.domains.given import Given, Opened, opened, path_of
 from gandem.errors import GandemError, Interrupted, RecipeError, RunError, TrainingError
+from gandem.preparation import decide, read
+from gandem.recipe import Recipe, load_recipe
 from gandem.recording import Watch, free_path
 from gandem.run import Run, open_run, read_json, write_json
 from gandem.session import AT_THE_END
-from gandem.training.budget import parse_budget
+from gandem.training.budget import Budget, parse_budget
 from gandem.training.checkpoint import storing, write_atomic
 
 METRICS = {"kernel_distance": "Kernel distance", "frechet_distance": "Frechet distance"}
@@ -46,9 +49,10 @@ def compare(
 
     recipes: two or more, each a preset or a file, with changes after a plus: "default+game.loss=hinge". The others are
     compared with the first. settings: keys that are changed in all of them. budget: of each training. out: folder of
-    the runs, comparison.json, comparison.md and comparison.png; if it holds the same comparison, unfinished, that is
-    continued. All are judged by the samples that are held out, the same for all.
-    Raises GandemError; a training that fails is told as such and does not end the race.
+    the runs, comparison.json, comparison.md and comparison.png; if it holds the same comparison, of the same data and
+    with the same recipes, that is continued. All are judged by the samples that are held out, the same for all.
+    Raises GandemError, before anything is trained or written where a recipe is wrong; a training that fails is told as
+    such and does not end the race.
     """
     arms = parse_arms(recipes)
     if seeds < 1:
@@ -56,16 +60,17 @@ def compare(
     parse_budget(budget)
     common, given = dict(settings or {}), opened(source)
     folder = Path(out) if out is not None else free_path("comparison")
-    names = [arm.name for arm in arms]
+    _not_in_the_way(folder)
+    tell = watch or (lambda event: None)
     question = {
-        "recipes": names,
+        **_checked(arms, given, common, device, tell),
         "source": str(path.resolve() if (path := path_of(given)) else given),
         "seeds": seeds,
         "budget": budget,
         "settings": json.loads(strict_json.dumps(common)),
     }
     _open(folder, question)
-    tell = watch or (lambda event: None)
+    names = [arm.name for arm in arms]
     found = []
     order = [(seed, arm) for seed in range(seeds) for arm in arms]  # so that a change of the machine meets all alike
     try:
@@ -88,17 +93,41 @@ def compare(
     return result
 
 
-def _open(folder: Path, question: dict[str, Any]) -> None:
-    """Make the folder of a comparison, or see that it holds the same one."""
-    path = folder / QUESTION
-    if path.is_file():
-        known = read_json(path)
-        differs = [key for key, value in question.items() if known.get(key) != value]
-        if differs:
-            raise RunError(f"{folder} holds a comparison with other {', '.join(differs)}; choose another --out")
+def _checked(arms: Sequence[Arm], given: Opened, common: dict[str, Any], device: str, watch: Watch) -> dict[str, Any]:
+    """See that every arm can be trained, and return its whole recipe by its name, and the fingerprint of the data.
+
+    A plan for a single sample builds networks and holds the options against one another, and measures nothing.
+    """
+    domain, recipes = domain_of(given), dict[str, Recipe]()
+    for arm in arms:
+        with of_arm(arm.name):
+            recipes[arm.name] = load_recipe(arm.recipe, common | arm.settings)
+    # They read the same, but for mirrored samples, which change no network.
+    whole = read(domain, given, recipes[arms[0].name].replace({"data.mirror": False}), watch)
+    for name, recipe in recipes.items():
+        with of_arm(name):
+            decide(domain, whole, recipe, Budget(images=1), device, None)
+    states = {name: recipe.model_dump(mode="json") for name, recipe in recipes.items()}
+    return {"recipes": states, "data": whole.fingerprint}
+
+
+def _not_in_the_way(folder: Path) -> None:
+    """Raise RunError where something other than a comparison lies in the folder."""
+    if (folder / QUESTION).is_file():
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(f"{folder} is in the way: choose another --out")
+
+
+def _open(folder: Path, question: dict[str, Any]) -> None:
+    """Make the folder of a comparison, or see that it holds the same one; the data may lie elsewhere now."""
+    path = folder / QUESTION
+    if path.is_file():
+        known = read_json(path)
+        differs = [key for key, value in question.items() if key != "source" and known.get(key) != value]
+        if differs:
+            raise RunError(f"{folder} holds a comparison with other {', '.join(differs)}; choose another --out")
+        return
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     write_json(path, question)
@@ -142,7 +171,7 @@ def _row(arm: Arm, seed: int, run: Run, failed: str | None) -> dict[str, Any]:
     row = {"arm": arm.name, "seed": seed, "images": report["images"], "seconds": report["seconds"]}
     evaluation = {} if failed else report.get("evaluation", {})
     rows = evaluation.get("judgement", {}).get("rows", {})
-    row |= {metric: rows.get("generated", {}).get(metric) for metric in METRICS}
+    row |= {"failed": failed} | {metric: rows.get("generated", {}).get(metric) for metric in METRICS}
     verdict = f"failed: {failed}" if failed else evaluation["verdict"]["verdict"]
     return row | {"real": rows.get("real", {}).get(next(iter(METRICS))), "verdict": verdict}
 

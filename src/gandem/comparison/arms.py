@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import statistics
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,12 +36,22 @@ class Arm:
 def parse_arm(text: str) -> Arm:
     """Read "default" or "default+game.loss=hinge+game.gamma=1": a recipe, and keys of it that are changed.
 
-    Raises RecipeError for a recipe or a key that is not known.
+    Raises RecipeError for a recipe or a key that is not known, with the arm in front.
     """
     recipe, *changes = text.split("+")
-    arm = Arm(text, recipe, parse_settings(changes))
-    load_recipe(arm.recipe, arm.settings)
+    with of_arm(text):
+        arm = Arm(text, recipe, parse_settings(changes))
+        load_recipe(arm.recipe, arm.settings)
     return arm
+
+
+@contextlib.contextmanager
+def of_arm(name: str) -> Iterator[None]:
+    """Say in front of a RecipeError which arm it is about."""
+    try:
+        yield
+    except RecipeError as error:
+        raise RecipeError(f"{name}: {error}") from error
 
 
 def parse_arms(texts: Sequence[str]) -> list[Arm]:
@@ -77,25 +89,35 @@ def mean(values: Sequence[float]) -> Figure:
 def standing(found: Sequence[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
     """Say how each arm stands by a distance: its mean over seeds, and its difference to the first arm, seed by seed.
 
-    found: {"arm", "seed", metric: a figure in JSON types or None} of every training, the arms in order. The difference
-    rests on the seeds that both arms have; "word" is better, worse or "cannot tell" if its interval holds 0.
+    found: {"arm", "seed", metric: a figure in JSON types or None, "failed": why, or None} of every training, the arms
+    in order. The difference rests on the seeds that both arms have; "word" is better, worse or "cannot tell" if its
+    interval holds 0, and says how many trainings failed: neither arm is the better one if any of its own did.
     """
     values: dict[str, dict[int, float]] = {}
+    failed: Counter[str] = Counter()
+    seeds = Counter(row["arm"] for row in found)
     for row in found:
-        of_arm = values.setdefault(row["arm"], {})
+        measured = values.setdefault(row["arm"], {})
+        failed[row["arm"]] += row["failed"] is not None
         if row[metric] is not None:
-            of_arm[row["seed"]] = row[metric]["value"]
-    first = next(iter(values.values()))
+            measured[row["seed"]] = row[metric]["value"]
+    base, first = next(iter(values.items()))
     rows = []
-    for number, (arm, of_arm) in enumerate(values.items()):
-        both = [of_arm[seed] - first[seed] for seed in of_arm if seed in first]
-        difference = mean(both) if both and number else None
+    for arm, measured in values.items():
+        both = [measured[seed] - first[seed] for seed in measured if seed in first]
+        difference = mean(both) if both and arm != base else None
+        word = "the first" if arm == base else _word(difference)
+        praised = {"better": arm, "worse": base}.get(word)
+        if praised and failed[praised]:
+            word = "cannot tell"
+        lost = f", {failed[arm]} of {seeds[arm]} failed" if failed[arm] else ""
         rows.append(
             {
                 "arm": arm,
-                "mean": mean(list(of_arm.values())).to_dict() if of_arm else None,
+                "mean": mean(list(measured.values())).to_dict() if measured else None,
                 "difference": difference.to_dict() if difference else None,
-                "word": _word(difference) if number else "the first",
+                "failed": failed[arm],
+                "word": word + lost,
             }
         )
     return rows

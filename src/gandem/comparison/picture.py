@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from gandem.comparison.arms import standing
 from gandem.uses.curves import linear_ticks
 
 LABEL, PLOT, STRIP, ROW, TOP, MARGIN = 250, 420, 620, 76, 54, 16
@@ -17,10 +18,12 @@ PAPER, INK, FAINT, DOT, REAL = (255, 255, 255), (40, 40, 40), (225, 225, 225), (
 def draw(found: Sequence[dict[str, Any]], strips: Mapping[str, Image.Image], metric: str, title: str) -> Image.Image:
     """Return the picture of a distance.
 
-    found: {"arm", "seed", metric: a figure in JSON types or None, "real": the same of real samples or None}.
+    found: {"arm", "seed", metric: a figure in JSON types or None, "real": the same of real samples or None, "failed":
+    why, or None, "verdict"}.
     strips: samples of each arm that made any.
     """
-    arms = list(dict.fromkeys(row["arm"] for row in found))
+    words = {row["arm"]: row["word"] for row in standing(found, metric)}
+    arms = list(words)
     paper = Image.new("RGB", (4 * MARGIN + LABEL + PLOT + STRIP, TOP + ROW * len(arms) + MARGIN), PAPER)
     pen, small, large = ImageDraw.Draw(paper), ImageFont.load_default(12), ImageFont.load_default(15)
     left = 2 * MARGIN + LABEL
@@ -46,6 +49,7 @@ def draw(found: Sequence[dict[str, Any]], strips: Mapping[str, Image.Image], met
             pen.text(
                 (MARGIN, top + 8 + 17 * line), ("+ " if line else "") + part, INK, font=large if not line else small
             )
+        pen.text((MARGIN + LABEL, top + 10), words[arm], DOT, font=small, anchor="ra")
         rows = [row for row in found if row["arm"] == arm]
         for place, row in enumerate(rows):
             height = top + ROW * (place + 1) / (len(rows) + 1)

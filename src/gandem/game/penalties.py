@@ -2,7 +2,8 @@
 
 Each is two choices: at which points the gradient dD/dx is taken, and to which size it is pulled, 0 or 1. A loss gets
 gamma / 2 times the mean over its points, so that a weight of lambda in a paper that writes no half is a gamma of twice
-that. What a penalty draws at random comes from torch's own generator, which the trainer seeds for every batch.
+that; beside relativistic_average, a loss that is half of its paper's, it is lambda itself. What a penalty draws at
+random comes from torch's own generator, which the trainer seeds for every batch.
 """
 
 from __future__ import annotations
@@ -63,14 +64,16 @@ def zero_centred(score: Score, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def dragan(score: Score, real: Tensor, fake: Tensor) -> Tensor:
-    """(|dD/dx| - 1)^2 around real samples (Kodali et al. 2017; lambda 10 is gamma 20)."""
+    """(|dD/dx| - 1)^2 around real samples (Kodali et al. 2017; lambda 10 is gamma 20), see `around`."""
     return (_squared_slope(score, around(real)) + 1e-12).sqrt().sub(1).square()
 
 
 def finite_r1(score: Score, real: Tensor, fake: Tensor) -> Tensor:
     """((D(x + h v) - D(x)) / h)^2 with v from N(0, I): in the mean |dD/dx|^2, without second derivatives.
 
-    After Lin et al. 2025, "Diffusion adversarial post-training", who do not divide by h. In single precision whatever
+    After Lin et al. 2025, "Diffusion adversarial post-training", who do not divide by h: their lambda is a gamma of
+    2 lambda h^2. It is for networks and devices without second derivatives, and not cheaper than the exact R1: it
+    scores real samples twice more, takes about as long (docs/using.md), and is noisier. In single precision whatever
     the rest computes in: the difference is small.
     """
     moved = real + STEP * torch.randn_like(real)
@@ -121,7 +124,10 @@ def between(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def around(real: Tensor) -> Tensor:
-    """Return each real sample with normal noise of half the deviation of all values, (n, ...)."""
+    """Return each real sample with noise from N(0, (std / 2)^2), std being the deviation of all values, (n, ...).
+
+    The size is our choice: Kodali et al. 2017 write N(0, c I) and leave c open.
+    """
     return real + 0.5 * real.std() * torch.randn_like(real)
 
 

@@ -19,8 +19,17 @@ INITS: dict[str, Callable[[Tensor], object] | None] = {
     "orthogonal": nn.init.orthogonal_,
     "normal": partial(nn.init.normal_, std=0.02),
 }
-"""First weights. scaled: the network's own, as its paper has them; Glorot and Bengio 2010, for a gain of 1; He et al.
-2015, for leaky ReLUs of slope 0.2; Saxe et al. 2014; Radford et al. 2016 (DCGAN), N(0, 0.02^2)."""
+"""First weights W of a layer with so many inputs and outputs (those of a convolution times the places of its kernel):
+
+scaled      the network's own, as its paper has them
+glorot      N(0, 2 / (inputs + outputs)): signals and gradients keep their size where layers are linear (Glorot and
+            Bengio 2010, eq. 12)
+he          N(0, 2 / ((1 + a^2) inputs)): signals keep their size through leaky ReLUs of slope a, here 0.2 (He et al.
+            2015, eq. 15)
+orthogonal  W W^T = I, or W^T W = I where there are more outputs than inputs: no direction is stretched; Q of the QR
+            decomposition of a matrix from N(0, 1) (Saxe et al. 2014)
+normal      N(0, 0.02^2) (Radford et al. 2016, "DCGAN")
+"""
 
 
 def initialise(network: nn.Module, how: str) -> None:
@@ -41,7 +50,8 @@ def regularise(discriminator: nn.Module, *, spectral_norm: bool, dropout: float,
     """Put brakes on a discriminator, in place.
 
     spectral_norm: every weight matrix is divided by its largest singular value, found by one power iteration a pass,
-    so that no layer stretches (Miyato et al. 2018). dropout: part of the last layer's inputs that is left out.
+    so that no layer stretches (Miyato et al. 2018). dropout: part p of the last layer's inputs h that is left out while
+    it learns: h m / (1 - p), every m being 0 with probability p and else 1 (Srivastava et al. 2014).
     minibatch_std: size of the groups that `MinibatchStd` looks at, 0 or 1 for none. With none nothing is touched.
     """
     if minibatch_std > 1:

@@ -296,6 +296,13 @@ class Referee:
         return max(EARLIEST, self.grown + LAST_PART) if self.grown else EARLIEST
 
     def _augmentation(self, examined: Numbers, dials: Numbers) -> dict[str, float]:
+        """Turn the augmentation p so that the discriminator does not know its training samples by heart.
+
+        p <- clip(p + FASTER dt, 0, STRONGEST) where AUC > KNOWN_BY_HEART, p - FASTER dt where AUC < NOT_KNOWN, else p;
+        dt is the part of the budget since the last judgement, AUC = P(D(training sample) > D(held-out sample)).
+        After Karras et al. 2020, "Training GANs with limited data" (ADA), who go up and down in steps of equal size by
+        the sign of E sign(D(training sample)) - 0.6, and name held-out samples as the other sign of overfitting.
+        """
         known = examined.get("gap_auc", math.nan)
         if not self.adapt or math.isnan(known) or NOT_KNOWN <= known <= KNOWN_BY_HEART:
             return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,18 +26,25 @@ def play(
     budget: str = "30s",
     loss: str = "relativistic",
     penalty: str = "r1_r2",
+    gamma: float | None = None,
+    clip: float = 0.0,
     seed: int = 0,
     watch: Watch = lambda event: None,
 ) -> dict[str, Any]:
     """Play on a shape in the plane, write the animation `out` (.gif), and return how well it was learnt.
 
     shape: "ring", "grid", "spiral", "two-moons", or a picture file that is dark where points are to be. loss, penalty:
-    as in a recipe. watch: receives every event as a dict. Raises RecipeError, SourceError, StorageError.
+    as in a recipe. gamma: twice the weight of the penalty at the start, None for what suits it. clip: largest absolute
+    weight of the discriminator, 0 for any. watch: receives every event as a dict. Raises RecipeError, SourceError,
+    StorageError.
     """
     penalties = PENALTIES.keys() - {"consistency"}  # which moves and recolours pictures
     for key, name, known in (("loss", loss, LOSSES.keys()), ("penalty", penalty, penalties)):
         if name not in known:
             raise RecipeError(f"--{key} {name}: not known.{nearest(name, known)}")
+    for key, value in (("gamma", gamma or 0.0), ("clip", clip)):
+        if not 0 <= value < math.inf:
+            raise RecipeError(f"--{key} {value:g}: a number from 0 on, 0 for none")
     out = Path(out)
     if out.suffix.lower() != ".gif":
         raise RecipeError(f"--out {out}: write to a .gif")
@@ -47,11 +55,13 @@ def play(
     def tell(progress: float, moment: Moment) -> None:
         watch({"event": "playing", "progress": progress, "step": moment.step, "losses": moment.losses})
 
-    played = learn_shape(chosen, allowed, loss=loss, penalty=penalty, seed=seed, tell=tell)
+    choices: dict[str, Any] = {"loss": loss, "penalty": penalty, "gamma": gamma, "clip": clip, "seed": seed}
+    played = learn_shape(chosen, allowed, **choices, tell=tell)
     words = summary(played)
-    write_atomic(out, animation(played, f"{chosen.name}, {loss}, penalty {penalty}: {words}"))
+    clipped = f", clip {clip:g}" if clip else ""
+    write_atomic(out, animation(played, f"{chosen.name}, {loss}, penalty {penalty}{clipped}: {words}"))
     figures = {name: figure.to_dict() for name, figure in played.figures.items()}
-    facts = {"path": str(out), "shape": chosen.name, "loss": loss, "penalty": penalty, "seed": seed}
+    facts = {"path": str(out), "shape": chosen.name, **choices}
     facts |= {"steps": played.steps, "seconds": played.seconds, "figures": figures}
     watch({"event": "played", **facts, "text": [words, f"wrote {out}"]})
     return facts

@@ -25,7 +25,12 @@ from gandem.uses.play.shapes import Shape
 
 WIDTH, LAYERS, LATENT, BATCH = {"generator": 256, "discriminator": 128}, 3, 2, 128
 GAMMA = (1.0, 0.001)
-"""Weight of the penalty at the start and at the end: a gentle slope finds every mode, a steep one sharpens them."""
+"""Twice the weight of the penalty at the start and at the end: a gentle slope finds every mode, a steep one sharpens
+them."""
+ONE_CENTRED = (2.0, 2.0)
+"""The same where the slope is pulled to 1: it stays. With it WGAN-GP brought 79 % of its points near the modes of the
+ring, with 20 (the lambda of 10 that both papers have for pictures) 1 %, with 0.2 27 % (100,000 points, one seed)."""
+GAMMAS = {"gradient_penalty": ONE_CENTRED, "dragan": ONE_CENTRED}
 AVERAGED = 0.01
 """Half-life of the generator's average, as a part of the points shown: in longer ones modes shrink to their means."""
 UNIT, WAVES, TURNS = 0.25, 64, (0.5, 16.0)
@@ -143,23 +148,29 @@ def learn_shape(
     *,
     loss: str = "relativistic",
     penalty: str = "r1_r2",
+    gamma: float | None = None,
+    clip: float = 0.0,
     seed: int = 0,
     tell: Callable[[float, Moment], None] = lambda progress, moment: None,
 ) -> Played:
     """Play until the budget is spent, and judge the averaged generator by points that nobody has seen.
 
-    loss, penalty: names in LOSSES and PENALTIES. tell: called at every moment.
+    loss, penalty: names in LOSSES and PENALTIES. gamma: where it starts, instead of what suits the penalty; its end
+    keeps the proportion. clip: largest absolute weight of the discriminator, 0 for any. tell: called at every moment.
     """
     torch.manual_seed(seed)
     real = Points(shape, 100_000, seed)
+    start, end = GAMMAS.get(penalty, GAMMA)
+    first = start if gamma is None else gamma
     game = NoiseGame(
         PointGenerator(),
         PointDiscriminator(),
         LATENT,
         loss=loss,
         penalty=penalty,
-        gamma=geometric(*GAMMA),
+        gamma=geometric(first, first * end / start),
         penalty_fraction=1.0,
+        clip=clip,
     )
     trainer = Loop(
         game,
