@@ -49,8 +49,11 @@ def told(codec: TableCodec, generator: TableGenerator, where: Sequence[Condition
     rng = torch.Generator().manual_seed(seed)
     total = max(DRAWN * count, FEWEST_DRAWN)
     wanted = {index: Wanted(codec, index, each) for index, each in asked.items()}
-    parts = [_drawn(codec, generator, wanted, size, rng) for size in _sizes(total)]
-    cells, weights = (torch.cat(each) for each in zip(*parts, strict=True))
+    cells = torch.empty(total, len(_places(generator, asked)))
+    weights = torch.empty(total, dtype=torch.float64)
+    for start in range(0, total, AT_ONCE):
+        part = slice(start, min(start + AT_ONCE, total))
+        cells[part], weights[part] = _drawn(codec, generator, wanted, part.stop - start, rng)
     if not float(weights.sum()) > 0:
         raise RecipeError(
             f"--where {' '.join(map(str, where))}: no row meets all of it, as far as this generator knows; ask for less"
@@ -228,10 +231,6 @@ def _resampled(weights: Tensor, count: int, rng: torch.Generator) -> Tensor:
     places = (torch.arange(count, dtype=torch.float64) + torch.rand(1, generator=rng, dtype=torch.float64)) / count
     chosen = torch.searchsorted(ends, places).clamp_max(len(weights) - 1)
     return chosen[torch.randperm(count, generator=rng)]
-
-
-def _sizes(total: int) -> list[int]:
-    return [min(AT_ONCE, total - at) for at in range(0, total, AT_ONCE)]
 
 
 def _unknown(codec: TableCodec, name: str) -> str:
