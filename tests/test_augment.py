@@ -345,9 +345,8 @@ def test_odd_columns_are_learnt_from_and_written(tmp_path: Path) -> None:
     part = _Table.of(rows[2:], source.form)  # without the one that is true
     assert part.given(rows[2:], labels[2:]).columns == ["synthetic", "lasted", "kind"]
     most = _Table.of(np.delete(rows, 1, 0), source.form)
-    read_again = gandem.inspect_source(
-        most.given(np.delete(rows, 1, 0), np.delete(labels, 1)), settings=most.settings()
-    )
+    given = most.given(np.delete(rows, 1, 0), np.delete(labels, 1))
+    read_again = gandem.inspect_source(given, settings=most.settings(given))
     assert read_again["samples"] == size - 1
     both = polars.read_csv(source.write(tmp_path, rows, labels))
     assert both["synthetic"].to_list() == [n % 2 for n in range(size)] * 2
