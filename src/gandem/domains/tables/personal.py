@@ -166,10 +166,8 @@ def _names_people(words: list[str], many: bool, several: bool, like: Callable[[s
     The same patients come back in every visit, so a large part of the values must differ only where the words leave a
     doubt. In "hospital_patient_name" and "patient_hospital_name" the word before the last says whose name it is.
     """
-    if (
-        words and several and set(words) <= _PEOPLE_ARE
-    ):  # a customer may be a code or a kind, so first and last name are asked
-        return like(_WHOLE_NAME)
+    if words and several and set(words) <= _PEOPLE_ARE:
+        return like(_WHOLE_NAME)  # a column "customer" may hold codes or kinds as well
     parts = re.sub(r"(?<=[a-z])name(?=_|$)", "_name", "_".join(words)).split("_")
     owners = {owner for owner, word in itertools.pairwise(parts) if word == "name"} or set(parts)
     if "name" in parts and owners & _THINGS:
