@@ -160,3 +160,14 @@ def test_statistics_that_are_not_finite_are_mended_and_never_saved() -> None:
         for name, value in group.items()
         if name != "mask"
     )
+
+
+def test_no_gradient_is_computed_for_who_does_not_move() -> None:
+    loop = trainer()
+    critic, generator = loop.game.turns
+    loop.gradients(critic, loop.batch(0), 0.0)
+    assert all(each.grad is None for each in loop.game.generator.parameters())
+    loop.game.discriminator.zero_grad(set_to_none=True)
+    loop.gradients(generator, loop.batch(0), 0.0)
+    assert all(each.grad is None for each in loop.game.discriminator.parameters())
+    assert loop.game.generator.head.weight.grad is not None
