@@ -330,3 +330,11 @@ def test_a_group_of_columns_takes_no_name_of_another() -> None:
     frame = pl.DataFrame({"item": [f"code-{n}-{n * n}" for n in range(N)], **columns})
     made = TABLES.read(Frame(frame), DataOptions())
     assert not made.codec.given(made.samples(slice(None))[0])["item"].str.starts_with("item_").any()
+
+
+def test_years_of_two_and_of_four_digits_are_not_taken_for_each_other() -> None:
+    from gandem.domains.tables import dates
+
+    texts = pl.Series(["31.05.22", "01.06.2022"])
+    assert dates.read(texts, "%d.%m.%y").dt.year().to_list() == [2022, None]
+    assert dates.read(texts, "%d.%m.%Y").dt.year().to_list() == [None, 2022]
