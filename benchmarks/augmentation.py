@@ -46,8 +46,7 @@ from gandem.augmentation.verdict import verdict
 from gandem.judge.figure import Figure
 
 ROWS, SHOWN, COLUMNS, WIDE = 8000, 800, 8, 80
-FOLDS, REPEATS = 5, 2
-
+FOLDS = 5
 
 LOGISTIC = Learner("logistic regression", lambda categorical, seed: QuickLogistic(categorical))
 TREE = Learner(
@@ -126,10 +125,10 @@ def tangled(seed: int, by_chance: bool = False) -> tuple[Problem, Fresh]:
 Generators = dict[str, tuple[Generator, tuple[str, ...]]]
 
 
-def played(shown: Problem, generators: Generators, seed: int) -> dict[str, Any]:
+def played(shown: Problem, generators: Generators, seed: int, repeats: int) -> dict[str, Any]:
     """Return the verdict about each generator, all on the same splits with the same free arms."""
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in generators}
-    for split in splits(shown, FOLDS, REPEATS, seed):
+    for split in splits(shown, FOLDS, repeats, seed):
         known = None
         for name, (generator, amounts) in generators.items():
             known = Experiment(shown, generator, LEARNERS, FREE, amounts).play(split, known=known)
@@ -142,23 +141,25 @@ def brief(facts: dict[str, Any]) -> dict[str, Any]:
     return {key: facts[key] for key in kept} | {"answers": {arm: each["answer"] for arm, each in facts["arms"].items()}}
 
 
-def null_trial(seed: int) -> dict[str, Any]:
+def null_trial(seed: int, repeats: int) -> dict[str, Any]:
     shown, _ = tangled(seed)
     by_chance, more = tangled(seed, by_chance=True)
     generators: Generators = {"copies": (Copies(), AMOUNTS), "shuffled": (Shuffled(), AMOUNTS)}
-    return played(shown, generators, seed) | played(by_chance, {"chance": (more, AMOUNTS)}, seed)
+    by_chance_found = played(by_chance, {"chance": (more, AMOUNTS)}, seed, repeats)
+    return played(shown, generators, seed, repeats) | by_chance_found
 
 
-def planted_trial(seed: int) -> dict[str, Any]:
+def planted_trial(seed: int, repeats: int) -> dict[str, Any]:
     shown, others = wide(seed)
-    return played(shown, {"fresh": (others, (*AMOUNTS, "x9"))}, seed)
+    return played(shown, {"fresh": (others, (*AMOUNTS, "x9"))}, seed, repeats)
 
 
 TRIALS = {"nulls": null_trial, "planted": planted_trial}
 
 
-def summary(trials: list[dict[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {"trials": len(trials), "shown": SHOWN, "rows": ROWS, "folds": FOLDS, "repeats": REPEATS}
+def summary(trials: list[dict[str, Any]], repeats: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"trials": len(trials), "shown": SHOWN, "rows": ROWS, "folds": FOLDS}
+    found["repeats"] = repeats
     for kind in trials[0]:
         words = Counter(each[kind]["verdict"] for each in trials)
         gains = [each[kind]["difference"]["value"] for each in trials]
@@ -174,21 +175,22 @@ def summary(trials: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def run_trials(kind: str, count: int, work: Path, folder: Path) -> None:
+def run_trials(kind: str, count: int, repeats: int, work: Path, folder: Path) -> None:
     """Play trials that are not in the log yet; the result is written anew after every tenth."""
     work.mkdir(parents=True, exist_ok=True)
-    log = work / f"{kind}.jsonl"
+    told = f"{kind}-repeats{repeats}"
+    log = work / f"{told}.jsonl"
     known = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
     for seed in range(len(known), count):
         began = time.process_time()
-        known.append(TRIALS[kind](seed))
+        known.append(TRIALS[kind](seed, repeats))
         with log.open("a") as file:
             file.write(json.dumps(known[-1]) + "\n")
         said = {name: each["verdict"] for name, each in known[-1].items()}
         print(seed, f"{time.process_time() - began:.1f} s", said, flush=True)
         if len(known) % 10 == 0:
-            save_result(f"augmentation-{kind}", summary(known), folder=folder)
-    save_result(f"augmentation-{kind}", summary(known), folder=folder)
+            save_result(f"augmentation-{told}", summary(known, repeats), folder=folder)
+    save_result(f"augmentation-{told}", summary(known, repeats), folder=folder)
 
 
 def ask_tables(sources: list[str], data: Path, work: Path, folder: Path, **asked: Any) -> None:
@@ -215,6 +217,7 @@ def main() -> None:
     trials = commands.add_parser("trials")
     trials.add_argument("kind", choices=TRIALS)
     trials.add_argument("--count", type=int, default=100)
+    trials.add_argument("--repeats", type=int, default=2, help="how often five folds are dealt; gandem's default is 2")
     tables = commands.add_parser("tables")
     tables.add_argument("sources", nargs="+", help="NAME:TARGET of a .csv file in the folder of data")
     tables.add_argument("--data", type=Path, required=True)
@@ -227,7 +230,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.what == "trials":
         sklearn.set_config(skip_parameter_validation=True)  # a good part of the time of scores on a hundred rows
-        run_trials(options.kind, options.count, options.work, options.results)
+        run_trials(options.kind, options.count, options.repeats, options.work, options.results)
     else:
         asked = {key: getattr(options, key) for key in ("budget", "folds", "repeats")}
         ask_tables(options.sources, options.data, options.work, options.results, **asked)

@@ -37,6 +37,7 @@ from torch import Tensor
 
 import gandem
 from gandem.domains import DOMAINS
+from gandem.domains.images.floors import variants
 from gandem.judge.figure import Figure
 from gandem.judge.judgement import FEWEST, Copying, judge
 from gandem.judge.memorisation import Memorisation
@@ -172,7 +173,7 @@ def copies(real: Real, features: Any, trials: int) -> dict[str, Any]:
 
 def in_variants(images: np.ndarray, features: Any) -> Tensor:
     """Return the features of every variant, (v, n, d)."""
-    return torch.stack([features(variant) for variant in DOMAINS["images"].variants(images)])
+    return torch.stack([features(variant) for variant in variants(images)])
 
 
 def called_out(generated: Tensor, training: Tensor, held_out: Tensor) -> bool:

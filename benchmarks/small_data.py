@@ -37,7 +37,7 @@ ARMS: dict[str, float | str] = {"none": 0.0, "fixed": 1.0, "adaptive": "adaptive
 FOLDERS = {"geese": "fewshot/goose_256", "flowers": "fewshot/flowers_227", "cells": "medical/bccd_wbc_128"}
 FULL = "cifar full"
 SETS = (*FOLDERS, "cifar", FULL)
-SIDE, FEW, FEW_CIFAR, JUDGED = 64, 100, 500, 2_000
+SIDE, FEW, FEW_CIFAR, JUDGED = 32, 100, 500, 2_000
 
 
 def parts_of(name: str, root: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:

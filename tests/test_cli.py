@@ -142,12 +142,14 @@ def test_a_missing_run_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_options_become_recipe_keys(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     line = (
-        "train photos --out run --budget 1k --set game.gamma=1e-1 --set data.fit=crop --size 48x64 --fit pad --mirror"
+        "train photos --out run --budget 1k --set game.gamma=1e-1 --set data.fit=crop --size 48x64 --fit pad "
+        "--mirror --turn"
     )
     assert cli.main(line.split()) == 0
     (positional, named), *_ = calls
     assert positional == ("photos", Path("run"))
-    assert named["settings"] == {"game.gamma": 0.1, "data.fit": "pad", "data.size": (48, 64), "data.mirror": True}
+    data = {"data.fit": "pad", "data.size": (48, 64), "data.mirror": True, "data.turn": True}
+    assert named["settings"] == {"game.gamma": 0.1} | data
     assert named["budget"] == "1k"
     assert named["seed"] is None
 

@@ -42,8 +42,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert held / 4000 == pytest.approx(0.95, abs=0.012)
 
 
-def test_arms_may_mirror_the_same_data() -> None:
-    assert len(parse_arms(["default", "default+data.mirror=true"])) == 2
+def test_arms_may_mirror_and_turn_the_same_data() -> None:
+    assert len(parse_arms(["default", "default+data.mirror=true", "default+data.turn=true"])) == 3
 
 
 def test_an_arm_is_a_recipe_and_what_differs() -> None:

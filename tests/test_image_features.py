@@ -107,6 +107,13 @@ def test_a_copy_does_not_hide_behind_a_mirror_or_a_shift() -> None:
     assert any(np.array_equal(each[inner], images[inner]) for each in variants(moved))
 
 
+def test_a_copy_does_not_hide_behind_a_turn_where_pictures_are_turned() -> None:
+    images = noise(3, 30, 30, 3)
+    for copy in (np.rot90(images, quarters, (1, 2)) for quarters in (1, 2, 3)):
+        for hidden in (copy, copy[:, :, ::-1]):
+            assert any(np.array_equal(each, images) for each in variants(hidden, turn=True))
+
+
 def test_worse_images_are_further_away(shipped: ImageFeatures, fashion: ImageData) -> None:
     order = np.random.default_rng(0).permutation(len(fashion.images))
     images, real = fashion.images[order[:1000]], shipped(fashion.images[order[1000:2000]])

@@ -15,7 +15,7 @@ from PIL import Image
 
 from gandem.domains.images import IMAGES, memory, readers
 from gandem.domains.images.report import lines
-from gandem.errors import StorageError
+from gandem.errors import SourceError, StorageError
 from gandem.recipe import DataOptions
 from pictures import classes_of, encoded, folder_of, pattern, read, refused, skipped
 
@@ -221,6 +221,23 @@ def test_mirror_doubles_the_images(tmp_path):
     batch = data.batch(torch.tensor([1, 6, 9]))
     torch.testing.assert_close(batch["real"][1], batch["real"][0].flip(2), rtol=0, atol=0)
     assert batch["label"].tolist() == [0, 0, 1]
+
+
+def test_turned_images_are_there_four_times_and_with_mirrored_ones_eight_times(tmp_path):
+    root = classes_of(tmp_path / "pets", dog=2, cat=3)
+    turned, both = read(root, turn=True), read(root, turn=True, mirror=True)
+    assert (len(turned), turned.count, len(both), both.count) == (20, 5, 40, 5)
+    views = turned.batch(torch.arange(3, 20, 5))["real"]
+    for quarters, view in enumerate(views):
+        torch.testing.assert_close(view, views[0].rot90(quarters, (1, 2)), rtol=0, atol=0)
+    every = both.batch(torch.arange(3, 40, 5))
+    assert len({view.numpy().tobytes() for view in every["real"]}) == 8 and len(every["label"].unique()) == 1
+    assert both.pick(torch.tensor([3])).views == 8
+
+
+def test_only_squares_are_turned(tmp_path):
+    with pytest.raises(SourceError, match=r"with --turn pictures of 24 x 16 cannot .* --size 16"):
+        read(folder_of(tmp_path / "set"), size=(16, 24), turn=True)
 
 
 def test_pixels_that_do_not_fit_in_memory_are_mapped(tmp_path, monkeypatch):

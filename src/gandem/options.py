@@ -9,11 +9,11 @@ from typing import Any
 from gandem.errors import RecipeError, RunError
 
 
-def read_settings(pairs: list[str] | None, size: str | None, fit: str | None, mirror: bool | None) -> dict[str, Any]:
-    """Gather the recipe keys that options change; an option of its own wins over --set."""
+def read_settings(pairs: list[str] | None, size: str | None, fit: str | None, **data: bool | None) -> dict[str, Any]:
+    """Gather the recipe keys that options change; an option of its own wins over --set. data: switches of data."""
     from gandem.recipe import parse_settings
 
-    options = {"data.size": _size(size), "data.fit": fit, "data.mirror": mirror}
+    options = {"data.size": _size(size), "data.fit": fit} | {f"data.{name}": on for name, on in data.items()}
     return parse_settings(pairs or []) | {key: value for key, value in options.items() if value is not None}
 
 

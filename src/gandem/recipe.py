@@ -40,6 +40,8 @@ class DataOptions(Section):
     """auto: class folders, a labels column or a labels array make the training class-conditional."""
     mirror: bool = False
     """Show every image mirrored too; wrong for writing, digits and anything with a left and a right."""
+    turn: bool = False
+    """Show every image turned by quarters too, for what has no up and down: cells, tissue, land from above."""
     held_out: float | Auto = "auto"
     """Part of the data that is kept from the training to judge by; auto: 0.1, 5,000 samples at most, 0 below 200."""
 

@@ -19,6 +19,7 @@ from gandem.cli.app import (
     Quiet,
     Settings,
     Size,
+    Turn,
     app,
     is_main,
     report,
@@ -41,6 +42,7 @@ def train(
     size: Size = None,
     fit: Fit = None,
     mirror: Mirror = None,
+    turn: Turn = None,
     device: Device = "auto",
     devices: Devices = 1,
     precision: Precision = None,
@@ -62,6 +64,7 @@ def train(
         size: Side in pixels, or HEIGHTxWIDTH; otherwise taken from the pictures.
         fit: How pictures of another shape become that size.
         mirror: Show every picture mirrored too; wrong for writing and digits.
+        turn: Show every picture turned by quarters too, for what has no up and down: cells, tissue, land from above.
         device: auto, cpu, cuda, cuda:1 or mps.
         devices: Processes to train with, one per GPU.
         precision: Otherwise the recipe's: what is faster, measured here, or said by the hardware if the budget counts
@@ -73,7 +76,7 @@ def train(
         quiet: Print nothing but errors.
     """
     spread(devices)
-    settings = read_settings(set_, size, fit, mirror) | ({} if stop else {"referee.stop": False})
+    settings = read_settings(set_, size, fit, mirror=mirror, turn=turn) | ({} if stop else {"referee.stop": False})
     import gandem
 
     console = Console(silent=json or quiet or not is_main())
@@ -137,6 +140,7 @@ def compare(
     size: Size = None,
     fit: Fit = None,
     mirror: Mirror = None,
+    turn: Turn = None,
     device: Device = "auto",
     json: Json = False,
     quiet: Quiet = False,
@@ -154,11 +158,12 @@ def compare(
         size: Side in pixels, or HEIGHTxWIDTH; otherwise taken from the pictures.
         fit: How pictures of another shape become that size.
         mirror: Show every picture mirrored too; wrong for writing and digits.
+        turn: Show every picture turned by quarters too, for what has no up and down: cells, tissue, land from above.
         device: auto, cpu, cuda, cuda:1 or mps.
         json: Print nothing but one JSON object at the end.
         quiet: Print nothing but errors.
     """
-    settings = read_settings(set_, size, fit, mirror)
+    settings = read_settings(set_, size, fit, mirror=mirror, turn=turn)
     import gandem
 
     with Console(silent=json or quiet) as console:

@@ -150,7 +150,7 @@ def inspect(
         set_: Change one key of the recipe, as in --set data.channels=1; may be repeated.
         json: Print one JSON object.
     """
-    settings = read_settings(set_, size, fit, None)
+    settings = read_settings(set_, size, fit)
     import gandem
     from gandem.run import is_run
 
@@ -305,7 +305,7 @@ def features(
         json: Print one JSON object.
     """
     must_be_free(out, force)
-    settings = read_settings(set_, size, fit, None)
+    settings = read_settings(set_, size, fit)
     import gandem
 
     with Console(silent=json) as console:

@@ -12,7 +12,7 @@ from typing import Any
 from PIL.Image import Image
 
 from gandem import api, strict_json
-from gandem.comparison.arms import Arm, of_arm, parse_arms, standing, table
+from gandem.comparison.arms import AS_THEY_ARE, Arm, of_arm, parse_arms, standing, table
 from gandem.comparison.picture import draw
 from gandem.domains import domain_of
 from gandem.domains.given import Given, Opened, opened, path_of
@@ -102,8 +102,8 @@ def _checked(arms: Sequence[Arm], given: Opened, common: dict[str, Any], device:
     for arm in arms:
         with of_arm(arm.name):
             recipes[arm.name] = load_recipe(arm.recipe, common | arm.settings)
-    # They read the same, but for mirrored samples, which change no network.
-    whole = read(domain, given, recipes[arms[0].name].replace({"data.mirror": False}), watch)
+    # They read the same, but for the ways in which samples are shown, which change no network.
+    whole = read(domain, given, recipes[arms[0].name].replace(AS_THEY_ARE), watch)
     for name, recipe in recipes.items():
         with of_arm(name):
             decide(domain, whole, recipe, Budget(images=1), device, None)

@@ -15,6 +15,8 @@ from gandem.errors import RecipeError
 from gandem.judge.figure import Figure, Z, shown
 from gandem.recipe import load_recipe, parse_settings
 
+AS_THEY_ARE = {"data.mirror": False, "data.turn": False}
+"""Settings under which arms read the same samples that differ in how these are shown."""
 T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """97.5 % points of Student's t with 1, 2, ... degrees of freedom."""
 
@@ -62,7 +64,7 @@ def parse_arms(texts: Sequence[str]) -> list[Arm]:
         raise RecipeError(
             "a comparison takes two or more different recipes, as in: gandem compare default default+game.loss=hinge"
         )
-    seen = [load_recipe(arm.recipe, arm.settings | {"data.mirror": False}).data for arm in arms]
+    seen = [load_recipe(arm.recipe, arm.settings | AS_THEY_ARE).data for arm in arms]
     for arm, data in zip(arms, seen, strict=True):
         if data != seen[0]:  # judged by other samples: their distances could not be compared
             raise RecipeError(

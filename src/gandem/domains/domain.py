@@ -251,8 +251,8 @@ class Domain(Protocol):
         """Learn features from a dataset of this domain; return the file that `features` reads."""
         ...
 
-    def variants(self, samples: np.ndarray) -> Sequence[np.ndarray]:
-        """Return the samples (first) and the same ones slightly changed, behind which a copy could hide."""
+    def variants(self, samples: np.ndarray, data: Any) -> Sequence[np.ndarray]:
+        """Return the samples (first) and the same ones slightly changed, behind which a copy of data could hide."""
         ...
 
     def floors(self, samples: np.ndarray, seed: int) -> dict[str, np.ndarray]:

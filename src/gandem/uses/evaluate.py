@@ -163,7 +163,7 @@ def _evaluate(
     seen["known"] = torch.cat([extract(sets.real.samples(part)[0]) for part in rows.split(AT_ONCE)])
     floors = {name: extract(samples) for name, samples in lost.items()}
     tell("comparing them")
-    varied = [sets.domain.variants(samples[:COPY_COUNT]) for samples in (generated, held_out)]
+    varied = [sets.domain.variants(samples[:COPY_COUNT], sets.real) for samples in (generated, held_out)]
     ours, theirs = (torch.cat([extract(samples) for samples in variants]) for variants in varied)
     try:
         copying = Copying.of(ours, seen["known"], theirs, len(varied[0]))

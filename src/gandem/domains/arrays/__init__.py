@@ -74,6 +74,7 @@ class ArrayDomain:
             "data.size": recipe.data.size != "auto",
             "data.channels": recipe.data.channels != "auto",
             "data.mirror": recipe.data.mirror,
+            "data.turn": recipe.data.turn,
             "game.augment": recipe.game.augment not in ("auto", 0.0),
             "game.penalty": recipe.game.penalty == "consistency",
         }.items():
@@ -130,7 +131,7 @@ class ArrayDomain:
         """Raise RecipeError: the numbers of an array are its features."""
         raise RecipeError("features are learnt of pictures; arrays are judged by their numbers")
 
-    def variants(self, samples: np.ndarray) -> list[np.ndarray]:
+    def variants(self, samples: np.ndarray, data: Any) -> list[np.ndarray]:
         """Return the samples as they are."""
         return [samples]
 

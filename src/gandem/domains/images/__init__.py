@@ -111,9 +111,9 @@ class ImageDomain:
         """Learn features from images; return the .safetensors file that `features` reads."""
         return learn(data, steps, seed, progress)
 
-    def variants(self, samples: np.ndarray) -> list[np.ndarray]:
-        """Return the images as they are, mirrored, and shifted toward each corner."""
-        return variants(samples)
+    def variants(self, samples: np.ndarray, data: ImageData) -> list[np.ndarray]:
+        """Return the images as they are, mirrored, shifted toward each corner and, where data is turned, turned."""
+        return variants(samples, data.turn)
 
     def floors(self, samples: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         """Return noise, shuffled pixels, blurred images, and one image repeated."""

@@ -29,11 +29,15 @@ def blurred(image: np.ndarray) -> np.ndarray:
     return np.asarray(picture.filter(ImageFilter.GaussianBlur(BLUR * min(image.shape[:2])))).reshape(image.shape)
 
 
-def variants(images: np.ndarray) -> list[np.ndarray]:
-    """Return uint8 (n, H, W, C) as they are, mirrored, and moved by SHIFT of each side toward every corner."""
+def variants(images: np.ndarray, turn: bool = False) -> list[np.ndarray]:
+    """Return uint8 (n, H, W, C) as they are, mirrored, and moved by SHIFT of each side toward every corner.
+
+    turn: both turned by one, two and three quarters as well; needs H = W.
+    """
     down, right = (max(round(SHIFT * side), 1) for side in images.shape[1:3])
     padded = np.pad(images, ((0, 0), (down, down), (right, right), (0, 0)), mode="edge")
     height, width = images.shape[1:3]
     corners = [(y, x) for y in (0, 2 * down) for x in (0, 2 * right)]
     mirrored = np.ascontiguousarray(images[:, :, ::-1])
-    return [images, mirrored, *(padded[:, y : y + height, x : x + width] for y, x in corners)]
+    turned = [np.rot90(each, quarters, (1, 2)) for each in (images, mirrored) for quarters in (1, 2, 3) if turn]
+    return [images, mirrored, *(padded[:, y : y + height, x : x + width] for y, x in corners), *turned]

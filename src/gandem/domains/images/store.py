@@ -25,6 +25,7 @@ from gandem.domains.images.records import Source
 from gandem.domains.images.report import data_report
 from gandem.domains.images.source import open_source
 from gandem.domains.images.survey import Progress, choose_channels, choose_size, fetch, require_two, survey
+from gandem.errors import SourceError
 from gandem.recipe import DataOptions
 from gandem.spec import SampleSpec
 
@@ -41,7 +42,8 @@ class ImageData:
 
     images: uint8 (m, H, W, C), in memory or mapped from a file. labels: int64 (m,) or None.
     rows: which of them belong to this dataset, int64 (n,); all when None. `pick` and `split` share the memory.
-    spec: shape (C, H, W) and the class names. mirror: indices n..2n-1 are the same images mirrored.
+    spec: shape (C, H, W) and the class names. mirror, turn: the same images are there mirrored, and turned by quarters:
+    `views` of each, view v at the indices v n to (v + 1) n - 1.
     fingerprint: of images and labels; computed when None. array: how the images stood in an array that was given.
     """
 
@@ -53,6 +55,7 @@ class ImageData:
         report: dict[str, Any] | None = None,
         mirror: bool = False,
         *,
+        turn: bool = False,
         rows: torch.Tensor | None = None,
         known_fingerprint: str | None = None,
         array: PixelArray | None = None,
@@ -63,26 +66,35 @@ class ImageData:
         self.codec = ImageCodec(spec, array)
         self.report = report or {}
         self.mirror = mirror
+        self.turn = turn
         self.rows = torch.arange(len(images)) if rows is None else rows
         self.fingerprint = known_fingerprint or fingerprint(images, labels)
         self._pixels = torch.from_numpy(images)
         self._labels = None if labels is None else torch.from_numpy(labels)
 
     def __len__(self) -> int:
-        return self.count * (1 + self.mirror)
+        return self.count * self.views
 
     @property
     def count(self) -> int:
-        """How many different images there are, mirrored ones not counted."""
+        """How many different images there are, mirrored and turned ones not counted."""
         return len(self.rows)
+
+    @property
+    def views(self) -> int:
+        """In how many ways every image is shown."""
+        return (1 + self.mirror) * (4 if self.turn else 1)
 
     def batch(self, indices: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return {"real": float32 (n, C, H, W) in [-1, 1], channels last} and, with classes, {"label": int64 (n,)}."""
         rows = self.rows[indices % self.count]
         pixels = self._pixels.index_select(0, rows)
-        if self.mirror:
-            turned = indices >= self.count
-            pixels[turned] = pixels[turned].flip(2)
+        views = indices // self.count
+        for view in range(1, self.views):
+            quarters, mirrored = divmod(view, 1 + self.mirror)
+            these = views == view
+            turned = pixels[these].rot90(quarters, (1, 2))
+            pixels[these] = turned.flip(2) if mirrored else turned
         samples = {"real": to_unit(pixels)}
         if self._labels is not None:
             samples["label"] = self._labels.index_select(0, rows)
@@ -101,6 +113,7 @@ class ImageData:
             self.spec,
             self.report,
             self.mirror,
+            turn=self.turn,
             rows=self.rows[indices],
             known_fingerprint=self.fingerprint,
             array=self.codec.array,
@@ -133,6 +146,9 @@ def _read(source: Source, options: DataOptions, cache: Path | None, progress: Pr
     found = survey(source, progress)
     size, size_rule = choose_size(found.headers, options.size)
     channels, channel_rule = choose_channels(source, found, options.channels)
+    if options.turn and size[0] != size[1]:
+        told = f"with --turn pictures of {size[1]} x {size[0]} cannot be turned by a quarter"
+        raise SourceError(f"{source.where}: {told}; add --size {min(size)}")
     images = allocate((len(found.indices), *size, channels), cache)
     rows = _decode_into(images, source, found.indices, options.fit, progress)
     require_two(len(rows), source)
@@ -142,7 +158,7 @@ def _read(source: Source, options: DataOptions, cache: Path | None, progress: Pr
     rules = {"size": size_rule, "channels": channel_rule, "fit": options.fit}
     headers = [found.headers[row] for row in rows]
     report = data_report(source, headers, images, labels, spec, rules)
-    return ImageData(images, labels, spec, report, options.mirror, array=source.array)
+    return ImageData(images, labels, spec, report, options.mirror, turn=options.turn, array=source.array)
 
 
 def fingerprint(images: np.ndarray, labels: np.ndarray | None) -> str:

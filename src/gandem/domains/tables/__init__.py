@@ -98,6 +98,7 @@ class TableDomain:
             "data.size": recipe.data.size != "auto",
             "data.channels": recipe.data.channels != "auto",
             "data.mirror": recipe.data.mirror,
+            "data.turn": recipe.data.turn,
             "game.augment": recipe.game.augment not in ("auto", 0.0),
             "game.penalty": recipe.game.penalty == "consistency",
         }.items():
@@ -171,7 +172,7 @@ class TableDomain:
         """Raise RecipeError: the columns of a table are its features."""
         raise RecipeError("features are learnt of pictures; rows are judged by their columns")
 
-    def variants(self, samples: np.ndarray) -> list[np.ndarray]:
+    def variants(self, samples: np.ndarray, data: Any) -> list[np.ndarray]:
         """Return the rows as they are."""
         return [samples]
 
