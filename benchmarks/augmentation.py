@@ -3,6 +3,7 @@
     python -m benchmarks.augmentation trials nulls --count 100
     python -m benchmarks.augmentation trials planted --count 100
     python -m benchmarks.augmentation tables --data FOLDER german_credit:credit_risk mammography:class
+    python -m benchmarks.augmentation images --data FOLDER pneumonia fashion-1 fashion-5 cifar-1 cifar-5
 
 A trial draws a problem of its own: 8,000 rows of mixed columns with gaps, of which 800 are shown (`tangled`: eight
 clumps a class; `wide`: 80 columns that all matter a little). Learners: a small tree and logistic regression.
@@ -12,6 +13,9 @@ Nulls, on `tangled`:
 - shuffled: every column drawn by itself within the class. Not quite a null: if columns happen to be independent given
   the class, that is what naive Bayes assumes, and may help. Every HELPS counts as a false alarm nevertheless.
 - chance: labels without any relation to the rows, and fresh rows of the same kind. Nothing can help, exactly.
+
+Of images fashion-1 is one in a hundred of the 60,000 that Fashion-MNIST has to learn from, cifar-5 five in a hundred of
+50,000, evenly of all classes.
 
 The planted gain (fresh), on `wide`: the other 7,200 real rows are given back, as many as an amount asks for, "x9" about
 all of them. The mean gain stands beside the share found.
@@ -23,6 +27,7 @@ import argparse
 import json
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +39,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 import gandem
 from benchmarks.measured import RESULTS, save_result
+from benchmarks.sources import read_idx
 from gandem.augmentation.arms import AMOUNTS, FREE, Generator
 from gandem.augmentation.controls import Copies, Fresh, Shuffled
 from gandem.augmentation.experiment import Experiment
@@ -193,17 +199,48 @@ def run_trials(kind: str, count: int, repeats: int, work: Path, folder: Path) ->
     save_result(f"augmentation-{told}", summary(known, repeats), folder=folder)
 
 
-def ask_tables(sources: list[str], data: Path, work: Path, folder: Path, **asked: Any) -> None:
-    """Ask of every table whether gandem's own generator helps, whatever the answer is; what was stopped goes on."""
-    answers = {}
+def of_tables(sources: list[str], data: Path, work: Path) -> Iterator[tuple[str, Path, str]]:
+    """Yield name, file and target of every table."""
     for source in sources:
         name, _, target = source.partition(":")
-        facts = gandem.augment(data / f"{name}.csv", target, out=work / name, watch=tell, **asked)
+        yield source, data / "tables" / f"{name}.csv", target
+
+
+IMAGES = {"pneumonia": "medical/pneumoniamnist.npz", "fashion": "fashion_mnist", "cifar": "cifar10/cifar10_subset.npz"}
+WHOLE = {"fashion": 60_000, "cifar": 50_000}
+
+
+def of_images(sources: list[str], data: Path, work: Path) -> Iterator[tuple[str, Path, str]]:
+    """Yield name, file and target of every set of images; the file is made of the images that are set aside."""
+    for source in sources:
+        name, _, percent = source.partition("-")
+        path = data / "images" / IMAGES[name]
+        if path.is_dir():
+            images, labels = read_idx(path, "train")
+        else:
+            with np.load(path) as file:
+                images, labels = file["train_images"], file["train_labels"].ravel()
+        if percent:
+            each = WHOLE[name] * int(percent) // 1000
+            rows = np.concatenate([np.flatnonzero(labels == label)[:each] for label in range(10)])
+            images, labels = images[rows], labels[rows]
+        made = work / f"{source}.npz"
+        made.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(made, images=images, labels=labels)
+        yield source, made, "labels"
+
+
+def ask(what: str, sources: Iterable[tuple[str, Path, str]], work: Path, folder: Path, **asked: Any) -> None:
+    """Ask of every source whether gandem's own generator helps, whatever the answer is; what was stopped goes on."""
+    answers = {}
+    for source, path, target in sources:
+        name = path.stem
+        facts = gandem.augment(path, target, out=work / name, watch=tell, **asked)
         kept = ("verdict", "sentence", "baseline", "difference", "smallest", "calibration", "worth", "arms", "beside")
         kept += ("amounts", "learner", "curve", "table", "counts", "folds", "margin")
         answers[source] = {key: facts[key] for key in kept}
         answers[source]["seconds"] = sum(json.loads(line)["seconds"] for line in (work / name / LOG).open())
-        save_result("augmentation-tables", asked | {"tables": answers}, folder=folder)
+        save_result(f"augmentation-{what}", asked | {what: answers}, folder=folder)
 
 
 def tell(event: dict[str, Any]) -> None:
@@ -218,13 +255,15 @@ def main() -> None:
     trials.add_argument("kind", choices=TRIALS)
     trials.add_argument("--count", type=int, default=100)
     trials.add_argument("--repeats", type=int, default=2, help="how often five folds are dealt; gandem's default is 2")
-    tables = commands.add_parser("tables")
-    tables.add_argument("sources", nargs="+", help="NAME:TARGET of a .csv file in the folder of data")
-    tables.add_argument("--data", type=Path, required=True)
-    tables.add_argument("--budget", default="1m")
-    tables.add_argument("--folds", type=int, default=5)
-    tables.add_argument("--repeats", type=int, default=2)
-    for each in (trials, tables):
+    tables, images = commands.add_parser("tables"), commands.add_parser("images")
+    tables.add_argument("sources", nargs="+", help="NAME:TARGET of a .csv file in the folder of tables")
+    images.add_argument("sources", nargs="+", help="pneumonia, or fashion-N, cifar-N: N in a hundred of it")
+    for each in (tables, images):
+        each.add_argument("--data", type=Path, required=True)
+        each.add_argument("--budget", default="1m")
+        each.add_argument("--folds", type=int, default=5)
+        each.add_argument("--repeats", type=int, default=2)
+    for each in (trials, tables, images):
         each.add_argument("--work", type=Path, default=Path("runs/benchmarks/augmentation"))
         each.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -233,7 +272,9 @@ def main() -> None:
         run_trials(options.kind, options.count, options.repeats, options.work, options.results)
     else:
         asked = {key: getattr(options, key) for key in ("budget", "folds", "repeats")}
-        ask_tables(options.sources, options.data, options.work, options.results, **asked)
+        read = {"tables": of_tables, "images": of_images}[options.what]
+        sources = read(options.sources, options.data, options.work)
+        ask(options.what, sources, options.work, options.results, **asked)
 
 
 if __name__ == "__main__":

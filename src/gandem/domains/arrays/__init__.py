@@ -20,6 +20,7 @@ from gandem.domains.classes import told
 from gandem.domains.domain import Examination, Judged, Progress, Writer
 from gandem.domains.given import Arrays, Opened
 from gandem.domains.making import made
+from gandem.domains.pictures_only import refuse_settings_of_pictures
 from gandem.errors import RecipeError
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
@@ -70,18 +71,7 @@ class ArrayDomain:
 
     def decided(self, data: ArrayData, recipe: Recipe) -> Recipe:
         """Return the recipe with every "auto" replaced that follows from the data; raises RecipeError."""
-        for key, wrong in {
-            "data.size": recipe.data.size != "auto",
-            "data.channels": recipe.data.channels != "auto",
-            "data.mirror": recipe.data.mirror,
-            "data.turn": recipe.data.turn,
-            "game.augment": recipe.game.augment not in ("auto", 0.0),
-            "game.penalty": recipe.game.penalty == "consistency",
-        }.items():
-            if wrong:
-                section, _, name = key.partition(".")
-                value = getattr(getattr(recipe, section), name)
-                raise RecipeError(f"{key} = {value!r} is for pictures, and these are arrays: leave it out")
+        refuse_settings_of_pictures(recipe, "these are arrays")
         width = NARROW if np.prod(data.spec.shape) <= SMALL else WIDE
         found = {
             "network.width": width,

@@ -15,6 +15,7 @@ from gandem.conditions import Condition, Told
 from gandem.domains import making
 from gandem.domains.domain import Examination, Judged, Progress, Writer
 from gandem.domains.given import Arrays, Frame, Opened
+from gandem.domains.pictures_only import refuse_settings_of_pictures
 from gandem.domains.tables.asking import told
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.features import TableFeatures
@@ -94,18 +95,7 @@ class TableDomain:
 
     def decided(self, data: TableData, recipe: Recipe) -> Recipe:
         """Return the recipe with every "auto" replaced that follows from the data; raises RecipeError."""
-        for key, wrong in {
-            "data.size": recipe.data.size != "auto",
-            "data.channels": recipe.data.channels != "auto",
-            "data.mirror": recipe.data.mirror,
-            "data.turn": recipe.data.turn,
-            "game.augment": recipe.game.augment not in ("auto", 0.0),
-            "game.penalty": recipe.game.penalty == "consistency",
-        }.items():
-            if wrong:
-                section, _, name = key.partition(".")
-                value = getattr(getattr(recipe, section), name)
-                raise RecipeError(f"{key} = {value!r} is for pictures, and this is a table: leave it out")
+        refuse_settings_of_pictures(recipe, "this is a table")
         found = {
             "network.width": WIDTH,
             "network.blocks": BLOCKS,
