@@ -116,8 +116,11 @@ def save_result(
     return target
 
 
-def race_options(doc: str | None, sets: Iterable[str], arms: Iterable[str]) -> argparse.Namespace:
-    """Read the command line of a race: which sets, arms and seeds, for how many minutes, and where files lie."""
+def race_options(doc: str | None, sets: Iterable[str], arms: Iterable[str], **switches: str) -> argparse.Namespace:
+    """Read the command line of a race: which sets, arms and seeds, for how many minutes, and where files lie.
+
+    switches: further ones that are off unless given, and their help.
+    """
     sets, arms = list(sets), list(arms)
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", choices=sets, default=sets)
@@ -127,6 +130,8 @@ def race_options(doc: str | None, sets: Iterable[str], arms: Iterable[str]) -> a
     parser.add_argument("--data", type=Path, default=os.environ.get("GANDEM_DATA", "data"))
     parser.add_argument("--work", type=Path, default=Path("runs/benchmarks"))
     parser.add_argument("--results", type=Path, default=RESULTS)
+    for name, told in switches.items():
+        parser.add_argument(f"--{name}", action="store_true", help=told)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     return options
