@@ -288,8 +288,8 @@ def test_augmentation_follows_what_the_discriminator_knows_by_heart() -> None:
         ruling = Referee(1000, adapt=adapt).judged(1, 0.05, examined(1.0, gap_auc=auc), DIALS | {"augmentation": now})
         return ruling.dials.get("augmentation", now)
 
-    assert strength(0.7) == pytest.approx(0.7) and strength(0.5) == pytest.approx(0.3)
-    assert strength(0.58) == 0.5 and strength(0.9, adapt=False) == 0.5 and strength(math.nan) == 0.5
+    assert strength(0.75) == pytest.approx(0.7) and strength(0.55) == pytest.approx(0.3)
+    assert strength(0.65) == 0.5 and strength(0.9, adapt=False) == 0.5 and strength(math.nan) == 0.5
     assert strength(0.9, now=0.78) == 0.8 and strength(0.4, now=0.05) == 0
 
 

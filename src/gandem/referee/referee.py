@@ -29,7 +29,7 @@ COOLING = 0.15
 """Part of the budget in which the rest of the schedules is played once the quality has settled."""
 TIE = 1.02
 """The best is the last judgement whose distance is within this factor of the shortest."""
-KNOWN_BY_HEART, NOT_KNOWN = 0.6, 0.55
+KNOWN_BY_HEART, NOT_KNOWN = 0.7, 0.6
 FASTER, STRONGEST = 4.0, 0.8
 """Above the first AUC of training against held-out samples the augmentation grows, below the second it shrinks: by
 FASTER times the part of the budget since the last judgement, up to STRONGEST."""

@@ -23,6 +23,8 @@ from gandem.training.loop import Loop
 
 FEW = 500
 """Samples of the raw generator, and of each kind that the discriminator is asked about, but half of all at most."""
+FEWEST = 50
+"""Held-out samples by which the gap is measured at least; its AUC is then right to within 0.1, and on average right."""
 MEASURED = 64
 """Samples that the machine is measured with."""
 HOPELESS = 1e12
@@ -34,7 +36,7 @@ class Examiner:
 
     gap: (E D(x) - E D(v)) / (E D(x) - E D(g)) for training x, held-out v, generated g: 0 if the discriminator knows
     nothing by heart, 1 if it takes held-out samples for generated ones (Karras et al. 2020, r_v). gap_auc: how well
-    D tells x from v, 0.5 not at all. Both need no particular loss; NaN with fewer than 100 held-out samples.
+    D tells x from v, 0.5 not at all. Both need no particular loss; NaN with fewer than FEWEST held-out samples.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class Examiner:
         decoded, labels = training.samples(rows)
         self.few = min(FEW, max(samples // 2, 100))
         self.known = torch.randperm(len(training), generator=rng)[: self.few]
-        self.unseen = torch.randperm(len(held_out), generator=rng)[: self.few] if len(held_out) >= 100 else None
+        self.unseen = torch.randperm(len(held_out), generator=rng)[: self.few] if len(held_out) >= FEWEST else None
         self.real = features(decoded)
         self.labels = None if labels is None else torch.from_numpy(labels)
         self.latents = latents.draw(len(rows), latent, seed)
