@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gandem.domains.tables.columns import Column
+from gandem.domains.tables.keys import Key, hashed
 from gandem.domains.tables.rules import Determined, Order, Rule, Total, from_the_bottom
 from gandem.domains.tables.tokens import CategoryTokens, NumberTokens
 
@@ -17,6 +19,8 @@ CONTRADICTIONS = 20
 """Rows that would break a rule if its columns had nothing to do with each other, for it to be believed."""
 EACH = 5
 """Rows for each value of a column that determines another, on average at least."""
+IN_PAIRS, IN_TRIPLES = 64, 24
+"""Columns, those of most values, of which pairs and triples are tried as keys: 2,016 and 2,024 of them at most."""
 _TRIED, _PROBED = 4096, 64
 
 
@@ -170,7 +174,7 @@ def _checked(
         offset = float(np.round(np.nanmedian(gaps), max(decimals, 6)))
     rule = Total(columns[target].column, names, weights, offset, decimals)
     varied = all(_varies(columns[index].values) for index in parts)
-    return rule if varied and not rule.broken(values) else None
+    return rule if varied and not rule.wrong(values).any() else None
 
 
 def _varies(values: np.ndarray) -> bool:
@@ -211,3 +215,59 @@ def _ordered(low: Modelled, high: Modelled) -> Order | None:
         return None
     strictly = bool((a < b).all()) and bool(low.column.step and high.column.step)
     return Order(low.name, high.name, strictly)
+
+
+def find_keys(columns: Sequence[Modelled]) -> list[Key]:
+    """Return pairs of columns, and triples of others, in all of which no two rows agree, where that is no chance.
+
+    Of names and of numbers on a grid, without gaps. Nearly all that are none are seen to be none in _TRIED rows.
+    """
+    able = [column for column in columns if _may_be_in_keys(column)]
+    values = {column.name: column.values for column in able}
+    counts = {column.name: _counts(column) for column in able}
+    able.sort(key=lambda column: -len(counts[column.name]))
+    found: list[Key] = []
+    for size, most in ((2, IN_PAIRS), (3, IN_TRIPLES)):
+        taken = {name for key in found for name in key.columns}
+        names = [column.name for column in able if column.name not in taken][:most]
+        names.sort(key=[column.name for column in columns].index)
+        found += [Key(some) for some in itertools.combinations(names, size) if _is_key(some, values, counts)]
+    return found
+
+
+def _may_be_in_keys(column: Modelled) -> bool:
+    on_grid = column.column.kind in ("integer", "date") and bool(column.column.step)
+    return (column.is_exact or on_grid) and not column.column.missing
+
+
+def _counts(column: Modelled) -> np.ndarray:
+    """Return how often each value of a column occurs."""
+    if column.is_exact:
+        return column.tokens.counts[column.tokens.counts > 0]
+    return np.unique(column.values, return_counts=True)[1]
+
+
+def _is_key(names: tuple[str, ...], values: dict[str, np.ndarray], counts: dict[str, np.ndarray]) -> bool:
+    """Whether no two rows agree in columns, though enough would if any of them had nothing to do with the others.
+
+    Two of three columns may be all but a key by themselves: then it is chance that the third one tells the rest apart.
+    """
+    rows = len(values[names[0]])
+    if np.prod([float(len(counts[name])) for name in names]) < rows:
+        return False
+    chance = {name: _agreeing(counts[name]) / (rows * (rows - 1) / 2) for name in names}
+    if np.prod(list(chance.values())) * rows * (rows - 1) / 2 < CONTRADICTIONS:
+        return False
+    for part in (slice(_TRIED), slice(None)):
+        if len(np.unique(hashed([values[name][part] for name in names]))) < len(values[names[0]][part]):
+            return False
+    others = ((name, [values[other] for other in names if other != name]) for name in names)
+    return len(names) == 2 or all(
+        _agreeing(np.unique(hashed(rest), return_counts=True)[1]) * chance[name] >= CONTRADICTIONS
+        for name, rest in others
+    )
+
+
+def _agreeing(counts: np.ndarray) -> float:
+    """Return how many pairs of rows agree, of how often each value occurs."""
+    return float((counts * (counts - 1.0)).sum() / 2)
