@@ -16,14 +16,17 @@ import gandem
 from gandem import latents
 from gandem.cli import main
 from gandem.conditions import conditions
+from gandem.domains.domain import Judged
 from gandem.domains.given import Frame
 from gandem.domains.tables import TABLES
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.completing import imputed, scored
 from gandem.domains.tables.data import TableData
+from gandem.domains.tables.examination import broken_rules, examined
 from gandem.domains.tables.keys import different, hashed
 from gandem.domains.tables.networks import TableGenerator
 from gandem.domains.tables.networks import latents as latents_of
+from gandem.domains.tables.page import _rules
 from gandem.errors import RecipeError
 from gandem.recipe import DataOptions
 
@@ -182,6 +185,23 @@ def test_rows_that_repeat_a_key_are_counted(data: TableData, generator: TableGen
     assert broken["no two rows agree in store and date"] == 6
     scores = scored(data.codec, generator, Frame(wrong))
     assert scores["breaks_rules"].to_list() == [1] * 3 + [0] * 47 + [1] * 3 + [0] * 3
+
+
+def test_the_judge_counts_repeated_keys_of_samples_and_of_real_rows(data: TableData) -> None:
+    real = data.samples(torch.arange(100))[0]
+    judged = Judged(data.codec, np.concatenate([real, real[:5]]), real, real, {}, lambda count: real)
+    rule = "no two rows agree in store and date"
+    broken = broken_rules(judged)
+    assert broken["generated"][rule] == 10 and broken["real"][rule] == 0
+    section = _rules(judged, broken)
+    assert section is not None and "10 of 105" in section.body and "0 of 100" in section.body
+
+
+def test_a_target_that_is_worked_out_is_refused_in_one_line(data: TableData) -> None:
+    rows = data.samples(torch.arange(100))[0]
+    judged = Judged(data.codec, rows, rows, rows, {}, lambda count: rows)
+    with pytest.raises(RecipeError, match=r"--target region: is worked out .* take store, or train with --set data.ru"):
+        examined(judged, "region", 0)
 
 
 @pytest.fixture(scope="module")

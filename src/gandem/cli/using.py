@@ -35,8 +35,8 @@ def sample(
         out: A folder for single PNGs, x.png for one grid, x.npz or x.npy for an array, x.csv or x.parquet for rows of a
             table, x.gif for a walk (with --interpolate).
         count: How many.
-        where: One class only, as label=3 or label=Bag; of a table any column that was learnt, as sex=F, and ranges of
-            numbers and dates, as 'age>=60'. May be repeated.
+        where: One class only, as label=3 or label=Bag; of a table any column that was learnt or that one of those
+            determines, as sex=F, and ranges of numbers and dates, as 'age>=60'. May be repeated.
         seed: Equal seeds give equal pictures.
         truncation: Below 1 more typical and less varied, above 1 the reverse.
         interpolate: Walk through so many random points instead, into x.gif; of the first class, unless --where says.
