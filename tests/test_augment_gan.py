@@ -1,5 +1,6 @@
 """The generator's arm of `gandem augment`: its rows keep the rules that all rows of a fold keep."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -28,3 +29,14 @@ def test_rows_of_the_generator_keep_rules(told: bool, tmp_path: Path) -> None:
     if not told:  # else the label must be asked for, and nothing is worked out
         pairs = dict(zip(school.tolist(), years.tolist(), strict=True))
         assert [pairs[int(one)] for one in made[:, 0]] == made[:, 1].tolist()
+
+
+def test_rows_beside_real_ones_may_repeat_their_keys(tmp_path: Path) -> None:
+    cells = np.random.default_rng(0).permutation(300)
+    rows = np.stack([cells // 30, cells % 30], 1).astype(float)  # each pair once, and all that there are
+    labels = (cells % 7 < 3).astype(np.int64)
+    categorical = np.array([True, False])
+    form = Form.numbered(Problem(rows, labels, ("no", "yes"), categorical))
+    gan = Gan(tmp_path / "gan", Plan(320, 16, 32), ("no", "yes"), form)
+    assert len(gan.fit(rows, labels, categorical, 0)(600, 1, 5)[0]) == 600
+    assert json.loads((tmp_path / "gan" / "codec" / "codec.json").read_text())["keys"] == [["c0", "c1"]]

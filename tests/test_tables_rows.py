@@ -147,3 +147,21 @@ def test_the_sizes_of_very_many_numbers_fit_in_memory() -> None:
     discriminator = TableDiscriminator(spec(1000), 8, 1)
     assert sum(buffer.numel() for buffer in discriminator.buffers()) < 10e6
     assert discriminator(torch.rand(2, *spec(1000).shape)).shape == (2,)
+
+
+def test_rows_that_contradict_a_rule_are_told() -> None:
+    rng = np.random.default_rng(0)
+    a, b, item = rng.integers(0, 300, 3000), rng.integers(0, 300, 3000), rng.integers(0, 4, 3000)
+    frame = people().with_columns(a=pl.Series(a), b=pl.Series(b), sum=pl.Series(a + b))
+    frame = frame.with_columns(pl.Series(f"item_{name}", (item == n).astype(int)) for n, name in enumerate("wxyz"))
+    data = TABLES.read(Frame(frame), DataOptions())
+    few = frame.head(8)
+    few[1, "band"] = "from 10" if few[1, "band"] != "from 10" else "from 20"
+    few[2, "state"], few[2, "sum"] = "nowhere", -1
+    few[3, "band"] = few[3, "city"] = few[3, "a"] = None  # gaps contradict nothing
+    for name in "wxyz":
+        few[4, f"item_{name}"] = 0
+        few[5, f"item_{name}"] = 1
+    few[6, "city"] = "Atlantis"  # of which the rule says nothing
+    scores = scored(data.codec, TableGenerator(data.spec, 16).eval(), Frame(few))
+    assert scores["breaks_rules"].to_list() == [0, 1, 2, 0, 1, 1, 0, 0]

@@ -141,7 +141,7 @@ def test_odd_rows_score_low(run: gandem.Run) -> None:
     rows = people(100, 2)
     odd = rows.with_columns(pl.lit("pupil").alias("job"), pl.lit(75).alias("age"))
     usual, strange = gandem.score(run, rows), gandem.score(run, odd)
-    assert usual.columns == [*rows.columns, "log_likelihood", "typical", "unseen"]
+    assert usual.columns == [*rows.columns, "log_likelihood", "typical", "unseen", "breaks_rules"]
     assert strange["log_likelihood"].mean() < usual["log_likelihood"].mean() - 1
     assert strange["typical"].mean() < usual["typical"].mean() / 2
 

@@ -108,7 +108,8 @@ class Run:
         """Return `count` new samples: pictures, an array of the form that the training was given, or a frame of polars.
 
         where: {"label": 3} or {"label": "Bag"} for one class only; classes in turn when None. Of tables any columns
-        that were learnt: {"sex": "F", "age": (60, None)}, or as on the command line, ["sex=F", "age>=60"].
+        that were learnt or that one of those determines: {"sex": "F", "age": (60, None)}, or as on the command line,
+        ["sex=F", "age>=60"].
         truncation: factor on the latents; below 1 more typical and less varied.
         """
         samples, _ = self.sample_array(count, where, seed, truncation)

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from gandem.augmentation.arms import Sampler, Training
 from gandem.augmentation.table import Form
 from gandem.run import Run
 from gandem.training.budget import parse_budget
+
+if TYPE_CHECKING:
+    from gandem.domains.tables.codec import TableCodec
 
 SETTINGS = {"data.held_out": 0.0}
 """The fold's own rows judge the generator: nothing need be held out besides."""
@@ -116,6 +119,7 @@ class _Table:
 
     def sampled(self, run: Run, count: int, label: int, seed: int) -> np.ndarray:
         target = self.form.target
+        cast("TableCodec", run.codec).keys = ()  # real rows, beside which these stand, may have every key already
         return self.form.numbers(run.sample(count, {target.name: target.categories[label]}, seed), self.first)
 
 

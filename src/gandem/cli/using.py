@@ -35,8 +35,8 @@ def sample(
         out: A folder for single PNGs, x.png for one grid, x.npz or x.npy for an array, x.csv or x.parquet for rows of a
             table, x.gif for a walk (with --interpolate).
         count: How many.
-        where: One class only, as label=3 or label=Bag; of a table any column that was learnt, as sex=F, and ranges of
-            numbers and dates, as 'age>=60'. May be repeated.
+        where: One class only, as label=3 or label=Bag; of a table any column that was learnt or that one of those
+            determines, as sex=F, and ranges of numbers and dates, as 'age>=60'. May be repeated.
         seed: Equal seeds give equal pictures.
         truncation: Below 1 more typical and less varied, above 1 the reverse.
         interpolate: Walk through so many random points instead, into x.gif; of the first class, unless --where says.
@@ -113,8 +113,9 @@ def score(
     Args:
         run: The run folder, or a model file.
         source: A table with the columns of the data that RUN was trained on.
-        out: The same table with the columns log_likelihood; typical, the part of new rows that are less probable; and
-            unseen, how many of the row's values the training data never held.
+        out: The same table with the columns log_likelihood; typical, the part of new rows that are less probable;
+            unseen, how many of the row's values the training data never held; and breaks_rules, how many rules of the
+            data they contradict.
         force: Replace what lies at --out.
         json: Print one JSON object.
     """
@@ -125,10 +126,11 @@ def score(
 
     opened = gandem.open_run(run)
     scores = gandem.score(opened, source)
-    strange = int((scores["unseen"] > 0).sum())
-    written = write_rows(opened, scores, out) | {"unseen": strange}
-    of_them = f"; {strange:,} of {len(scores):,} rows hold values that the training data never held" if strange else ""
-    report(written, json) if json else print(f"wrote {out}{of_them}")
+    counts = {name: int((scores[name] > 0).sum()) for name in ("unseen", "breaks_rules")}
+    written = write_rows(opened, scores, out) | counts
+    told = {"unseen": "hold values that the training data never held", "breaks_rules": "break rules of the data"}
+    said = [f"; {counts[name]:,} of {len(scores):,} rows {what}" for name, what in told.items() if counts[name]]
+    report(written, json) if json else print(f"wrote {out}{''.join(said)}")
 
 
 @app.command

@@ -16,7 +16,7 @@ from gandem.conditions import Told
 from gandem.domains import domain_of
 from gandem.domains.domain import Codec, Dataset, Domain, Features, Judged, Section
 from gandem.domains.given import Given, opened, path_of
-from gandem.errors import JudgeError, RunError
+from gandem.errors import JudgeError, RecipeError, RunError
 from gandem.holdout import digests
 from gandem.judge.figure import Figure
 from gandem.judge.judgement import FEWEST, Copying, Judgement, judge
@@ -275,11 +275,19 @@ def _made_by(run: Run, data: Dataset, seed: int) -> Callable[[int], Samples]:
 
     def generated(n: int) -> Samples:
         labels = data.samples(_some(data.count, n, seed))[1] if same else None
-        told = run.told(n, None, seed) if labels is None else Told(torch.from_numpy(labels))
+        told = _told(run, n, seed) if labels is None else Told(torch.from_numpy(labels))
         samples, classes = run.made(told, n, seed)
         return samples, classes if same else None
 
     return generated
+
+
+def _told(run: Run, count: int, seed: int) -> Told:
+    """Return what the generator is told: nothing, where so many samples cannot be as different as they must be."""
+    try:
+        return run.told(count, None, seed)
+    except RecipeError:
+        return Told(None)
 
 
 def _of_samples(made: Given, real: Given, unseen: Given) -> _Sets:

@@ -31,7 +31,8 @@ def score(run: Run, source: Given) -> pl.DataFrame:
 
     A row with `typical` 0.01 is less probable than 99 % of what the generator makes. What makes it so is not said.
     `unseen` counts the values of a row that the training data never held: each has the probability of half a row of
-    them, a number beside that of the nearest one. Raises as `impute` does.
+    them, a number beside that of the nearest one. `breaks_rules` counts the rules of the data that its values
+    contradict, such as a sum that is wrong. Raises as `impute` does.
     """
     scores: pl.DataFrame = run.domain.scored(run.codec, run.generator(), opened(source))
     return scores

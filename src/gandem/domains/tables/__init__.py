@@ -118,8 +118,13 @@ class TableDomain:
     def told(
         self, codec: TableCodec, generator: Callable[[], nn.Module], where: Sequence[Condition], count: int, seed: int
     ) -> Told:
-        """Return rows of known cells; see `gandem.domains.tables.asking`."""
-        return told(codec, cast(TableGenerator, generator()), where, count, seed) if where else Told(None)
+        """Return rows of known cells; see `gandem.domains.tables.asking`. A user's own generator is told of no keys."""
+        if not (where or codec.keys):
+            return Told(None)
+        asked = generator()
+        if not (where or isinstance(asked, TableGenerator)):
+            return Told(None)
+        return told(codec, cast(TableGenerator, asked), where, count, seed)
 
     def made(self, codec: TableCodec, generator: nn.Module, latent: Tensor, told: Told) -> np.ndarray:
         """Return decoded rows; see `gandem.domains.tables.making`. Generators of a user's own know of no short rows."""

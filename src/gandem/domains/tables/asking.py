@@ -2,13 +2,16 @@
 
 A generator that draws in any order needs no rejection for a single value. For ranges, and for several conditions, rows
 of known cells are drawn one column after the other, each from the part that is allowed; how probable that part was is
-the row's weight, and rows are chosen by their weights (sampling importance resampling, Rubin 1988).
+the row's weight, and rows are chosen by their weights (sampling importance resampling, Rubin 1988). What is asked of a
+column that another one determines is asked of that one. Columns of keys are drawn first, too: so no two rows agree.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,12 +21,16 @@ from torch import Tensor
 from gandem.conditions import Condition, Told
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.columns import Column
+from gandem.domains.tables.keys import different
 from gandem.domains.tables.networks import TableGenerator
-from gandem.domains.tables.rules import Order, implied
+from gandem.domains.tables.rules import Determined, Order, Total, implied
+from gandem.domains.tables.tokens import CategoryTokens
 from gandem.errors import RecipeError, nearest
 
 DRAWN, FEWEST_DRAWN, AT_ONCE = 8, 2_000, 4_096
 """Rows that are drawn for each that is asked for, the fewest of them, and how many at a time."""
+MOST_DRAWN, LEAST_MOST = 32, 100_000
+"""Rows that are drawn for each that is asked for, or in all if that is more, until there are too few different ones."""
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -34,39 +41,124 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 @torch.no_grad()
 def told(codec: TableCodec, generator: TableGenerator, where: Sequence[Condition], count: int, seed: int) -> Told:
-    """Return `count` rows of known cells that meet all conditions; raises RecipeError where none can.
+    """Return `count` rows of known cells that meet all conditions; raises RecipeError where there are none or too few.
 
-    They are the cells of the columns that are asked for and no others, see `whole`.
+    They are the cells of the columns that are asked for, and of keys, and no others, see `whole`. Without conditions
+    the first n are the same for every count.
     """
-    if not where:
+    asked = _asked(codec, where)
+    if not asked:
         return Told(None)
-    names = {name: index for index, name in enumerate(codec.names)}
+    rng = torch.Generator().manual_seed(seed)
+    wanted = {index: Wanted(codec, index, each) for index, each in asked.items()}
+    draw = partial(_drawn, codec, generator, wanted, rng)
+    if codec.keys:
+        room = min(math.prod(wanted[codec.names.index(name)].room for name in key.columns) for key in codec.keys)
+        cells, chance = _different(codec, draw, count, rng, where, room)
+    else:
+        cells, chance = _met(draw, count, rng, where)
+    exact = any(condition.operator == "=" and _is_binned(codec, condition.name) for condition in where)
+    known = bool(where) and not exact  # of one value within a bin nobody knows
+    return Told(cells, chance if known else None, tuple(codec.names[index] for index in asked))
+
+
+def _asked(codec: TableCodec, where: Sequence[Condition]) -> dict[int, list[Condition]]:
+    """Return what is asked of which modelled columns, those of keys last, of which nothing may be asked."""
+    places = {name: index for index, name in enumerate(codec.names)}
     asked: dict[int, list[Condition]] = {}
     for condition in where:
-        if condition.name not in names:
+        rule = _determining(codec, condition.name)
+        name = condition.name if rule is None else rule.by
+        if name not in places:
             raise RecipeError(f"--where {condition}: {_unknown(codec, condition.name)}")
-        asked.setdefault(names[condition.name], []).append(condition)
-    rng = torch.Generator().manual_seed(seed)
+        asked.setdefault(places[name], []).append(condition)
+    for name in (name for key in codec.keys for name in key.columns):
+        asked.setdefault(places[name], [])
+    return asked
+
+
+def _determining(codec: TableCodec, name: str) -> Determined | None:
+    """Return the rule by which another column determines one, if there is any."""
+    rules = (rule for rule in codec.rules if isinstance(rule, Determined) and rule.target.name == name)
+    return next(rules, None)
+
+
+def _is_binned(codec: TableCodec, name: str) -> bool:
+    """Whether a column is modelled, and in bins."""
+    return name in codec.names and codec.spec.blocks[codec.names.index(name)].residual
+
+
+Draw = Callable[[int], tuple[Tensor, Tensor, dict[str, np.ndarray]]]
+"""Returns the asked cells of so many rows, their weights, and what the cells stand for, see `_drawn`."""
+
+
+def _met(draw: Draw, count: int, rng: torch.Generator, where: Sequence[Condition]) -> tuple[Tensor, float]:
+    """Return asked cells (count, cells) of rows that meet conditions, and which part of all rows does."""
     total = max(DRAWN * count, FEWEST_DRAWN)
-    wanted = {index: Wanted(codec, index, each) for index, each in asked.items()}
-    cells = torch.empty(total, len(_places(generator, asked)))
-    weights = torch.empty(total, dtype=torch.float64)
+    cells, weights = torch.empty(0), torch.empty(total, dtype=torch.float64)
     for start in range(0, total, AT_ONCE):
         part = slice(start, min(start + AT_ONCE, total))
-        cells[part], weights[part] = _drawn(codec, generator, wanted, part.stop - start, rng)
+        drawn, weights[part], _ = draw(part.stop - start)
+        cells = cells if start else torch.empty(total, drawn.shape[1])
+        cells[part] = drawn
     if not float(weights.sum()) > 0:
-        raise RecipeError(
-            f"--where {' '.join(map(str, where))}: no row meets all of it, as far as this generator knows; ask for less"
-        )
-    exact = any(condition.operator == "=" and codec.spec.blocks[names[condition.name]].residual for condition in where)
-    chance = None if exact else float(weights.mean())  # of one value within a bin nobody knows
-    return Told(cells[_resampled(weights, count, rng)], chance, tuple(codec.names[index] for index in asked))
+        raise RecipeError(_none(where))
+    return cells[_resampled(weights, count, rng)], float(weights.mean())
+
+
+def _different(
+    codec: TableCodec, draw: Draw, count: int, rng: torch.Generator, where: Sequence[Condition], room: float
+) -> tuple[Tensor, float]:
+    """As `_met`, of rows no two of which agree in all columns of a key; raises RecipeError if there are too few.
+
+    room: how many there are at most. Rows arrive one after the other, on conditions after times in proportion to
+    1 / weight, and one that repeats a key is left out. So each is drawn by its probability among those that are left.
+    """
+    if room < count:
+        raise RecipeError(_too_few(codec, where, count, room) if room else _none(where))
+    fewest = max(DRAWN * count, FEWEST_DRAWN) if where else 1
+    most = max(MOST_DRAWN * count, LEAST_MOST)
+    kept: list[tuple[Tensor, np.ndarray, np.ndarray]] = []
+    found, tried, total = 0, 0, 0.0
+    while tried < fewest or (found < count and tried < most):
+        for _ in range(max(fewest - tried, count - found, count // DRAWN) // AT_ONCE + 1):
+            drawn, weights, values = draw(AT_ONCE)
+            hashes = np.stack([key.hashes(values) for key in codec.keys], 1)
+            times = torch.empty(AT_ONCE).exponential_(generator=rng) / weights if where else torch.arange(AT_ONCE)
+            possible = weights > 0
+            there = possible.numpy()
+            kept.append((drawn[possible], hashes[there], times.double().numpy()[there] + (0 if where else tried)))
+            tried, total = tried + AT_ONCE, total + float(weights.sum())
+        cells, *others = zip(*kept, strict=True)
+        hashes, arrivals = map(np.concatenate, others)
+        order = np.argsort(arrivals, kind="stable")
+        order = order[different(hashes[order])][:count]
+        kept = [(torch.cat(cells)[torch.from_numpy(order)], hashes[order], arrivals[order])]
+        found = len(order)
+    if found < count:
+        raise RecipeError(_too_few(codec, where, count, found) if found else _none(where))
+    chosen = kept[0][0]
+    return chosen[torch.randperm(count, generator=rng)] if where else chosen, total / tried
+
+
+def _none(where: Sequence[Condition]) -> str:
+    """Say that nothing is left."""
+    return f"--where {' '.join(map(str, where))}: no row meets all of it, as far as this generator knows; ask for less"
+
+
+def _too_few(codec: TableCodec, where: Sequence[Condition], count: int, found: float) -> str:
+    """Say that there are fewer different rows than are asked for."""
+    given = f" --where {' '.join(map(str, where))}" if where else ""
+    return (
+        f"--count {count}{given}: {' and '.join(map(str, codec.keys))}, and only {found:,.0f} different ones were "
+        "found; ask for fewer, or train with --set data.rules=none"
+    )
 
 
 def _drawn(
-    codec: TableCodec, generator: TableGenerator, asked: Mapping[int, Wanted], count: int, rng: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Return the asked cells of rows, (count, cells), and the rows' weights (count,).
+    codec: TableCodec, generator: TableGenerator, asked: Mapping[int, Wanted], rng: torch.Generator, count: int
+) -> tuple[Tensor, Tensor, dict[str, np.ndarray]]:
+    """Return the asked cells of rows, (count, cells), the rows' weights (count,), and the values of the cells by name.
 
     Nothing else is kept: there are several times as many rows as are asked for.
     """
@@ -85,7 +177,7 @@ def _drawn(
     for rule in implied(rule for rule in codec.rules if isinstance(rule, Order)):
         if rule.low in values and rule.high in values:
             weights[torch.from_numpy(rule.wrong(values))] = 0.0
-    return rows[:, _places(generator, asked)], weights
+    return rows[:, _places(generator, asked)], weights, values
 
 
 def whole(codec: TableCodec, generator: TableGenerator, told: Told, part: slice) -> Tensor | None:
@@ -112,18 +204,45 @@ class Wanted:
     def __init__(self, codec: TableCodec, index: int, conditions: Sequence[Condition]) -> None:
         self.codec, self.index = codec, index
         self.column, block = codec.columns[index], codec.spec.blocks[index]
-        self._tests = [_test(self.column, condition) for condition in conditions]
         self._exact: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
         """Codes and residuals of the values that are asked for, and the part of its token that each takes."""
-        equal = [condition for condition in conditions if condition.operator == "="]
-        if equal:
-            values = np.array([_value(self.column, value, equal[0]) for value in equal[0].values])
-            values = np.unique(values[self.met(values)])
+        self._tests: list[Callable[[np.ndarray], np.ndarray]] = []
+        listed: list[np.ndarray] = []
+        for condition in conditions:
+            if condition.name == self.column.name:
+                self._tests.append(_test(self.column, condition))
+                if condition.operator == "=":
+                    listed.append(np.array([_value(self.column, value, condition) for value in condition.values]))
+            else:
+                listed.append(self._giving(condition))
+                self._tests.append(partial(_among, listed[-1]))
+        if listed:
+            values = np.unique(listed[0][self.met(listed[0])])
             start, end = (codec.tokens[index].encode(values, np.full(len(values), at))[1] for at in (0.0, 1.0))
             self._exact = *codec.column_codes(index, values), np.where(end > start, (end - start) / 2, 1.0)
             self.tokens = np.isin(np.arange(block.tokens), self._exact[0])
         else:
             self.tokens = np.array([self._possible(token) for token in range(block.tokens)])
+
+    @property
+    def room(self) -> float:
+        """How many different values are allowed, at most."""
+        tokens = self.codec.tokens[self.index]
+        if isinstance(tokens, CategoryTokens):
+            return float(self.met(np.arange(float(len(tokens.counts)))).sum())
+        if tokens.exact.all():
+            return float(self.met(tokens.low).sum())
+        return round((tokens.high[-1] - tokens.low[0]) / self.column.step) + 1 if self.column.step else math.inf
+
+    def _giving(self, condition: Condition) -> np.ndarray:
+        """Return at which values a column that this one determines is as it shall be, float64 (k,)."""
+        rule = _determining(self.codec, condition.name)
+        assert rule is not None
+        values = rule.reached(_test(rule.target, condition))
+        values = values if self.column.missing else values[~np.isnan(values)]
+        if not len(values):
+            raise RecipeError(f"--where {condition}: no value of {self.column.name} gives that ({rule})")
+        return values
 
     def _possible(self, token: int) -> bool:
         """Whether a token has an allowed value: at one of many places within it."""
@@ -159,7 +278,12 @@ class Wanted:
 
     def met(self, values: np.ndarray) -> np.ndarray:
         """Return which values (n,) meet all conditions, bool (n,)."""
-        return np.all([test(values) for test in self._tests], axis=0)
+        return np.logical_and.reduce([np.ones(len(values), bool), *(test(values) for test in self._tests)])
+
+
+def _among(listed: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return which values (n,) are listed, a gap too, bool (n,)."""
+    return np.isin(values, listed) | (np.isnan(values) & np.isnan(listed).any())
 
 
 def _test(column: Column, condition: Condition) -> Callable[[np.ndarray], np.ndarray]:
@@ -234,9 +358,15 @@ def _resampled(weights: Tensor, count: int, rng: torch.Generator) -> Tensor:
 
 
 def _unknown(codec: TableCodec, name: str) -> str:
-    for rule in codec.rules:
-        if not isinstance(rule, Order) and rule.target.name == name:
-            return f"{name} is worked out from other columns ({rule}); ask for those"
+    sums = {rule.target.name: rule for rule in codec.rules if isinstance(rule, Total)}
+    by = _determining(codec, name)
+    rule = sums.get(name if by is None else by.by)
+    if rule is not None:
+        through = "" if by is None else f"{by}, and "
+        return (
+            f"{name} is worked out from other columns ({through}{rule}); ask for {' or '.join(rule.parts)}, or train "
+            "with --set data.rules=none"
+        )
     kinds = {field.name: field.kind for field in codec.fields}
     if name in kinds:
         return f"{name} is not learnt ({kinds[name]}), so nothing can be asked of it"

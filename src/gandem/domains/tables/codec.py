@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from gandem.domains.tables.columns import Column, Field
-from gandem.domains.tables.rules import Order, Rule, from_the_bottom, rule_from
+from gandem.domains.tables.keys import Key, keys_from
+from gandem.domains.tables.rules import Order, Rule, Values, from_the_bottom, rule_from
 from gandem.domains.tables.spec import TableSpec
 from gandem.domains.tables.tokens import CategoryTokens, NumberTokens, tokens_from
 
@@ -27,14 +28,20 @@ class TableCodec:
     """Turns samples into tensors and back; ranges, steps, types, order and missing patterns come back by construction.
 
     columns: those that are modelled, and `tokens` for each. fields: all columns of the source. rules: what all rows
-    keep, in the order in which it is applied.
+    keep, in the order in which it is applied. keys: of several modelled columns, in all of which no two rows agree.
     Samples are float64 (n, c), one column for each modelled one (`gandem.domains.tables.columns.Column`).
     """
 
     def __init__(
-        self, columns: Sequence[Column], tokens: Sequence[Tokens], fields: Sequence[Field], rules: Sequence[Rule] = ()
+        self,
+        columns: Sequence[Column],
+        tokens: Sequence[Tokens],
+        fields: Sequence[Field],
+        rules: Sequence[Rule] = (),
+        keys: Sequence[Key] = (),
     ) -> None:
         self.columns, self.tokens, self.fields, self.rules = tuple(columns), tuple(tokens), tuple(fields), tuple(rules)
+        self.keys = tuple(keys)
         self.spec = TableSpec.of([each.block for each in self.tokens])
         self._with_bins = [index for index, block in enumerate(self.spec.blocks) if block.residual]
         self._starts = np.cumsum([0, *(block.width for block in self.spec.blocks)])
@@ -114,6 +121,10 @@ class TableCodec:
                 found[rule.target.name] = rule.target, rule.made({name: values for name, (_, values) in found.items()})
         return found
 
+    def wrong(self, columns: Values) -> dict[str, np.ndarray]:
+        """Return which rows do not keep each rule and key, bool (n,), by its text; columns: all, by name."""
+        return {str(rule): rule.wrong(columns) for rule in (*self.rules, *self.keys)}
+
     def dense(self, codes: np.ndarray, residuals: np.ndarray) -> Tensor:
         """Return flat rows, float32 (n, *spec.shape), of codes and residuals (n, c)."""
         rows = torch.zeros(len(codes), *self.spec.shape)
@@ -189,6 +200,7 @@ class TableCodec:
             "tokens": [each.to_dict() for each in self.tokens],
             "fields": [field.to_dict() for field in self.fields],
             "rules": [rule.to_dict() for rule in self.rules],
+            "keys": [list(key.columns) for key in self.keys],
         }
 
     @classmethod
@@ -199,4 +211,5 @@ class TableCodec:
             [tokens_from(each) for each in state["tokens"]],
             [Field.from_dict(each) for each in state["fields"]],
             [rule_from(each) for each in state["rules"]],
+            keys_from(state),
         )

@@ -15,45 +15,41 @@ from gandem.domains.given import Frame
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.columns import Column, Field
 from gandem.domains.tables.following import follow
+from gandem.domains.tables.keys import different
 from gandem.domains.tables.matching import read_as
 from gandem.domains.tables.networks import TableGenerator
 from gandem.domains.tables.networks import latents as latents_of
-from gandem.domains.tables.reading import described, rows_like
+from gandem.domains.tables.reading import described, numbers_like, stacked
+from gandem.domains.tables.rules import Order
 from gandem.domains.tables.source import open_table
 
 AT_ONCE, COMPARED = 4_096, 2_000
 """Rows at a time, and new rows beside which others are typical or not."""
+TURNS = 100
+"""Times that rows are filled, at most, until none repeats a key."""
 
 
 @torch.no_grad()
 def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | Frame, seed: int) -> pl.DataFrame:
-    """Return the table with every gap in a learnt column filled by a draw, given all that its row holds."""
+    """Return the table with every gap in a learnt column filled by a draw, given all that its row holds.
+
+    A row that repeats the key of another one by what it was filled with is filled anew, TURNS times at most.
+    """
     learnt, fields = described(codec), {field.name: field for field in codec.fields}
     with closing(open_table(source)) as table:
-        filled = rows_like(table, codec).values
+        known = numbers_like(table, codec, [])
         given = {name: table.column(name) for name in fields}
-    targets = {name: read_as(given[name], learnt[name], fields[name], []) for name in learnt.keys() - {*codec.names}}
+    values = stacked(known, codec)
+    filled, gaps = values.copy(), np.isnan(values)
     rng = torch.Generator().manual_seed(seed)
-    for start in range(0, len(filled), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        choices = follow(codec, filled[part], {name: numbers[part] for name, numbers in targets.items()})
-        gaps = np.isnan(filled[part])
-        known = codec.cells(filled[part])
-        known[:, : gaps.shape[1]][torch.from_numpy(gaps)] = -1
-        for index in np.flatnonzero(gaps.any(0)).tolist():
-            rows = torch.from_numpy(np.flatnonzero(gaps[:, index]))
-            block = codec.spec.blocks[index]
-            allowed = torch.ones(len(rows), block.tokens)
-            if (choice := choices.get(index)) is not None:
-                allowed = torch.from_numpy(choice.parts(rows.numpy()))
-            if block.missing:
-                allowed[:, -1] = 0
-            quantiles = torch.rand(len(rows), 2, generator=rng).clamp(1e-6, 1 - 1e-6)
-            cells, _ = generator.draw(index, known[rows], quantiles, allowed)
-            if choice is not None:
-                cells = choice.placed(cells, rows.numpy(), rng)
-            known[rows[:, None], generator.places(index)] = cells
-        filled[part] = np.where(gaps, codec.read(known, ~gaps), filled[part])
+    rows = np.arange(len(values))
+    for _ in range(TURNS):
+        for part in (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE)):
+            targets = {name: numbers[part] for name, numbers in known.items() if name not in codec.names}
+            filled[part] = _filled(codec, generator, values[part], targets, rng)
+        rows = _repeating(codec, filled, gaps)
+        if not len(rows):
+            break
     made = codec.given(filled)
     return pl.DataFrame(
         [
@@ -61,6 +57,47 @@ def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | F
             for name in fields
         ]
     )
+
+
+def _filled(
+    codec: TableCodec,
+    generator: TableGenerator,
+    values: np.ndarray,
+    targets: dict[str, np.ndarray],
+    rng: torch.Generator,
+) -> np.ndarray:
+    """Return rows (n, c) with their gaps filled. values: as they stand. targets: of what rules work out."""
+    choices = follow(codec, values, targets)
+    gaps = np.isnan(values)
+    known = codec.cells(values)
+    known[:, : gaps.shape[1]][torch.from_numpy(gaps)] = -1
+    for index in np.flatnonzero(gaps.any(0)).tolist():
+        rows = torch.from_numpy(np.flatnonzero(gaps[:, index]))
+        block = codec.spec.blocks[index]
+        allowed = torch.ones(len(rows), block.tokens)
+        if (choice := choices.get(index)) is not None:
+            allowed = torch.from_numpy(choice.parts(rows.numpy()))
+        if block.missing:
+            allowed[:, -1] = 0
+        quantiles = torch.rand(len(rows), 2, generator=rng).clamp(1e-6, 1 - 1e-6)
+        cells, _ = generator.draw(index, known[rows], quantiles, allowed)
+        if choice is not None:
+            cells = choice.placed(cells, rows.numpy(), rng)
+        known[rows[:, None], generator.places(index)] = cells
+    return np.where(gaps, codec.read(known, ~gaps), values)
+
+
+def _repeating(codec: TableCodec, rows: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+    """Return the numbers of rows (n, c) that repeat a key by what was filled; those that had theirs before keep it."""
+    columns = dict(zip(codec.names, rows.T, strict=True))
+    found = np.zeros(len(rows), bool)
+    for key in codec.keys:
+        filled = gaps[:, [codec.names.index(name) for name in key.columns]].any(1)
+        order = np.argsort(filled, kind="stable")
+        kept = np.empty(len(rows), bool)
+        kept[order] = different(key.hashes(columns)[order, None])
+        found |= filled & ~kept
+    return np.flatnonzero(found)
 
 
 def _kept(given: pl.Series, made: pl.Series, column: Column, field: Field) -> pl.Series:
@@ -82,14 +119,16 @@ def _kept(given: pl.Series, made: pl.Series, column: Column, field: Field) -> pl
 
 @torch.no_grad()
 def scored(codec: TableCodec, generator: TableGenerator, source: str | Path | Frame) -> pl.DataFrame:
-    """Return the table with three more columns: log p(row), the part of new rows that are less probable, and `unseen`.
+    """Return the table with more columns: log p(row), the part of new rows that are less probable, and two counts.
 
     unseen: how many of the row's values the training data never held. Each has the probability of half a row of them,
     a number beside that of the nearest one: what nobody has seen makes no row more typical.
+    breaks_rules: how many rules its values contradict, which has no part in how probable it is.
     """
     with closing(open_table(source)) as table:
-        values = rows_like(table, codec).values
+        known = numbers_like(table, codec, [])
         frame = pl.DataFrame([table.column(name) for name in table.names])
+    values = stacked(known, codec)
     for column, numbers in zip(codec.columns, values.T, strict=True):
         if column.kind not in ("integer", "decimal") and column.name in frame.columns:  # there, but unreadable
             strange = np.isnan(numbers) & frame[column.name].is_not_null().to_numpy()
@@ -102,4 +141,25 @@ def scored(codec: TableCodec, generator: TableGenerator, source: str | Path | Fr
     usual = generator.log_likelihood(codec.encode(codec.decode(new))).double().sort().values
     typical = torch.searchsorted(usual, found) / len(usual)
     scores = {"log_likelihood": found.numpy(), "typical": typical.numpy(), "unseen": unseen}
+    scores["breaks_rules"] = _contradictions(codec, known, frame)
     return frame.with_columns(pl.Series(name, numbers) for name, numbers in scores.items())
+
+
+def _contradictions(codec: TableCodec, known: dict[str, np.ndarray], frame: pl.DataFrame) -> np.ndarray:
+    """Return how many rules each row breaks, int64 (n,). A gap breaks none; a group of which one is set is one rule."""
+    gone = {name: np.isnan(numbers) for name, numbers in known.items()}
+    groups = {column.name: column.categories for column in codec.columns if column.name not in frame.columns}
+    for name, members in groups.items():
+        gone[name] = np.any([gone[member] for member in members], 0)
+    broken = {key.said: key.wrong(known) for key in codec.keys}
+    for rule in codec.rules:
+        wrong, one = rule.wrong(known), str(rule)
+        if not isinstance(rule, Order):
+            target = rule.target
+            empty = gone[target.name]
+            if target.is_category:  # a name that nobody has seen is no gap
+                empty = frame[target.name].is_null().to_numpy()
+            wrong &= ~np.any([empty, *(gone[name] for name in rule.sources)], 0)
+            one = rule.sources[0] if target.name in groups.get(rule.sources[0], ()) else one
+        broken[one] = broken.get(one, False) | wrong
+    return np.sum([np.zeros(len(frame), bool), *broken.values()], 0)

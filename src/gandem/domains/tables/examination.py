@@ -7,8 +7,9 @@ from dataclasses import replace
 from gandem.domains.domain import Examination, Judged
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.page import sections
+from gandem.domains.tables.rules import Order
 from gandem.errors import RecipeError, nearest
-from gandem.judge.tables.judgement import FLOOR, GENERATED, judge_table
+from gandem.judge.tables.judgement import FLOOR, GENERATED, REAL, judge_table
 from gandem.judge.tables.privacy import MADE, Privacy, privacy
 from gandem.judge.tables.rows import Columns
 
@@ -16,6 +17,12 @@ from gandem.judge.tables.rows import Columns
 def examined(judged: Judged, target: str | None, seed: int) -> Examination:
     """Judge rows against held-out ones, beside fresh real rows and independent columns; raises RecipeError."""
     columns = columns_of(judged.codec)
+    for rule in judged.codec.rules:
+        if not isinstance(rule, Order) and rule.target.name == target:
+            raise RecipeError(
+                f"--target {target}: is worked out from other columns ({rule}), so that nothing need learn it; take "
+                f"{' or '.join(rule.sources)}, or train with --set data.rules=none"
+            )
     if target is not None and target not in columns.names:
         raise RecipeError(f"--target {target}: is no column that is learnt.{nearest(target, columns.names)}")
     judgement = judge_table(
@@ -34,16 +41,23 @@ def examined(judged: Judged, target: str | None, seed: int) -> Examination:
     if judgement.privacy is not None:
         evidence["membership attack"] = judgement.privacy.generated.highest
     broken = broken_rules(judged)
-    facts = judgement.to_dict() | {"broken": broken}
+    facts = judgement.to_dict() | {"broken": broken[GENERATED], "broken_real": broken[REAL]}
     return Examination({"table": facts}, evidence, sections(judged, judgement, broken))
 
 
-def broken_rules(judged: Judged) -> dict[str, int]:
-    """Return how many generated rows break each rule of the real ones, by its text."""
+def broken_rules(judged: Judged) -> dict[str, dict[str, int]]:
+    """Return how many generated rows break each rule, by its text, and how many real ones.
+
+    What a rule works out of real rows is as it wants it, since only orders and keys can be broken by rows of a codec.
+    """
+    found = {GENERATED: judged.generated, REAL: judged.real}
+    broken = {}
+    for name, rows in found.items():
+        columns = {column: values for column, (_, values) in judged.codec.worked_out(rows).items()}
+        broken[name] = {rule: int(wrong.sum()) for rule, wrong in judged.codec.wrong(columns).items()}
     if "broken" in judged.report:  # rows that were read have the determined columns, too
-        return dict(judged.report["broken"])
-    columns = {name: values for name, (_, values) in judged.codec.worked_out(judged.generated).items()}
-    return {str(rule): rule.broken(columns) for rule in judged.codec.rules}
+        broken[GENERATED] = dict(judged.report["broken"])
+    return broken
 
 
 def columns_of(codec: TableCodec) -> Columns:

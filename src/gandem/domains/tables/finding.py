@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gandem.domains.tables.columns import Column
+from gandem.domains.tables.keys import Key, hashed
 from gandem.domains.tables.rules import Determined, Order, Rule, Total, from_the_bottom
 from gandem.domains.tables.tokens import CategoryTokens, NumberTokens
 
@@ -17,6 +20,10 @@ CONTRADICTIONS = 20
 """Rows that would break a rule if its columns had nothing to do with each other, for it to be believed."""
 EACH = 5
 """Rows for each value of a column that determines another, on average at least."""
+IN_PAIRS, IN_TRIPLES = 64, 24
+"""Columns, those of most values, of which pairs and triples are tried as keys: 2,016 and 2,024 of them at most."""
+LOOKED = 30
+"""Times that all rows are looked at for keys, when a few have not settled it."""
 _TRIED, _PROBED = 4096, 64
 
 
@@ -170,7 +177,7 @@ def _checked(
         offset = float(np.round(np.nanmedian(gaps), max(decimals, 6)))
     rule = Total(columns[target].column, names, weights, offset, decimals)
     varied = all(_varies(columns[index].values) for index in parts)
-    return rule if varied and not rule.broken(values) else None
+    return rule if varied and not rule.wrong(values).any() else None
 
 
 def _varies(values: np.ndarray) -> bool:
@@ -211,3 +218,78 @@ def _ordered(low: Modelled, high: Modelled) -> Order | None:
         return None
     strictly = bool((a < b).all()) and bool(low.column.step and high.column.step)
     return Order(low.name, high.name, strictly)
+
+
+def find_keys(columns: Sequence[Modelled]) -> list[Key]:
+    """Return pairs of columns, and triples of others, in all of which no two rows agree, where that is no chance.
+
+    Of names and of numbers on a grid, without gaps.
+    """
+    able = [column for column in columns if _may_be_in_keys(column)]
+    values = {column.name: column.values for column in able}
+    counts = {column.name: _counts(column) for column in able}
+    able.sort(key=lambda column: -len(counts[column.name]))
+    found: list[Key] = []
+    for size, most in ((2, IN_PAIRS), (3, IN_TRIPLES)):
+        taken = {name for key in found for name in key.columns}
+        names = [column.name for column in able if column.name not in taken][:most]
+        names.sort(key=[column.name for column in columns].index)
+        found += _keys_among(names, size, values, counts)
+    return found
+
+
+def _keys_among(
+    names: Sequence[str], size: int, values: dict[str, np.ndarray], counts: dict[str, np.ndarray]
+) -> list[Key]:
+    """Return which sets of so many columns are keys, those first of which most rows would agree by chance.
+
+    Nearly all others are seen to be none in _TRIED rows. Of the rest ever more are looked at, LOOKED times all at most.
+    """
+    rows = len(values[names[0]]) if names else 0
+    chance = {name: _agreeing(counts[name]) / (rows * (rows - 1) / 2) for name in names}
+    expected = {
+        some: math.prod(chance[name] for name in some) * rows * (rows - 1) / 2
+        for some in itertools.combinations(names, size)
+        if math.prod(len(counts[name]) for name in some) >= rows
+    }
+    found, left = [], LOOKED * rows
+    for some in sorted(
+        (some for some in expected if expected[some] >= CONTRADICTIONS), key=lambda some: -expected[some]
+    ):
+        part = _TRIED
+        while (different := _differ(some, values, part)) and part < rows and left > 0:
+            part *= 4
+            left -= min(part, rows)
+        if different and part >= rows and (size == 2 or _needs_all(some, values, chance)):
+            found.append(Key(some))
+    return found
+
+
+def _differ(names: Sequence[str], values: dict[str, np.ndarray], part: int) -> bool:
+    """Whether no two of the first rows agree in columns."""
+    hashes = hashed([values[name][:part] for name in names])
+    return len(np.unique(hashes)) == len(hashes)
+
+
+def _needs_all(names: Sequence[str], values: dict[str, np.ndarray], chance: dict[str, float]) -> bool:
+    """Whether enough rows agree in all columns but any one: else those may be all but a key by themselves."""
+    others = {name: hashed([values[other] for other in names if other != name]) for name in names}
+    agreeing = {name: _agreeing(np.unique(hashes, return_counts=True)[1]) for name, hashes in others.items()}
+    return all(agreeing[name] * chance[name] >= CONTRADICTIONS for name in names)
+
+
+def _may_be_in_keys(column: Modelled) -> bool:
+    on_grid = column.column.kind in ("integer", "date") and bool(column.column.step)
+    return (column.is_exact or on_grid) and not column.column.missing
+
+
+def _counts(column: Modelled) -> np.ndarray:
+    """Return how often each value of a column occurs."""
+    if column.is_exact:
+        return column.tokens.counts[column.tokens.counts > 0]
+    return np.unique(column.values, return_counts=True)[1]
+
+
+def _agreeing(counts: np.ndarray) -> float:
+    """Return how many pairs of rows agree, of how often each value occurs."""
+    return float((counts * (counts - 1.0)).sum() / 2)

@@ -70,7 +70,9 @@ def fitted(numbers: Numbers) -> TableCodec:
         rules.append(
             replace(rule, target=target) if isinstance(rule, Total) else _shortened(rule, target, columns, numbers)
         )
-    return TableCodec([column for column, _ in learnt], [tokens for _, tokens in learnt], known.fields, rules)
+    return TableCodec(
+        [column for column, _ in learnt], [tokens for _, tokens in learnt], known.fields, rules, known.keys
+    )
 
 
 def _learnt(column: Column, tokens: Tokens, values: np.ndarray) -> tuple[Column, Tokens]:

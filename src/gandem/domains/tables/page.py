@@ -25,8 +25,8 @@ NO_PRIVACY = (
 )
 
 
-def sections(judged: Judged, judgement: TableJudgement, broken: Mapping[str, int]) -> tuple[Section, ...]:
-    """Return the parts of the page, the headline first."""
+def sections(judged: Judged, judgement: TableJudgement, broken: Mapping[str, Mapping[str, int]]) -> tuple[Section, ...]:
+    """Return the parts of the page, the headline first. broken: generated and real rows that break each rule."""
     parts: list[Callable[[TableJudgement], Section | None]] = [
         _two_sample,
         lambda found: _columns(judged, found),
@@ -34,7 +34,7 @@ def sections(judged: Judged, judgement: TableJudgement, broken: Mapping[str, int
         _utility,
         _regression,
         _coverage,
-        lambda found: _rules(broken, int(judged.report.get("samples", len(judged.generated)))),
+        lambda found: _rules(judged, broken),
         _privacy,
     ]
     return tuple(part for part in (make(judgement) for make in parts) if part is not None)
@@ -221,16 +221,19 @@ def _coverage(judgement: TableJudgement) -> Section:
     )
 
 
-def _rules(broken: Mapping[str, int], count: int) -> Section | None:
-    if not broken:
+def _rules(judged: Judged, broken: Mapping[str, Mapping[str, int]]) -> Section | None:
+    made, real = broken[GENERATED], broken[REAL]
+    if not made:
         return None
+    count = int(judged.report.get("samples", len(judged.generated)))
     lines = "".join(
-        page.row(rule, [f"{rows:,} of {count:,}"]) for rule, rows in sorted(broken.items(), key=lambda one: -one[1])
+        page.row(rule, [f"{rows:,} of {count:,}", f"{real[rule]:,} of {len(judged.real):,}"])
+        for rule, rows in sorted(made.items(), key=lambda one: -one[1])
     )
     return Section(
         "Rules of the data",
         "What every real row keeps, and how many generated rows do not.",
-        page.table("Rules", page.head("rule", "generated rows that break it") + lines),
+        page.table("Rules", page.head("rule", "generated rows that break it", "real ones") + lines),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from gandem.domains.given import Frame
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.columns import Column
 from gandem.domains.tables.data import OtherRows, TableData
-from gandem.domains.tables.finding import MOST_COLUMNS, Modelled
+from gandem.domains.tables.finding import MOST_COLUMNS, Modelled, find_keys
 from gandem.domains.tables.groups import rules_and_groups
 from gandem.domains.tables.kinds import Found, look
 from gandem.domains.tables.matching import read_as
@@ -52,14 +53,16 @@ def _read(table: Table, options: DataOptions, cache: Path | None, progress: Prog
             f"{table.name}: no column to learn from, only {kinds}; say what one is: data.columns.NAME=KIND"
         )
     rules: list[Rule] = []
-    if options.rules == "auto" and len(columns) > MOST_COLUMNS:
-        table.notes.append(f"rules are looked for among {MOST_COLUMNS} columns at most, so not here")
-    elif options.rules == "auto":
+    looked = options.rules == "auto" and len(columns) <= MOST_COLUMNS
+    if looked:
         columns, rules = rules_and_groups(columns, table.names)
+    elif options.rules == "auto":
+        table.notes.append(f"rules are looked for among {MOST_COLUMNS} columns at most, so not here")
     worked_out = {rule.target.name for rule in rules if not isinstance(rule, Order)}
     kept = [column for column in columns if column.name not in worked_out]
+    keys = find_keys(kept) if looked else []
     codec = TableCodec(
-        [each.column for each in kept], [each.tokens for each in kept], [each.field for each in found], rules
+        [each.column for each in kept], [each.tokens for each in kept], [each.field for each in found], rules, keys
     )
     codes = room((len(table), len(kept)), np.dtype(np.int32), cache)
     residuals = room((len(table), len(kept)), np.dtype(np.float32), cache)
@@ -100,13 +103,31 @@ def read_like(source: str | Path | Frame, codec: TableCodec, cache: Path | None 
 
 def rows_like(table: Table, codec: TableCodec) -> OtherRows:
     """As `read_like`, of a table that is open."""
-    if absent := [each.name for each in codec.fields if each.name not in table.names]:
-        raise SourceError(f"{table.name}: lacks the column {absent[0]!r} ({len(absent)} in all); give the same columns")
     notes: list[str] = []
+    known = numbers_like(table, codec, notes)
     digest = hashlib.sha256()
-    known: dict[str, np.ndarray] = {}
     for name in table.names:
         digest.update(name.encode() + content(table.column(name)))
+    report = {
+        "source": table.name,
+        "kind": "table",
+        "samples": len(table),
+        "classes": {},
+        "notes": table.notes + notes,
+        "broken": {rule: int(wrong.sum()) for rule, wrong in codec.wrong(known).items()},
+        "skipped": {"count": 0, "reasons": {}, "files": []},
+    }
+    return OtherRows(stacked(known, codec), codec, report, digest.hexdigest())
+
+
+def numbers_like(table: Table, codec: TableCodec, notes: list[str]) -> dict[str, np.ndarray]:
+    """Return the numbers (n,) of all columns that a codec models or works out, by name; raises SourceError.
+
+    notes: gets a line for what is not known.
+    """
+    if absent := [each.name for each in codec.fields if each.name not in table.names]:
+        raise SourceError(f"{table.name}: lacks the column {absent[0]!r} ({len(absent)} in all); give the same columns")
+    known: dict[str, np.ndarray] = {}
     learnt = described(codec)
     for field in codec.fields:
         if field.name in learnt:
@@ -115,18 +136,12 @@ def rows_like(table: Table, codec: TableCodec) -> OtherRows:
         members = [known[name] for name in group.categories]
         members = np.nan_to_num(members)  # one that is set tells of the others
         known[group.name] = np.where(np.sum(members, 0) > 0, np.argmax(members, 0), np.nan).astype(np.float64)
-    broken = {str(rule): rule.broken(known) for rule in codec.rules}
-    report = {
-        "source": table.name,
-        "kind": "table",
-        "samples": len(table),
-        "classes": {},
-        "notes": table.notes + notes,
-        "broken": broken,
-        "skipped": {"count": 0, "reasons": {}, "files": []},
-    }
-    values = np.stack([known[name] for name in codec.names], 1)
-    return OtherRows(values, codec, report, digest.hexdigest())
+    return known
+
+
+def stacked(known: Mapping[str, np.ndarray], codec: TableCodec) -> np.ndarray:
+    """Return the columns that a codec models side by side, float64 (n, c)."""
+    return np.stack([known[name] for name in codec.names], 1)
 
 
 def described(codec: TableCodec) -> dict[str, Column]:

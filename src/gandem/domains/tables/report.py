@@ -68,7 +68,7 @@ def _facts(found: Found, rows: int) -> dict[str, Any]:
 
 
 def rule_lines(codec: TableCodec) -> list[str]:
-    """Return the rules as text; a group of columns of which one is set counts as one."""
+    """Return the rules and keys as text; a group of columns of which one is set counts as one."""
     lines: list[str] = []
     groups = {column.name for column in codec.columns} - {field.name for field in codec.fields}
     members: set[str] = set()
@@ -76,11 +76,12 @@ def rule_lines(codec: TableCodec) -> list[str]:
         if column.name in groups:
             lines.append(f"exactly one of {_few(column.categories)} is set")
             members.update(column.categories)
-    return lines + [
+    lines += [
         str(rule)
         for rule in codec.rules
         if not (isinstance(rule, Determined) and rule.by in groups and rule.target.name in members)
     ]
+    return lines + [str(key) for key in codec.keys]
 
 
 def _same(codec: TableCodec) -> list[str]:

@@ -5,7 +5,7 @@ A determined column is not modelled but worked out from the others; of two order
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,9 +47,14 @@ class Determined:
         result: np.ndarray = np.asarray(self.values, np.float64)[at]
         return result
 
-    def broken(self, columns: Values) -> int:
-        """Return how many rows do not keep the rule."""
-        return _different(self.made(columns), columns[self.target.name], 0)
+    def wrong(self, columns: Values) -> np.ndarray:
+        """Return which rows do not keep the rule, bool (n,); it says nothing of values of `by` without a key."""
+        known = np.isnan(columns[self.by]) | np.isin(columns[self.by], self.keys)
+        return known & _different(self.made(columns), columns[self.target.name], 0)
+
+    def reached(self, met: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return the values of `by`, NaN for missing, at which the target is one that is `met`, float64 (k,)."""
+        return np.append(self.keys, np.nan)[met(np.array(self.values))]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types, null for missing."""
@@ -92,8 +97,8 @@ class Total:
         result: np.ndarray = np.round(np.sum(terms, axis=0) + self.offset, self.decimals)
         return result
 
-    def broken(self, columns: Values) -> int:
-        """Return how many rows do not keep the rule."""
+    def wrong(self, columns: Values) -> np.ndarray:
+        """Return which rows do not keep the rule, bool (n,)."""
         return _different(self.made(columns), columns[self.target.name], 0.51 * 10.0**-self.decimals)
 
     def to_dict(self) -> dict[str, Any]:
@@ -124,10 +129,6 @@ class Order:
         """Return which rows do not keep the rule, bool (n,)."""
         low, high = columns[self.low], columns[self.high]
         return low >= high if self.strictly else low > high
-
-    def broken(self, columns: Values) -> int:
-        """Return how many rows do not keep the rule."""
-        return int(self.wrong(columns).sum())
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -168,6 +169,6 @@ def rule_from(state: dict[str, Any]) -> Rule:
     return Determined(target, state["by"], tuple(state["keys"]), values)
 
 
-def _different(made: np.ndarray, found: np.ndarray, tolerance: float) -> int:
-    same = (np.abs(made - found) <= tolerance) | (np.isnan(made) & np.isnan(found))
-    return int((~same).sum())
+def _different(made: np.ndarray, found: np.ndarray, tolerance: float) -> np.ndarray:
+    same: np.ndarray = (np.abs(made - found) <= tolerance) | (np.isnan(made) & np.isnan(found))
+    return ~same
