@@ -21,7 +21,7 @@ from gandem.session import teller
 from gandem.training.budget import Budget
 from gandem.training.build import build_game, check, group_size
 from gandem.training.engine import Engine
-from gandem.training.plan import Plan, judging_pace, make_plan
+from gandem.training.plan import Plan, judging_pace, make_plan, whole_groups
 from gandem.uses import examine
 
 ENOUGH_HELD_OUT = 100
@@ -103,7 +103,9 @@ def decide(
     engine = Engine(device)
     processes = engine.processes
     multiple = processes * group_size(wanted)
-    wanted = domain.decided(dataset, wanted)
+    asked, wanted = wanted.training.batch, domain.decided(dataset, wanted)
+    if asked == "auto" and wanted.training.batch != "auto":  # a domain knows nothing of packs, nor of processes
+        wanted = wanted.replace({"training.batch": whole_groups(int(wanted.training.batch), multiple)})
     check(wanted, max(multiple, 2) if wanted.training.batch == "auto" else int(wanted.training.batch), processes)
     augment: float | str = wanted.game.augment
     if augment == "adaptive" and wanted.referee.every == 0:

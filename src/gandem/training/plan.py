@@ -220,7 +220,12 @@ def automatic_batch(images: float, multiple: int = 1) -> int:
     multiple: of what it must be one, so that every process has whole groups.
     """
     fitting = 2 ** round(math.log2(max(images, 1) / STEPS))
-    return -(-max(min(fitting, LARGEST_BATCH), SMALLEST_BATCH) // multiple) * multiple
+    return whole_groups(max(min(fitting, LARGEST_BATCH), SMALLEST_BATCH), multiple)
+
+
+def whole_groups(batch: int, multiple: int) -> int:
+    """Return a batch of at least so many samples that is a multiple."""
+    return -(-batch // multiple) * multiple
 
 
 def judging_pace(plan: Plan, cost_of_one: float) -> tuple[int, int]:
