@@ -113,7 +113,7 @@ class Loop:
         self._watched: list[str] = []
         self._window = torch.zeros(0)
         self._unsaved = False
-        self._words = "learning"
+        self._words = self.referee.memory.words
         self._signals: dict[str, float] = {}
 
     @property
@@ -239,6 +239,7 @@ class Loop:
         if numbers.get("budget") != self.budget.to_dict():
             self.referee.reopen()
             self._work = float  # a size that was reached is kept
+        self._words = self.referee.memory.words
 
     def load_tensors(self, tensors: Tensors) -> None:
         """Take players, averages and optimisers from a state, and go on counting."""
