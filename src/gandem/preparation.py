@@ -110,13 +110,14 @@ def decide(
     augment: float | str = wanted.game.augment
     if augment == "adaptive" and wanted.referee.every == 0:
         raise RecipeError("game.augment = adaptive follows the quick judgements, and referee.every = 0 makes none")
+    if augment == "auto":
+        augment = "adaptive" if held_out.count >= ENOUGH_HELD_OUT else 1.0
+    wanted = wanted.replace({"game.augment": augment})  # it takes time, which the plan shall measure
     plan = make_plan(
         lambda width: build(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell, multiple
     )
     check(wanted, plan.batch, processes)  # there may be less data than for what was asked
     tell("plan", **plan.to_dict(), text=plan.lines(domain.noun))
-    if augment == "auto":
-        augment = "adaptive" if held_out.count >= ENOUGH_HELD_OUT else 1.0
     optimizer = wanted.optimizer.decided(plan.width)
     decided = wanted.replace(
         {
@@ -127,7 +128,6 @@ def decide(
             "optimizer.lr": optimizer.lr,
             "optimizer.lr_end": optimizer.lr_end,
             "game.growth": wanted.game.growth if len(plan.growth) > 1 else 0.0,
-            "game.augment": augment,
             "training.batch": plan.batch,
             "training.precision": plan.precision,
         }
