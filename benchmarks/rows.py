@@ -5,8 +5,9 @@
 
 A fifth of the rows is never shown to anybody and judges all: by a gradient-boosted classifier that tells made rows
 from real ones (AUC, of equal counts, each row scored by a model that has not seen it), by a classifier that is trained
-on made rows and tested on real ones, and by the total variation of all pairs of columns. Time is that of the processor
-in seconds, so that other programs beside it do not matter. Leaves benchmarks/results/rows-*.json.
+on made rows and tested on real ones, and by the total variation of all pairs of columns. Categories that are absent are
+counted in as many made rows as there are test rows, and in these: rare ones are absent from real rows too. Time is that
+of the processor in seconds, so that other programs beside it do not matter. Leaves benchmarks/results/rows-*.json.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ TABLES = {
 }
 """File, target, and the rows that gandem is shown."""
 PARTS, MISSING = 10, "missing"
+GAPS = (MISSING, "NaN")
+"""What stands for a missing value, as text."""
 Table = pl.DataFrame
 
 
@@ -168,13 +171,35 @@ def pairs(made: np.ndarray, test: np.ndarray, categorical: np.ndarray) -> float:
     return float(np.mean(shares))
 
 
-def nonsense(name: str, made: Table, train: Table) -> dict[str, int]:
-    """Count rows that cannot be."""
-    found = {"categories lost": 0}
+def absent(rows: Table, train: Table) -> int:
+    """Count the categories of training rows that none of some other rows has."""
+    lost = 0
     for column in train.columns:
         if train[column].dtype == pl.String:
-            texts = [table[column].cast(pl.String).fill_null(MISSING) for table in (train, made)]
-            found["categories lost"] += len(set(texts[0]) - set(texts[1]))
+            texts = [table[column].cast(pl.String).fill_null(MISSING) for table in (train, rows)]
+            lost += len(set(texts[0]) - set(texts[1]))
+    return lost
+
+
+def gaps(made: Table, test: Table) -> dict[str, float]:
+    """Return by how many points the shares of rows differ in which a column, or two together, are missing: the most."""
+    together = [_missing_together(rows) for rows in (made, test)]
+    differences = 100 * np.abs(together[0] - together[1])
+    pairs_of = differences[np.triu_indices(len(differences), 1)]
+    return {"column": float(differences.diagonal().max()), "pair": float(pairs_of.max(initial=0.0))}
+
+
+def _missing_together(rows: Table) -> np.ndarray:
+    """Return the share of rows (c, c) in which two columns are missing, on the diagonal that of one."""
+    missing = np.stack(
+        [(rows[name].cast(pl.String).fill_null(MISSING).is_in(GAPS)).to_numpy() for name in rows.columns]
+    )
+    return missing.astype(float) @ missing.T / len(rows)
+
+
+def nonsense(name: str, made: Table, train: Table) -> dict[str, int]:
+    """Count rows that cannot be."""
+    found = {"categories lost": absent(made, train)}
     if name == "adult":
         right = dict(zip(train["education"], train["education-num"], strict=True))
         wrong = [right.get(a) != b for a, b in zip(made["education"], made["education-num"], strict=True)]
@@ -218,6 +243,12 @@ def main() -> None:
                 "target_share": _share(frame[target], _rare(test[target])),
                 "real_target_share": _share(test[target], _rare(test[target])),
                 "nonsense": nonsense(options.table, frame, train),
+                "absent": {
+                    "made": absent(frame.head(len(test)), train),
+                    "real": absent(test, train),
+                    "rows": len(test),
+                },
+                "gaps": gaps(frame, test),
                 **facts,
             }
             print(arm, found, flush=True)

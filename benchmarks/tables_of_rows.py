@@ -13,9 +13,12 @@ A fifth of each table, never shown to anybody, judges. Told apart: AUC of a grad
 held-out real rows, equally many, each scored by a model that has not seen it; 0.5 if it cannot. Useful: AUC on held-out
 real rows of such a classifier that learnt the target from made rows. Pairs: 1 - total variation of two columns
 together, mean over all pairs. Target: share of its rarer value in made and in real rows. Seconds: of one processor
-core, for reading, training and, of ours, judging. Means of the seeds, in brackets the half-width of the 95 % interval
-over the held-out rows of the first. CTGAN and TVAE at their own defaults (300 epochs); the real rows are the training
-rows themselves, which no generator can be better than; independent columns are the floor.
+core, for reading, training and, of ours, judging. Absent: categories of the training rows that are in none of as many
+made rows as there are held-out ones, in brackets in none of those: rare ones are absent from real rows as well. Gaps:
+the largest difference, in points, of the share of rows in which a column is missing, and in which two are missing
+together. Means of the seeds, in brackets the half-width of the 95 % interval over the held-out rows of the first. CTGAN
+and TVAE at their own defaults (300 epochs); the real rows are the training rows themselves, which no generator can be
+better than; independent columns are the floor.
 """
 ORDER = ("real", "gandem", "ctgan", "tvae", "independent")
 NAMES = {
@@ -33,7 +36,7 @@ def rows_section(results: dict[str, Result]) -> list[str]:
     for name, result in results.items():
         _, of, arm, *budget, _ = name.split("-")
         by_table[of]["-".join([arm, *budget])].append(result)
-    head = ["", "seeds", "told apart", "useful", "pairs", "target, %", "seconds", "impossible rows"]
+    head = ["", "seeds", "told apart", "useful", "pairs", "target, %", "seconds", "absent", "gaps", "impossible rows"]
     lines = ["## Tables", ROWS]
     for of, arms in by_table.items():
         ordered = sorted(arms, key=lambda arm: (ORDER.index(arm.partition("-")[0]), arm))
@@ -54,8 +57,21 @@ def _cells(arm: str, results: list[Result]) -> list[str]:
         f"{_mean([each['pairs'] for each in found]):.3f}",
         f"{100 * _mean([each['target_share'] for each in found]):.1f} ({100 * found[0]['real_target_share']:.1f})",
         f"{_mean([each['cpu_seconds'] for each in found]):,.0f}",
+        _absent([each["absent"] for each in found if "absent" in each]),
+        _gaps([each["gaps"] for each in found if "gaps" in each]),
         ", ".join(f"{key} {_mean([each['nonsense'][key] for each in found]):,.0f}" for key in found[0]["nonsense"]),
     ]
+
+
+def _absent(counts: list[dict[str, int]]) -> str:
+    """Say how many categories are absent from made rows, and from real ones; older results do not know it."""
+    if not counts:
+        return "-"
+    return f"{_mean([each['made'] for each in counts]):.1f} ({counts[0]['real']}) of {counts[0]['rows']:,} rows"
+
+
+def _gaps(points: list[dict[str, float]]) -> str:
+    return ", ".join(f"{_mean([each[of] for each in points]):.1f}" for of in ("column", "pair")) if points else "-"
 
 
 def _figure(figures: list[dict[str, Any]]) -> str:

@@ -28,6 +28,9 @@ trainer = Loop(
 result = {"processes": torch.tensor(trainer.engine.processes)}
 for number, turn in enumerate(trainer.game.turns):
     batch = trainer.batch(number)
+    result[f"drawn/{number}"] = torch.rand(100)
+    trainer.batch(number)
+    result[f"drawn again/{number}"] = torch.rand(100)
     result[f"rows/{turn.player}"] = torch.tensor(len(batch["real"]))
     trainer.gradients(turn, batch, 0.0)
     for name, parameter in trainer.game.players[turn.player].named_parameters():

@@ -183,7 +183,9 @@ def test_bad_arrays_get_one_line(bad: object, words: str, tmp_path: Path) -> Non
     assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("settings", [{"data.size": 32}, {"data.mirror": True}, {"data.turn": True}, {"game.augment": 1.0}])
+@pytest.mark.parametrize(
+    "settings", [{"data.size": 32}, {"data.mirror": True}, {"data.turn": True}, {"game.augment": 1.0}]
+)
 def test_choices_for_pictures_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(GandemError, match="is for pictures"):
         ARRAYS.decided(ARRAYS.read(opened(ellipse()), DataOptions()), load_recipe("default", settings))

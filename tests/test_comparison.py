@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import gandem
-from gandem import cli
+from gandem import api, cli
 from gandem.comparison.arms import mean, parse_arm, parse_arms, quantile, standing, table
 from gandem.comparison.picture import LABEL, ROW, TOP, draw
 from gandem.domains.images.store import ImageData
-from gandem.errors import Interrupted, RecipeError, RunError
+from gandem.errors import Interrupted, RecipeError, RunError, StorageError
 
 SETTINGS = {"network.width": 16, "training.batch": 16}
 SIZED = SETTINGS | {"data.size": (28, 28)}
@@ -229,6 +230,60 @@ def test_a_race_on_an_array_that_was_stopped_while_it_was_judged(tmp_path: Path)
     report.write_text(json.dumps(facts))
     again = race()["trainings"][0]["kernel_distance"]
     assert again["n"] == first["trainings"][0]["kernel_distance"]["n"] >= 100
+
+
+def test_an_arm_without_room_in_the_memory_is_noted_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points, train, recipes = (
+        np.random.default_rng(0).random((300, 3)),
+        api.train,
+        ["default+network.width=24", "default"],
+    )
+    events: list[dict[str, Any]] = []
+
+    def race() -> dict[str, Any]:
+        asked: dict[str, Any] = {"seeds": 1, "budget": "64", "settings": QUICK, "device": "cpu"}
+        return gandem.compare(recipes, points, tmp_path / "race", watch=events.append, **asked)
+
+    def narrow(*args: Any, settings: dict[str, Any], **more: Any) -> gandem.Run:
+        if settings["network.width"] == 24:
+            raise torch.OutOfMemoryError("out of memory.\nTried to allocate 80 GiB" + " and so on" * 50)
+        return train(*args, settings=settings, **more)
+
+    monkeypatch.setattr(api, "train", narrow)
+    wide, fitting = race()["trainings"]
+    assert wide["failed"].startswith("OutOfMemoryError: out of memory. Tried to allocate 80 GiB")
+    assert len(wide["failed"]) <= 200 and (wide["images"], fitting["images"]) == (0, 64) and fitting["failed"] is None
+    assert [event["reason"] for event in events if event["event"] == "lost"] == [wide["failed"]]
+    assert "1 of 1 failed" in (tmp_path / "race" / "comparison.md").read_text()
+    monkeypatch.undo()
+    assert [each["images"] for each in race()["trainings"]] == [64, 64]  # where there is more memory
+
+
+@pytest.mark.parametrize("full_at", [1, 2])
+def test_a_full_disk_ends_the_race_which_goes_on_when_there_is_room(
+    full_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points, train, begun = np.random.default_rng(0).random((300, 3)), api.train, list[Path]()
+    recipes, folder = ["default", "default+game.loss=hinge"], tmp_path / "race"
+
+    def race() -> dict[str, Any]:
+        return gandem.compare(recipes, points, folder, seeds=1, budget="64", settings=QUICK, device="cpu")
+
+    def full(source: Any, path: Path, **more: Any) -> gandem.Run:
+        begun.append(path)
+        if len(begun) == full_at:
+            (path.parent / ".seed0.new").mkdir(parents=True)  # as a folder that could not be finished
+            raise StorageError(f"cannot write {path}: No space left on device; free some space, then go on")
+        return train(source, path, **more)
+
+    monkeypatch.setattr(api, "train", full)
+    with pytest.raises(StorageError, match=f"No space left .*; .*the same command with --out {folder} goes on"):
+        race()
+    assert len(begun) == full_at
+    assert [each["images"] for each in race()["trainings"]] == [64, 64]
+    assert len(begun) == 3
 
 
 @pytest.mark.parametrize(

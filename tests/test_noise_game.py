@@ -189,6 +189,19 @@ def test_with_batch_normalisation_every_row_is_penalised(name: str) -> None:
     assert passes[:2] == [4, 4] and game.flops_per_sample(batch | drawn) > 0
 
 
+@pytest.mark.parametrize(("statistics", "training", "every"), [(True, True, 1), (True, False, 4), (False, False, 1)])
+def test_batch_normalisation_in_eval_mode_mixes_nothing(statistics: bool, training: bool, every: int) -> None:
+    """But where it keeps no statistics it takes those of the batch in every mode."""
+    normalised = nn.BatchNorm1d(8, track_running_stats=statistics)
+    judge = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), normalised, nn.LeakyReLU(), nn.Linear(8, 1))
+    game = NoiseGame(nn.Sequential(nn.Linear(LATENT, 64), nn.Unflatten(1, (1, 8, 8))), judge, LATENT)
+    normalised.train(training)
+    passes: list[int] = []
+    judge.register_forward_hook(lambda layer, given, logits: passes.append(len(logits)))
+    game.discriminator_loss({"real": torch.rand(8, 1, 8, 8)} | game.draw(8, torch.Generator()), 0.0)
+    assert game.every == every and passes == ([8, 8] if every == 1 else [12, 4])
+
+
 def test_critic_steps(few: ImageData) -> None:
     players = [turn.player for turn in tiny_game(few.spec, critic_steps=3).turns]
     assert players == ["discriminator"] * 3 + ["generator"]

@@ -2,7 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
 from torch import Tensor, nn
@@ -237,6 +240,19 @@ def test_a_batch_holds_whole_packs(settings: dict, rows: int) -> None:
     with pytest.raises(RecipeError, match=rf"network\.packing = 2: .* multiple of {rows}, not {rows // 2}") as error:
         check(recipe, rows, 2)
     assert "\n" not in str(error.value)
+
+
+def table(rows: int) -> pl.DataFrame:
+    return pl.DataFrame({"age": [20 + n % 50 for n in range(rows)], "city": [f"city {n % 3}" for n in range(rows)]})
+
+
+@pytest.mark.parametrize(("rows", "batch"), [(600, 264), (110, 108)])
+@pytest.mark.parametrize("data", [lambda rows: np.random.default_rng(0).random((rows, 3)), table])
+def test_the_batch_that_arrays_and_tables_have_holds_whole_packs(data: Any, rows: int, batch: int) -> None:
+    """256 is no multiple of 12, three samples in each of four parts; nor is 110, all that there are."""
+    settings = {"network.packing": 3, "data.held_out": 0.0}
+    planned = gandem.plan_training(data(rows), settings=settings, budget="10k", device="cpu")
+    assert planned["recipe"]["training"]["batch"] == planned["plan"]["batch"] == batch
 
 
 def test_a_training_with_packs(npz: Path, tmp_path: Path) -> None:

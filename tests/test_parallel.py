@@ -69,6 +69,16 @@ def test_weights_after_three_steps(results: dict[str, dict[str, Tensor]], file: 
         assert (vector(results[process], f"state/{file}/") - alone).norm() < 1e-4 * alone.norm()
 
 
+def test_what_networks_draw_is_each_process_its_own(results: dict[str, dict[str, Tensor]]) -> None:
+    """Dropout and noise: the same whenever a batch is played, but not for the rows of the other process."""
+    alone, one, other = results.values()
+    for turn in range(2):
+        assert torch.equal(one[f"drawn/{turn}"], alone[f"drawn/{turn}"])
+        assert not torch.isin(one[f"drawn/{turn}"], other[f"drawn/{turn}"]).any()
+        for result in results.values():
+            assert torch.equal(result[f"drawn/{turn}"], result[f"drawn again/{turn}"])
+
+
 def test_the_usual_scores_are_those_of_the_whole_batch(results: dict[str, dict[str, Tensor]]) -> None:
     """LeCam's averages, which hold the discriminator in the next step."""
     for name in ("state/discriminator/lecam.real", "state/discriminator/lecam.fake"):

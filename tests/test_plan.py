@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 import gandem
+from gandem.domains.images.store import ImageData
 from gandem.errors import RecipeError
 from gandem.game.penalties import PENALTIES
-from gandem.recipe import OptimizerOptions
+from gandem.recipe import OptimizerOptions, load_recipe
 from gandem.training.loop import Loop
-from gandem.training.plan import automatic_batch, judging_pace
+from gandem.training.plan import automatic_batch, judging_pace, measure
+from helpers import tiny_game
 
 
 @pytest.mark.parametrize(
@@ -88,6 +90,52 @@ def test_what_is_something_at_first_does_not_wait(colours: Path, settings: dict[
     assert planned["plan"]["growth"] == [{"until": 1.0, "halvings": 0}] and planned["recipe"]["game"]["growth"] == 0
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time by which a plan is made; it stands still unless somebody moves it."""
+    now = [0.0]
+    monkeypatch.setattr("gandem.training.plan.time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+@pytest.mark.parametrize(("budget", "steps", "rate"), [(3600, 3, 16.0), (500, 2, 8.0), (100, 1, 4.0)])
+def test_one_measurement_ends_with_its_part_of_the_budget(
+    few: ImageData, clock: list[float], monkeypatch: pytest.MonkeyPatch, budget: float, steps: int, rate: float
+) -> None:
+    """The first steps take four seconds and two, all others one; a hundredth of a short budget is over before."""
+    taken: list[int] = []
+
+    def step(loop: Loop, progress: float) -> None:
+        clock[0] += (4, 2, 1)[min(loop.step, 2)]
+        loop.step += 1
+        loop.images += loop.rows
+        taken.append(loop.step)
+
+    monkeypatch.setattr(Loop, "play_step", step)
+    recipe = load_recipe("default", {"training.batch": 16})
+    assert measure(lambda width: tiny_game(few.spec), 16, "fp32", few, recipe, "cpu", budget) == pytest.approx(rate)
+    assert taken[-1] == steps
+
+
+def test_where_measuring_takes_long_the_rest_is_reckoned(
+    colours: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a hundred seconds five are over with the second measurement; speeds follow the work from there."""
+    measured: list[tuple[str, float]] = []
+
+    def slow(build: Any, width: int, precision: str, *_: Any) -> float:
+        clock[0] += 4
+        measured.append((precision, build(width).dials["augmentation"]))
+        return 100.0
+
+    monkeypatch.setattr("gandem.training.plan.measure", slow)
+    planned = gandem.plan_training(colours, settings={"network.width": 16}, budget="100s", device="cpu")["plan"]
+    assert measured == [("fp32", 1.0), ("bf16", 1.0)]  # with the augmentation that so few images will have
+    assert planned["measured_seconds"] == 8
+    work = planned["images_per_second"] * planned["gflops_per_image"]
+    assert work == pytest.approx(100 * planned["gflops_at_full_size"]) and planned["images_per_second"] > 100
+
+
 def test_groups_decide_what_the_batch_is_a_multiple_of(colours: Path) -> None:
     settings = {"network.width": 16, "network.minibatch_std": 12}
     planned = gandem.plan_training(colours, settings=settings, budget="10k", device="cpu")
@@ -134,5 +182,5 @@ def test_the_machine_is_measured_at_the_rate_that_is_played(colours: Path, monke
     monkeypatch.setattr("gandem.training.plan.Loop", Watched)
     monkeypatch.setattr("gandem.training.plan.MEASURE_SECONDS", 0.0)
     settings = {"network.width": 128, "training.precision": "fp32"}
-    planned = gandem.plan_training(colours, settings=settings, budget="1m", device="cpu")
+    planned = gandem.plan_training(colours, settings=settings, budget="100h", device="cpu")
     assert rates == [planned["recipe"]["optimizer"]["lr"]] * 3 == [pytest.approx(5e-4)] * 3  # of three sizes

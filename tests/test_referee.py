@@ -264,6 +264,16 @@ def test_a_plateau_settles(stop: bool) -> None:
         assert 8 <= settled <= 14 and referee.memory.settled == settled / 20
 
 
+def test_who_has_settled_never_learns_again_in_words() -> None:
+    referee = Referee(1000)
+    words = [ruling.state for ruling in judge_all(referee, [1.0] * 20)]
+    assert words[6].startswith("learning: distance 1,") and words[7] == "settled: cooling down to the end"
+    assert set(words[8:]) == {"settled: cooling down to the end, distance 1, variety 0.95 of real"}
+    assert referee.look(21_000, signals(1), DIALS).state == words[-1]
+    referee.reopen()  # given a larger budget
+    assert referee.look(21_016, signals(2), DIALS).state == "learning"
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_steady_gains_never_settle(seed: int) -> None:
     """8 % nearer with every judgement, judged with an error of 3 %."""

@@ -143,7 +143,9 @@ def test_a_preview_is_a_table(data: TableData) -> None:
     assert picture.height < 400 < picture.width and len(picture.getcolors(100_000) or []) > 3
 
 
-@pytest.mark.parametrize("settings", [{"data.size": 32}, {"data.mirror": True}, {"data.turn": True}, {"game.augment": 1.0}])
+@pytest.mark.parametrize(
+    "settings", [{"data.size": 32}, {"data.mirror": True}, {"data.turn": True}, {"game.augment": 1.0}]
+)
 def test_choices_for_pictures_are_refused(settings: dict[str, object], data: TableData) -> None:
     with pytest.raises(GandemError, match="is for pictures"):
         TABLES.decided(data, load_recipe("default", settings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -65,6 +66,23 @@ def test_filled_values_go_with_those_that_they_determine(codec: TableCodec, gene
     assert filled["city"].is_in(frequent).mean() == pytest.approx(frame["city"].is_in(frequent).mean(), abs=0.05)
     wide = filled.group_by("city").len().join(frame.group_by("city").len(), on="city", suffix="_real")
     assert wide.select(pl.corr("len", "len_real")).item() > 0.9
+
+
+def test_marks_for_what_is_missing_are_gaps_among_dates_as_among_numbers(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    days = (np.datetime64("2020-01-01") + rng.integers(0, 900, 200)).astype(str)
+    numbers = rng.integers(0, 900, 200).astype(str)
+    days[:3] = numbers[:3] = "unknown"
+    source = tmp_path / "visits.csv"
+    pl.DataFrame({"day": days, "number": numbers, "city": rng.choice(["Bonn", "Ulm"], 200)}).write_csv(source)
+    data = TABLES.read(source, DataOptions())
+    generator = TableGenerator(data.spec, 8).eval()
+    filled = imputed(data.codec, generator, source, 0)
+    for name in ("day", "number"):
+        assert not filled[name].cast(pl.String).str.contains("unknown").any()
+        assert filled[name].null_count() == 0
+    assert filled["day"].cast(pl.String)[3:].to_list() == days[3:].tolist()
+    assert scored(data.codec, generator, source)["unseen"].sum() == 0  # the training data held them
 
 
 def test_very_many_keys_are_not_laid_out_for_every_row() -> None:

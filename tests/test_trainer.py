@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gandem.domains.images.networks import build_networks
 from gandem.domains.images.store import ImageData
@@ -251,6 +251,27 @@ def test_a_settled_training_ends_before_its_budget(few: ImageData) -> None:
     trainer.fit(notes)
     assert trainer.images == pytest.approx((0.4 + 0.15) * 320 * 16, abs=16 * 16) and trainer.progress == 1
     assert trainer.referee.summary()["ended"] == "converged"
+
+
+def test_pictures_take_a_small_part_of_the_time(few: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step takes a second here, and a picture half of one: one in ten seconds, not with every step."""
+    now = [0.0]
+    monkeypatch.setattr("gandem.training.loop.time", SimpleNamespace(monotonic=lambda: now[0]))
+    trainer, notes = tiny_trainer(few, Budget(images=48 * 16), checkpoint_seconds=1e9), Notes()
+    play_step, preview = trainer.play_step, notes.preview
+
+    def step(progress: float) -> dict[str, Tensor]:
+        now[0] += 1
+        return play_step(progress)
+
+    def draw(generator: nn.Module, images: int) -> None:
+        now[0] += 0.5
+        preview(generator, images)
+
+    monkeypatch.setattr(trainer, "play_step", step)
+    monkeypatch.setattr(notes, "preview", draw)
+    trainer.fit(notes)
+    assert notes.previews == 5
 
 
 @pytest.mark.parametrize(("rate", "dial"), [(1e-2, 0.1), (1e-3, 1.0)])

@@ -142,6 +142,9 @@ class Console:
     def _on_comparing(self, event: Event) -> None:
         self._say(f"training {event['number']} of {event['of']}: {event['arm']}, seed {event['seed']}")
 
+    def _on_lost(self, event: Event) -> None:
+        self._say(f"{event['arm']}, seed {event['seed']}, failed: {event['reason']}")
+
     def _on_compared(self, event: Event) -> None:
         self._say(*event["text"])
 

@@ -21,7 +21,7 @@ from gandem.session import teller
 from gandem.training.budget import Budget
 from gandem.training.build import build_game, check, group_size
 from gandem.training.engine import Engine
-from gandem.training.plan import Plan, judging_pace, make_plan
+from gandem.training.plan import Plan, judging_pace, make_plan, whole_groups
 from gandem.uses import examine
 
 ENOUGH_HELD_OUT = 100
@@ -103,18 +103,21 @@ def decide(
     engine = Engine(device)
     processes = engine.processes
     multiple = processes * group_size(wanted)
-    wanted = domain.decided(dataset, wanted)
+    asked, wanted = wanted.training.batch, domain.decided(dataset, wanted)
+    if asked == "auto" and wanted.training.batch != "auto":  # a domain knows nothing of packs, nor of processes
+        wanted = wanted.replace({"training.batch": whole_groups(int(wanted.training.batch), multiple)})
     check(wanted, max(multiple, 2) if wanted.training.batch == "auto" else int(wanted.training.batch), processes)
     augment: float | str = wanted.game.augment
     if augment == "adaptive" and wanted.referee.every == 0:
         raise RecipeError("game.augment = adaptive follows the quick judgements, and referee.every = 0 makes none")
+    if augment == "auto":
+        augment = "adaptive" if held_out.count >= ENOUGH_HELD_OUT else 1.0
+    wanted = wanted.replace({"game.augment": augment})  # it takes time, which the plan shall measure
     plan = make_plan(
         lambda width: build(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell, multiple
     )
     check(wanted, plan.batch, processes)  # there may be less data than for what was asked
     tell("plan", **plan.to_dict(), text=plan.lines(domain.noun))
-    if augment == "auto":
-        augment = "adaptive" if held_out.count >= ENOUGH_HELD_OUT else 1.0
     optimizer = wanted.optimizer.decided(plan.width)
     decided = wanted.replace(
         {
@@ -125,7 +128,6 @@ def decide(
             "optimizer.lr": optimizer.lr,
             "optimizer.lr_end": optimizer.lr_end,
             "game.growth": wanted.game.growth if len(plan.growth) > 1 else 0.0,
-            "game.augment": augment,
             "training.batch": plan.batch,
             "training.precision": plan.precision,
         }

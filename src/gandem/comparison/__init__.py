@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,11 @@ from gandem.comparison.arms import AS_THEY_ARE, Arm, of_arm, parse_arms, standin
 from gandem.comparison.picture import draw
 from gandem.domains import domain_of
 from gandem.domains.given import Given, Opened, opened, path_of
-from gandem.errors import GandemError, Interrupted, RecipeError, RunError, TrainingError
+from gandem.errors import GandemError, Interrupted, RecipeError, RunError, StorageError
 from gandem.preparation import decide, read
 from gandem.recipe import Recipe, load_recipe
 from gandem.recording import Watch, free_path
-from gandem.run import Run, open_run, read_json, write_json
+from gandem.run import open_run, read_json, write_json
 from gandem.session import AT_THE_END
 from gandem.training.budget import Budget, parse_budget
 from gandem.training.checkpoint import storing, write_atomic
@@ -51,8 +53,8 @@ def compare(
     compared with the first. settings: keys that are changed in all of them. budget: of each training. out: folder of
     the runs, comparison.json, comparison.md and comparison.png; if it holds the same comparison, of the same data and
     with the same recipes, that is continued. All are judged by the samples that are held out, the same for all.
-    Raises GandemError, before anything is trained or written where a recipe is wrong; a training that fails is told as
-    such and does not end the race.
+    Raises GandemError, before anything is trained or written where a recipe is wrong; a training that fails, whatever
+    the reason, is told as such and does not end the race, but a disk that takes nothing more does.
     """
     arms = parse_arms(recipes)
     if seeds < 1:
@@ -78,11 +80,14 @@ def compare(
             tell({"event": "comparing", "arm": arm.name, "seed": seed, "number": number + 1, "of": len(order)})
             listen = _without(SINGLE | ({"data"} if number else set()), tell)
             found.append(_train(arm, seed, folder, given, budget, common, device, listen))
-    finally:
+    except BaseException:
         if not any(folder.glob("*/seed*")):  # nothing was begun, so nothing stands in the way of another try
+            for arm in arms:
+                shutil.rmtree(folder / arm.folder, ignore_errors=True)
             with contextlib.suppress(OSError):
                 (folder / QUESTION).unlink()
                 folder.rmdir()
+        raise
     found.sort(key=lambda row: names.index(row["arm"]))
     result = {**question, "trainings": found, "standing": {metric: standing(found, metric) for metric in METRICS}}
     write_json(folder / QUESTION, result)
@@ -161,13 +166,33 @@ def _train(
     except Interrupted as stopped:
         again = f"the same command with --out {folder}"
         raise Interrupted(stopped.signal, stopped.images, path, again) from None
-    except TrainingError as error:
-        failed = str(error)
-    return _row(arm, seed, open_run(path), failed)
+    except StorageError as error:
+        again = f"the trainings are kept: the same command with --out {folder} goes on"
+        raise StorageError(f"{error}; {again}") from error
+    except OSError:  # the disk, that of the other trainings too
+        raise
+    except Exception as error:  # a full memory, perhaps, where the other arms have room
+        failed = _line(error)
+        watch({"event": "lost", "arm": arm.name, "seed": seed, "reason": failed})
+    return _row(arm, seed, _report(path), failed)
 
 
-def _row(arm: Arm, seed: int, run: Run, failed: str | None) -> dict[str, Any]:
-    report = run.report
+def _line(error: Exception) -> str:
+    """Return an error in one line; only those that are not gandem's own need their kind, and are long."""
+    if isinstance(error, GandemError):
+        return str(error)
+    return textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" ...")
+
+
+def _report(path: Path) -> dict[str, Any]:
+    """Return the report of a training; one that failed may not have come so far."""
+    try:
+        return open_run(path).report
+    except GandemError:
+        return {"images": 0, "seconds": 0.0}
+
+
+def _row(arm: Arm, seed: int, report: dict[str, Any], failed: str | None) -> dict[str, Any]:
     row = {"arm": arm.name, "seed": seed, "images": report["images"], "seconds": report["seconds"]}
     evaluation = {} if failed else report.get("evaluation", {})
     rows = evaluation.get("judgement", {}).get("rows", {})

@@ -55,9 +55,9 @@ class NoiseGame:
 
     generator: module called as generator(latent (n, latent)) -> samples (n, ...) in [-1, 1]; where there are classes as
     generator(latent, label int64 (n,)), and the discriminator likewise.
-    discriminator: module called as discriminator(samples) -> logits (n,) or (n, 1). With batch normalisation real and
-    generated samples are scored in passes of their own; else no layer may mix samples. One with an attribute `packing`
-    = m gives a logit for every m neighbours, and batches must divide into those.
+    discriminator: module called as discriminator(samples) -> logits (n,) or (n, 1). With batch normalisation that is
+    not in eval mode real and generated samples are scored in passes of their own; else no layer may mix samples. One
+    with an attribute `packing` = m gives a logit for every m neighbours, and batches must divide into those.
     growth: at what size the game is played; unless always at the full one, the generator takes halvings=k as well, and
     the discriminator takes samples of every size.
     loss, penalty: names in LOSSES and PENALTIES, or others of that kind. gamma: twice the weight of the penalty, a
@@ -101,7 +101,6 @@ class NoiseGame:
         self.generator = generator
         self.discriminator = discriminator
         self.packing = int(getattr(discriminator, "packing", 1))
-        self.mixes = any(isinstance(layer, MIXING) for layer in discriminator.modules())
         self.latent = latent
         self.loss = known("game.loss", loss, LOSSES) if isinstance(loss, str) else loss
         self.penalty = known("game.penalty", penalty, PENALTIES) if isinstance(penalty, str) else penalty
@@ -172,6 +171,12 @@ class NoiseGame:
     def halvings(self, progress: float) -> int:
         """Return how often the samples are halved now: a size that was reached is kept when the budget is extended."""
         return min(self.growth.at(progress), int(self.dials["halvings"]))
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the scores of a batch depend on one another: not by layers in eval mode, if they keep statistics."""
+        layers = [layer for layer in self.discriminator.modules() if isinstance(layer, MIXING)]
+        return any(layer.training or layer.running_mean is None for layer in layers)
 
     @property
     def every(self) -> int:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from gandem.game.noise_game import ask
 from gandem.spec import SampleSpec
 
 
@@ -38,5 +39,4 @@ class Packed(nn.Module):
         packs = samples.reshape(-1, self.packing * samples.shape[1], *samples.shape[2:])
         if label is not None:
             label = label.view(-1, self.packing) + self.labels * torch.arange(self.packing, device=label.device)
-        logits: Tensor = self.discriminator(packs, label)
-        return logits
+        return ask(self.discriminator, packs, label)

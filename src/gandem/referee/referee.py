@@ -27,6 +27,8 @@ LEAST_PART = 0.1
 """Part of the budget between two judgements at least, while the samples grow."""
 COOLING = 0.15
 """Part of the budget in which the rest of the schedules is played once the quality has settled."""
+LEARNING, SETTLED = "learning", "settled: cooling down to the end"
+"""How a training without trouble goes, in words: the second from when it has settled."""
 TIE = 1.02
 """The best is the last judgement whose distance is within this factor of the shortest."""
 KNOWN_BY_HEART, NOT_KNOWN = 0.7, 0.6
@@ -80,7 +82,7 @@ class Memory:
     """Images at the last checkpoint without trouble, of a training in which nothing is judged."""
     settled: float | None = None
     """Part of the budget at which the quality settled."""
-    words: str = "learning"
+    words: str = LEARNING
     """How the training went at the last judgement."""
     over: str | None = None
     """Why the training ended before its budget."""
@@ -175,8 +177,9 @@ class Referee:
             return replace(trouble, best=best)
         if self.has_settled(progress):
             memory.settled = progress
-            return self._noted(Ruling("settled: cooling down to the end", "settle", best=best), images)
-        state = f"learning: distance {examined['distance']:.3g}, variety {examined['spread']:.2f} of real"
+            return self._noted(Ruling(SETTLED, "settle", best=best), images)
+        going = f"{LEARNING}:" if memory.settled is None else f"{SETTLED},"
+        state = f"{going} distance {examined['distance']:.3g}, variety {examined['spread']:.2f} of real"
         return Ruling(state, dials=self._augmentation(examined, dials), best=best)
 
     def has_settled(self, progress: float) -> bool:
@@ -208,6 +211,7 @@ class Referee:
         """Forget that the training ended: it was given a larger budget."""
         memory = self.memory
         memory.settled = memory.over = None
+        memory.words = LEARNING
         memory.rollbacks, memory.era = 0, len(memory.judgements)
         memory.streaks.clear()
         memory.looks.clear()

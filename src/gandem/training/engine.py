@@ -2,7 +2,7 @@
 
 Started by `torchrun` or `accelerate launch`, every process draws the same batch from the same random numbers and keeps
 its own rows; gradients are averaged after the backward pass, first and second order alike, so n processes compute what
-one process computes on the whole batch.
+one process computes on the whole batch. What networks draw by themselves is drawn by each process for its own rows.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from accelerate.utils import reduce
 from torch import Tensor
 
 from gandem.errors import RecipeError
+
+APART = 0x9E3779B1
+"""Between the seeds of two processes: 2^32 over the golden ratio, so that they stay apart in the 32 bits that count."""
 
 
 class Engine:
@@ -50,10 +53,11 @@ class Engine:
         return {name: self._rows(tensor).to(self.device, non_blocking=True) for name, tensor in batch.items()}
 
     def seed(self, seed: int) -> None:
-        """Seed what networks draw by themselves, such as dropout, here and on the device.
+        """Seed what networks draw by themselves, such as dropout, here and on the device: each process otherwise.
 
         As torch.manual_seed, which takes a hundred times longer where there is a kind of device that nobody uses.
         """
+        seed = (seed + APART * self._state.process_index) % 2**63
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.manual_seed_all(seed)

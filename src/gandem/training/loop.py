@@ -32,7 +32,8 @@ from gandem.training.optimizers import make_optimizer, next_update
 from gandem.training.signals import Signals
 
 REPORT_SECONDS = 1.0
-PREVIEWS = 60
+PREVIEWS, PREVIEW_SHARE = 60, 0.05
+"""Pictures of a training at most, and the part of the time that they may take."""
 EXAMINED = ("distance", "spread", "sensitivity", "raw_distance", "gap", "gap_auc")
 """What a quick judgement finds, see `Examine`; the last two are NaN where no samples are held out."""
 
@@ -113,7 +114,7 @@ class Loop:
         self._watched: list[str] = []
         self._window = torch.zeros(0)
         self._unsaved = False
-        self._words = "learning"
+        self._words = self.referee.memory.words
         self._signals: dict[str, float] = {}
 
     @property
@@ -130,7 +131,7 @@ class Loop:
         # Clocks of the chores; none of them touches the state that is trained.
         self.began = time.monotonic() - self.seconds
         reported = checkpointed = previewed = time.monotonic()
-        images_reported, drawn = self.images, -1
+        images_reported, drawn, pause = self.images, -1, REPORT_SECONDS
         if not self.step:
             recorder.checkpoint(self)  # there is always a way back
         progress = 0.0
@@ -163,9 +164,10 @@ class Loop:
 
                 # Draw what the generator makes now.
                 due = int(self.progress * PREVIEWS)
-                if due > drawn and (now - previewed >= REPORT_SECONDS or drawn < 0):
+                if due > drawn and (now - previewed >= pause or drawn < 0):
                     recorder.preview(self.averages["generator"], self.images)
                     drawn, previewed = due, time.monotonic()
+                    pause = max(REPORT_SECONDS, (previewed - now) / PREVIEW_SHARE)
 
                 # Save.
                 if now - checkpointed >= self.options.checkpoint_seconds and self.progress < 1:
@@ -239,6 +241,7 @@ class Loop:
         if numbers.get("budget") != self.budget.to_dict():
             self.referee.reopen()
             self._work = float  # a size that was reached is kept
+        self._words = self.referee.memory.words
 
     def load_tensors(self, tensors: Tensors) -> None:
         """Take players, averages and optimisers from a state, and go on counting."""

@@ -30,9 +30,10 @@ FEWEST_STEPS = 500
 """A plan of fewer is warned of."""
 
 WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
-MEASURE_SECONDS = 2.0
-MEASURE_SHARE = 0.01
-"""Longest single measurement, in seconds and as a part of a budget of time."""
+MEASURE_SECONDS, WARMING = 2.0, 2
+"""Of one measurement, and its first steps, which are slower: they count only where there is no time for others."""
+MEASURE_SHARE, MEASURING_SHARE = 0.01, 0.05
+"""Parts of a budget of time after which one measurement ends, at the next step, and after which no other begins."""
 
 FEWEST_JUDGEMENTS, JUDGEMENTS, JUDGING_SHARE = 10, 20, 0.03
 """Quick judgements in a training, if any: fewer do not show where it is going. The part of it that they may take."""
@@ -114,7 +115,7 @@ def make_plan(
     began = time.monotonic()
     engine = Engine(device)  # refuses a device that is not there before anything is measured
     choose = _choose_for_images if budget.images else _choose_for_time
-    chosen = choose(_Question(build, dataset, recipe, budget, device, tell, multiple))
+    chosen = choose(_Question(build, dataset, recipe, budget, device, engine, tell, multiple))
     game = build(chosen.width)
     parameters = {name: sum(value.numel() for value in player.parameters()) for name, player in game.players.items()}
     stages = game.stages
@@ -151,6 +152,7 @@ class _Question:
     recipe: Recipe
     budget: Budget
     device: str
+    engine: Engine
     tell: Callable[..., None]
     multiple: int
 
@@ -183,13 +185,19 @@ def _choose_for_images(asked: _Question) -> _Chosen:
 
 def _choose_for_time(asked: _Question) -> _Chosen:
     seconds, wanted = asked.budget.seconds or 0.0, asked.recipe.network.width
+    began, gflops_per_second = time.monotonic(), 0.0
 
     @cache
     def measured(width: int, precision: str, batch: int, stage: Stage) -> float:
+        nonlocal gflops_per_second
+        each = cost(asked.build(width), asked.dataset, stage)
+        if gflops_per_second and asked.engine.agree(time.monotonic() - began) > MEASURING_SHARE * seconds:
+            return gflops_per_second / each
         recipe = asked.recipe.replace({"training.batch": batch})
         speed = measure(asked.build, width, precision, asked.dataset, recipe, asked.device, seconds, stage.begin)
         told = {"width": width, "precision": precision, "batch": batch, "halvings": stage.halvings}
         asked.tell("measure", **told, images_per_second=speed)
+        gflops_per_second = speed * each
         return speed
 
     def expected(game: NoiseGame, gflops: float) -> float:
@@ -220,7 +228,12 @@ def automatic_batch(images: float, multiple: int = 1) -> int:
     multiple: of what it must be one, so that every process has whole groups.
     """
     fitting = 2 ** round(math.log2(max(images, 1) / STEPS))
-    return -(-max(min(fitting, LARGEST_BATCH), SMALLEST_BATCH) // multiple) * multiple
+    return whole_groups(max(min(fitting, LARGEST_BATCH), SMALLEST_BATCH), multiple)
+
+
+def whole_groups(batch: int, multiple: int) -> int:
+    """Return a batch of at least so many samples that is a multiple."""
+    return -(-batch // multiple) * multiple
 
 
 def judging_pace(plan: Plan, cost_of_one: float) -> tuple[int, int]:
@@ -278,10 +291,12 @@ def measure(
         optimizer=recipe.optimizer.decided(width),
         training=recipe.training,
     )
-    for _ in range(2):
+    began = since = time.monotonic()
+    images = 0
+    while True:
         trainer.play_step(progress)
-    began, images = time.monotonic(), trainer.images
-    allowed = min(MEASURE_SECONDS, MEASURE_SHARE * seconds)
-    while trainer.images == images or engine.agree(time.monotonic() - began) < allowed:
-        trainer.play_step(progress)
-    return engine.agree((trainer.images - images) / (time.monotonic() - began))
+        spent, warm = engine.agree(time.monotonic() - began), trainer.step > WARMING
+        if spent >= MEASURE_SHARE * seconds or (warm and spent >= MEASURE_SECONDS):
+            return engine.agree((trainer.images - images) / (time.monotonic() - since))
+        if not warm:
+            since, images = time.monotonic(), trainer.images

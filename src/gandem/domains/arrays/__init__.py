@@ -76,7 +76,7 @@ class ArrayDomain:
         found = {
             "network.width": width,
             "network.blocks": BLOCKS,
-            "training.batch": min(BATCH, data.count // 2 * 2),
+            "training.batch": BATCH,
             "game.augment": 0.0,
         }
         return recipe.fill(found).with_gamma(*(float(f"{part * data.codec.variance:.3g}") for part in GAMMA))

@@ -99,7 +99,7 @@ class TableDomain:
         found = {
             "network.width": WIDTH,
             "network.blocks": BLOCKS,
-            "training.batch": min(BATCH, data.count // 2 * 2),
+            "training.batch": BATCH,
             "game.augment": 0.0,
             "game.likelihood": LIKELIHOOD,
             "game.opening": OPENING if recipe.game.likelihood != 0 else 0.0,

@@ -36,6 +36,11 @@ class Column:
         """Whether its numbers are names."""
         return self.kind in CATEGORIES
 
+    @property
+    def takes_marks(self) -> bool:
+        """Whether text among its numbers or dates stands for what is missing, as it may have in the training data."""
+        return self.missing and self.kind in NUMBERS
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return asdict(self)

@@ -103,11 +103,11 @@ def _repeating(codec: TableCodec, rows: np.ndarray, gaps: np.ndarray) -> np.ndar
 def _kept(given: pl.Series, made: pl.Series, column: Column, field: Field) -> pl.Series:
     """Return a filled column in which every cell that was there stays, also one that the data never had.
 
-    As text where its type cannot hold those. Marks for what is missing among numbers are gaps.
+    As text where its type cannot hold those. Marks for what is missing among numbers and dates are gaps.
     """
     before, after = (read_as(series, column, field, []) for series in (given, made))
     changed = given.is_not_null().to_numpy() & (before != after)
-    if column.missing and column.kind in ("integer", "decimal"):
+    if column.takes_marks:
         changed &= ~np.isnan(before)
     if not changed.any():
         return made
@@ -130,7 +130,7 @@ def scored(codec: TableCodec, generator: TableGenerator, source: str | Path | Fr
         frame = pl.DataFrame([table.column(name) for name in table.names])
     values = stacked(known, codec)
     for column, numbers in zip(codec.columns, values.T, strict=True):
-        if column.kind not in ("integer", "decimal") and column.name in frame.columns:  # there, but unreadable
+        if not column.takes_marks and column.name in frame.columns:  # there, but unreadable
             strange = np.isnan(numbers) & frame[column.name].is_not_null().to_numpy()
             numbers[strange] = len(column.categories) if column.is_category else np.inf
     unseen = (~codec.held(values)).sum(1)

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from gandem.domains.tables import dates
-from gandem.domains.tables.columns import NUMBERS, Column, Field
+from gandem.domains.tables.columns import Column, Field
 from gandem.domains.tables.kinds import numbers_of
 
 
@@ -27,7 +27,7 @@ def read_as(series: pl.Series, column: Column, field: Field, notes: list[str]) -
         values = number.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
         values = np.where(np.isinf(values), np.nan, values)
     strange = int(np.isnan(values).sum()) - series.null_count()
-    if strange > 0 and not (column.missing and column.kind in NUMBERS):  # marks for what is missing
+    if strange > 0 and not column.takes_marks:
         notes.append(f"WARNING: {series.name!r}: {strange:,} values that the real rows never have: read as missing")
     return np.asarray(values, np.float64)
 
