@@ -181,6 +181,6 @@ def test_the_machine_is_measured_at_the_rate_that_is_played(colours: Path, monke
 
     monkeypatch.setattr("gandem.training.plan.Loop", Watched)
     monkeypatch.setattr("gandem.training.plan.MEASURE_SECONDS", 0.0)
-    settings = {"network.width": 128, "training.precision": "fp32"}
+    settings = {"network.width": 128, "training.precision": "fp32", "training.batch": 16}
     planned = gandem.plan_training(colours, settings=settings, budget="100h", device="cpu")
     assert rates == [planned["recipe"]["optimizer"]["lr"]] * 3 == [pytest.approx(5e-4)] * 3  # of three sizes
