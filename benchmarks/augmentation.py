@@ -254,7 +254,7 @@ def main() -> None:
     trials = commands.add_parser("trials")
     trials.add_argument("kind", choices=TRIALS)
     trials.add_argument("--count", type=int, default=100)
-    trials.add_argument("--repeats", type=int, default=2, help="how often five folds are dealt; gandem's default is 2")
+    trials.add_argument("--repeats", type=int, default=4, help="how often five folds are dealt; gandem's default is 4")
     tables, images = commands.add_parser("tables"), commands.add_parser("images")
     tables.add_argument("sources", nargs="+", help="NAME:TARGET of a .csv file in the folder of tables")
     images.add_argument("sources", nargs="+", help="pneumonia, or fashion-N, cifar-N: N in a hundred of it")
@@ -262,7 +262,7 @@ def main() -> None:
         each.add_argument("--data", type=Path, required=True)
         each.add_argument("--budget", default="1m")
         each.add_argument("--folds", type=int, default=5)
-        each.add_argument("--repeats", type=int, default=2)
+        each.add_argument("--repeats", type=int, default=4)
     for each in (trials, tables, images):
         each.add_argument("--work", type=Path, default=Path("runs/benchmarks/augmentation"))
         each.add_argument("--results", type=Path, default=RESULTS)

@@ -230,9 +230,9 @@ def augment(
     target: str,
     group: str | None = None,
     learner: str | None = None,
-    budget: Budget = "2m",
+    budget: Budget = "1m",
     folds: int = 5,
-    repeats: int = 2,
+    repeats: int = 4,
     margin: float = 0.01,
     seed: int = 0,
     out: Path | None = None,
@@ -251,7 +251,7 @@ def augment(
             pictures a small network and logistic regression.
         budget: Of the generator's training in each fold: 90s, 2m, or how many samples to show: 200k.
         folds: Parts of the cross-validation.
-        repeats: How often it is divided anew.
+        repeats: How often it is divided anew; fewer are faster and find less.
         margin: Difference of the AUC below which nothing is of practical use.
         seed: Seed of everything random.
         out: Folder of the answer; the same command again continues what was stopped.
