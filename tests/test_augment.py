@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -288,6 +289,8 @@ def test_gaps_categories_and_constants_survive_the_way_into_a_table_and_back() -
     assert frame.columns == ["c0", "c1", "c3", "label"] and frame["label"].to_list() == ["no", "yes"] * 40
 
     class Echo:
+        codec = SimpleNamespace()
+
         def sample(self, count: int, asked: dict[str, str], seed: int) -> Any:
             assert asked == {"label": "yes"}
             return frame
