@@ -130,8 +130,8 @@ def _answered(
     shutil.rmtree(folder.path / WORK, ignore_errors=True)
     facts = {"schema_version": 1, **verdict.verdict(folder.records, question["margin"])}
     facts |= {"question": folder.question, "counts": dict(zip(problem.classes, problem.counts.tolist(), strict=True))}
-    facts |= {"notes": list(source.notes), "noun": problem.noun, "sentence": verdict.sentence(facts)}
-    facts |= {"worth_said": verdict.worth(facts), "files": []}
+    facts |= {"notes": list(source.notes), "noun": problem.noun, "files": []}
+    facts |= {"sentence": verdict.sentence(facts), "worth_said": verdict.worth(facts)}
     page.write(facts, folder.path / PAGE)  # the answer comes before what is made of it
     if facts["verdict"] == verdict.HELPS:
         progress.doing("the generator learns from all rows")

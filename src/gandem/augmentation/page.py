@@ -34,7 +34,7 @@ def write(facts: Mapping[str, Any], path: Path) -> None:
         curve=_curve(facts),
         tables="".join(_table(name, facts) for name in facts["table"]),
         done=_done(facts),
-        about=f"gandem augment, {facts['folds']} folds. Test rows were real, and no generator has seen them.",
+        about=f"gandem augment, {facts['folds']} folds. What tested was real, and no generator has seen it.",
     )
     write_atomic(path, page.encode())
 
@@ -66,10 +66,10 @@ def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     smallest = facts["smallest"]
     return [
         ("AUC without augmentation", f"{facts['baseline']:.3f}"),
-        ("difference with generated rows", signed(facts["difference"])),
+        (f"difference with generated {facts['noun']}", signed(facts["difference"])),
         ("smallest effect this data could show", f"{smallest:.3f}" if math.isfinite(smallest or math.inf) else "none"),
         ("cost in calibration, Brier score (above 0 is worse)", signed(brier)),
-        ("worth in real rows", facts["worth_said"]),
+        (f"worth in real {facts['noun']}", facts["worth_said"]),
         ("free arms that help", ", ".join(helped) or "none"),
     ]
 
@@ -109,7 +109,7 @@ def _intervals(facts: Mapping[str, Any]) -> str:
     said = "; ".join(f"{arm} {signed(each)}, {each['answer']}" for arm, each in arms.items())
     return _section(
         "What each arm changes",
-        f"95 % intervals, corrected because the folds share training rows. Grey: differences within {margin:g}, "
+        f"95 % intervals, corrected because the folds share what they learn from. Grey: differences within {margin:g}, "
         "which are of no practical use. The generator is the one planned comparison; the free arms are judged with "
         "Holm's procedure.",
         f'<div class="card">{_svg("Differences to doing nothing", said, height, parts)}</div>' + _beside(facts),
@@ -134,7 +134,7 @@ def _curve(facts: Mapping[str, Any]) -> str:
     points = facts["curve"]
     if len(points) < 2:
         return ""
-    ours = facts["baseline"] + facts["difference"]["value"]
+    noun, ours = facts["noun"], facts["baseline"] + facts["difference"]["value"]
     values = [auc for _, auc in points] + [ours]
     low, high = min(values), max(values)
     low, high = low - 0.1 * (high - low) - 1e-3, high + 0.1 * (high - low) + 1e-3
@@ -153,12 +153,12 @@ def _curve(facts: Mapping[str, Any]) -> str:
         parts.append(f'<text x="{x}" y="{CURVE_HEIGHT - 24}" text-anchor="middle">{rows:,.0f}</text>')
     x, y = place(most, ours)
     parts.append(f'</g><g class="ours"><circle class="dot" cx="{x}" cy="{y}" r="5"/></g>')
-    parts.append(f'<text x="{x + 12}" y="{y}" dy=".35em" class="name">with generated rows {ours:.3f}</text>')
-    parts.append(f'<text x="{RIGHT}" y="{CURVE_HEIGHT - 4}" text-anchor="end">real rows to learn from</text>')
-    said = "; ".join(f"{auc:.3f} from {rows:,.0f} rows" for rows, auc in points)
+    parts.append(f'<text x="{x + 12}" y="{y}" dy=".35em" class="name">with generated {noun} {ours:.3f}</text>')
+    parts.append(f'<text x="{RIGHT}" y="{CURVE_HEIGHT - 4}" text-anchor="end">real {noun} to learn from</text>')
+    said = "; ".join(f"{auc:.3f} from {rows:,.0f} {noun}" for rows, auc in points)
     return _section(
-        f"Worth in real rows: {facts['worth_said']}",
-        "AUC on real test rows, learnt from parts of the real rows, without any augmentation. How many more real rows "
+        f"Worth in real {noun}: {facts['worth_said']}",
+        f"AUC on real test {noun}, learnt from parts of the real ones without augmentation. How many more of these "
         "would do what the generated ones do is read off it, assuming that every doubling of them gives as much again.",
         f'<div class="card">{_svg("Learning curve", said, CURVE_HEIGHT, parts)}</div>',
     )
@@ -200,7 +200,7 @@ def _done(facts: Mapping[str, Any]) -> str:
         f"{question['folds']} folds, {question['repeats']} times, stratified{grouped}: about {rows['train']:,} "
         f"{facts['noun']} to learn from and {rows['test']:,} to test in each; classes: {counts}.",
         "In every fold the generator learnt from four fifths of the training part. The other fifth chose the learner, "
-        "the amount of generated rows and every threshold. The test rows were scored once.",
+        "the amount that is generated and every threshold. What is for the test was scored once.",
         f"Generator: {question['generator']}, {question['budget']} a fold. Amounts chosen (folds): {amounts}.",
         "Intervals and tests: corrected resampled t-test (Nadeau and Bengio 2003). HELPS: better than doing nothing "
         f"(5 %, the one planned test), by at least {facts['margin']:g} of the AUC, and better than every free arm "

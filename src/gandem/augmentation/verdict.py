@@ -163,28 +163,28 @@ def _table(records: Records, learner: str, share: float) -> dict[str, dict[str, 
 
 def sentence(facts: dict[str, Any]) -> str:
     """Say the verdict in one line."""
-    gain, margin = facts["difference"], facts["margin"]
+    gain, margin, made = facts["difference"], facts["margin"], f"synthetic {facts['noun']}"
     said = f"AUC {gain['value']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f}) against doing nothing"
     meaning = {
-        HELPS: "synthetic rows help here, and nothing that is free explains it",
-        SAME: "no, synthetic rows make no difference that matters here",
-        HURTS: "no, synthetic rows do harm here",
-        UNKNOWN: "this data cannot tell whether synthetic rows help",
+        HELPS: f"{made} help here, and nothing that is free explains it",
+        SAME: f"no, {made} make no difference that matters here",
+        HURTS: f"no, {made} do harm here",
+        UNKNOWN: f"this data cannot tell whether {made} help",
     }[facts["verdict"]]
     return f"{facts['verdict']}: {meaning}. {said}; margin {margin:g}: {facts['because']}."
 
 
 def worth(facts: dict[str, Any]) -> str:
-    """Say the gain in real rows."""
-    found = facts["worth"]
+    """Say the gain in real rows, or pictures."""
+    found, noun = facts["worth"], facts["noun"]
     if found["rows"] is None:
-        return "not said: the learning curve does not rise clearly, so that more real rows would not show a gain either"
+        return "not said: the learning curve does not rise clearly, so that more would not show a gain either"
     most = MOST_TIMES * facts["curve"][-1][0]
     low, high = (f"{found[end]:+,.0f}" for end in ("low", "high"))
     interval = f"{low} to {f'more than +{most:,.0f}' if found['high'] >= most else high}"
     if found["low"] <= 0 <= found["high"]:
-        return f"not to be told from no rows at all ({interval} real rows)"
+        return f"not to be told from none at all ({interval} real {noun})"
     if found["rows"] < 0:
-        return f"as much as losing {-found['rows']:,.0f} of the real rows ({interval})"
+        return f"as much as losing {-found['rows']:,.0f} of the real {noun} ({interval})"
     rows = f"more than {most:,.0f}" if found["rows"] >= most else f"{found['rows']:,.0f}"
-    return f"{rows} more real rows ({interval})"
+    return f"{rows} more real {noun} ({interval})"

@@ -135,7 +135,7 @@ def _from_frame(source: Frame, notes: list[str]) -> pl.DataFrame:
         if isinstance(value, pl.LazyFrame):
             value = value.collect()
         frame = value if isinstance(value, pl.DataFrame) else pl.DataFrame(value)
-    except Exception as first:
+    except Exception as first:  # frames of all libraries come here, each with errors of its own
         try:
             frame = pl.from_dataframe(value)
         except Exception:
