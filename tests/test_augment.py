@@ -28,7 +28,7 @@ from gandem.augmentation.folder import FACTS, FOLDS, PAGE
 from gandem.augmentation.learners import Learner, own
 from gandem.augmentation.problem import Problem
 from gandem.augmentation.splits import splits
-from gandem.augmentation.verdict import verdict
+from gandem.augmentation.verdict import sentence, verdict, worth
 from gandem.errors import GandemError, Interrupted, RecipeError, RunError, SourceError
 
 BAYES = Learner("naive Bayes", lambda categorical, seed: GaussianNB(), weighted=True)
@@ -371,6 +371,14 @@ def test_another_learner_is_another_question(tmp_path: Path) -> None:
     gandem.augment(problem(), "rare", learner=DecisionTreeClassifier(max_depth=2), **choices)
     with pytest.raises(RunError, match="with other learners"):
         gandem.augment(problem(), "rare", learner=DecisionTreeClassifier(max_depth=3), **choices)
+
+
+def test_pictures_are_not_called_rows() -> None:
+    gain = {"value": 0.0, "low": -0.1, "high": 0.1}
+    facts = {"verdict": "CANNOT TELL", "because": "too wide", "difference": gain, "margin": 0.01, "noun": "images"}
+    facts |= {"worth": {"rows": 5, "low": -20, "high": 40}, "curve": [[100, 0.8]]}
+    assert "whether synthetic images help" in sentence(facts) and "rows" not in sentence(facts)
+    assert worth(facts) == "not to be told from none at all (-20 to +40 real images)"
 
 
 def test_a_small_network_learns_pictures_and_repeats() -> None:

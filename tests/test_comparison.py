@@ -286,6 +286,16 @@ def test_a_full_disk_ends_the_race_which_goes_on_when_there_is_room(
     assert len(begun) == 3
 
 
+def test_what_the_disk_refuses_is_no_fault_of_an_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any, **more: Any) -> gandem.Run:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(api, "train", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        points = np.random.default_rng(0).random((300, 3))
+        gandem.compare(["default", "default+game.loss=hinge"], points, tmp_path / "race", seeds=1, budget="64")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -109,11 +109,15 @@ def test_a_discriminator_that_knows_its_samples_by_heart(sides: tuple[ImageData,
 
 def test_few_held_out_samples_say_nothing_of_a_gap(sides: tuple[ImageData, ImageData]) -> None:
     training, held_out = sides
-    few = held_out.pick(torch.arange(49))
-    found = Examiner(IMAGES.features(training.codec), training, few, LATENT, 100, 0)(
-        tiny_trainer(training, Budget(images=64))
-    )
+
+    def examined(count: int) -> dict[str, float]:
+        few = held_out.pick(torch.arange(count))
+        examiner = Examiner(IMAGES.features(training.codec), training, few, LATENT, 100, 0)
+        return examiner(tiny_trainer(training, Budget(images=64)))
+
+    found = examined(49)
     assert math.isnan(found["gap"]) and math.isnan(found["gap_auc"]) and found["distance"] > 0
+    assert 0 <= examined(50)["gap_auc"] <= 1
 
 
 def test_a_training_is_judged_on_its_way_and_the_best_is_used(npz: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from gandem.domains.images import features
+from gandem.domains.images import IMAGES, features
 from gandem.domains.images.features import (
     BLOCK,
     FINGERPRINT,
@@ -28,6 +28,7 @@ from gandem.errors import DependencyError, JudgeError
 from gandem.holdout import digests
 from gandem.judge.distances import frechet_value
 from gandem.judge.neighbours import nearest
+from gandem.spec import SampleSpec
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,8 @@ def test_a_copy_does_not_hide_behind_a_turn_where_pictures_are_turned() -> None:
     for copy in (np.rot90(images, quarters, (1, 2)) for quarters in (1, 2, 3)):
         for hidden in (copy, copy[:, :, ::-1]):
             assert any(np.array_equal(each, images) for each in variants(hidden, turn=True))
+    turned, upright = (ImageData(images, None, SampleSpec((3, 30, 30)), turn=turn) for turn in (True, False))
+    assert len(IMAGES.variants(images, turned)) == len(IMAGES.variants(images, upright)) + 6
 
 
 def test_worse_images_are_further_away(shipped: ImageFeatures, fashion: ImageData) -> None:

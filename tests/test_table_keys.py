@@ -19,11 +19,12 @@ from gandem.conditions import conditions
 from gandem.domains.domain import Judged
 from gandem.domains.given import Frame
 from gandem.domains.tables import TABLES
+from gandem.domains.tables.asking import _different
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.completing import imputed, scored
 from gandem.domains.tables.data import TableData
 from gandem.domains.tables.examination import broken_rules, examined
-from gandem.domains.tables.keys import different, hashed
+from gandem.domains.tables.keys import Key, different, hashed
 from gandem.domains.tables.networks import TableGenerator
 from gandem.domains.tables.networks import latents as latents_of
 from gandem.domains.tables.page import _rules
@@ -145,6 +146,22 @@ def test_each_is_drawn_by_its_probability_among_those_that_are_left(data: TableD
     free = made(data, generator, 100)["store"] == often
     asked = made(data, generator, 100, ["sold>=0"])["store"] == often
     assert 0.25 < free.mean() < 0.55 and 0.25 < asked.mean() < 0.55  # exp(2) / (exp(2) + 11) = 0.4
+
+
+def test_what_meets_conditions_more_likely_comes_more_often() -> None:
+    """Half of the rows that are drawn, of three times the weight: three of four that are kept."""
+    rng, drawn = np.random.default_rng(0), []
+
+    def draw(count: int) -> tuple[torch.Tensor, torch.Tensor, dict[str, np.ndarray]]:
+        heavy, number = rng.integers(0, 2, count).astype(float), np.arange(count) + float(sum(drawn))
+        drawn.append(count)
+        cells = torch.from_numpy(np.stack([heavy, number], 1))
+        return cells, torch.from_numpy(1 + 2 * heavy), {"heavy": heavy, "number": number}
+
+    codec = TableCodec([], [], [], [], [Key(("heavy", "number"))])
+    order = torch.Generator().manual_seed(0)
+    cells, chance = _different(codec, draw, 1000, order, conditions(["heavy>=0"]), np.inf)
+    assert cells[:, 0].mean() == pytest.approx(0.75, abs=0.05) and chance == pytest.approx(2, abs=0.05)
 
 
 def test_several_keys_are_kept_at_once() -> None:
