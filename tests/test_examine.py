@@ -101,10 +101,10 @@ def test_a_discriminator_that_knows_its_samples_by_heart(sides: tuple[ImageData,
     trainer: Loop = tiny_trainer(training, Budget(images=64))
     trainer.game.discriminator = Heart()
     found = examiner(trainer)
-    assert found["gap_auc"] == 1 and found["gap"] == 1
+    assert found["gap"] == 1
     trainer.game.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(784, 1), nn.Flatten(0))
     trainer.game.discriminator.forward = lambda images, label: images.mean((1, 2, 3))  # type: ignore[method-assign]
-    assert examiner(trainer)["gap_auc"] == pytest.approx(0.5, abs=0.08)
+    assert examiner(trainer)["gap"] == pytest.approx(0, abs=0.2)
 
 
 def test_few_held_out_samples_say_nothing_of_a_gap(sides: tuple[ImageData, ImageData]) -> None:
@@ -116,8 +116,8 @@ def test_few_held_out_samples_say_nothing_of_a_gap(sides: tuple[ImageData, Image
         return examiner(tiny_trainer(training, Budget(images=64)))
 
     found = examined(49)
-    assert math.isnan(found["gap"]) and math.isnan(found["gap_auc"]) and found["distance"] > 0
-    assert 0 <= examined(50)["gap_auc"] <= 1
+    assert math.isnan(found["gap"]) and found["distance"] > 0
+    assert math.isfinite(examined(50)["gap"])
 
 
 def test_a_training_is_judged_on_its_way_and_the_best_is_used(npz: Path, tmp_path: Path) -> None:

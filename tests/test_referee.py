@@ -32,7 +32,7 @@ def signals(step: int = 0, **changes: float) -> dict[str, float]:
 
 def examined(distance: float, **changes: float) -> dict[str, float]:
     """What a quick judgement of a healthy training shows."""
-    return {"distance": distance, "spread": 0.95, "sensitivity": 0.95, "raw_distance": 0.2, "gap_auc": 0.5} | changes
+    return {"distance": distance, "spread": 0.95, "sensitivity": 0.95, "raw_distance": 0.2, "gap": 0.0} | changes
 
 
 def judge_all(referee: Referee, distances: list[float], **changes: float) -> list[Ruling]:
@@ -267,8 +267,8 @@ def test_a_plateau_settles(stop: bool) -> None:
 def test_who_has_settled_never_learns_again_in_words() -> None:
     referee = Referee(1000)
     words = [ruling.state for ruling in judge_all(referee, [1.0] * 20)]
-    assert words[6].startswith("learning: distance 1,") and words[7] == "settled: cooling down to the end"
-    assert set(words[8:]) == {"settled: cooling down to the end, distance 1, variety 0.95 of real"}
+    assert words[8].startswith("learning: distance 1,") and words[9] == "settled: cooling down to the end"
+    assert set(words[10:]) == {"settled: cooling down to the end, distance 1, variety 0.95 of real"}
     assert referee.look(21_000, signals(1), DIALS).state == words[-1]
     referee.reopen()  # given a larger budget
     assert referee.look(21_016, signals(2), DIALS).state == "learning"
@@ -280,6 +280,15 @@ def test_steady_gains_never_settle(seed: int) -> None:
     rng = np.random.default_rng(seed)
     gains = [5 * 0.92**number * float(rng.lognormal(0, 0.03)) for number in range(20)]
     assert all(ruling.action == "play on" for ruling in judge_all(Referee(1000), gains))
+
+
+def test_noise_settles_nothing() -> None:
+    """Distances of a training of four minutes on MNIST that was thought to have settled at 59 % of its budget."""
+    referee = Referee(1000)
+    for progress, distance in zip(
+        (0.12, 0.21, 0.31, 0.40, 0.50, 0.59, 0.68, 0.77), (16.3, 12.7, 11.4, 12.2, 11.8, 10.7, 9.9, 9.2), strict=True
+    ):
+        assert referee.judged(round(1e5 * progress), progress, examined(distance), DIALS).action == "play on"
 
 
 @given(st.floats(0.4, 0.99), st.floats(0, 1), st.floats(0, 1))
@@ -294,13 +303,15 @@ def test_the_clock_runs_on_and_reaches_the_end(settled: float, one: float, other
 
 
 def test_augmentation_follows_what_the_discriminator_knows_by_heart() -> None:
-    def strength(auc: float, now: float = 0.5, adapt: bool = True) -> float:
-        ruling = Referee(1000, adapt=adapt).judged(1, 0.05, examined(1.0, gap_auc=auc), DIALS | {"augmentation": now})
+    def strength(gap: float, now: float = 0.5, adapt: bool = True) -> float:
+        ruling = Referee(1000, adapt=adapt).judged(1, 0.05, examined(1.0, gap=gap), DIALS | {"augmentation": now})
         return ruling.dials.get("augmentation", now)
 
-    assert strength(0.75) == pytest.approx(0.7) and strength(0.55) == pytest.approx(0.3)
-    assert strength(0.65) == 0.5 and strength(0.9, adapt=False) == 0.5 and strength(math.nan) == 0.5
-    assert strength(0.9, now=0.78) == 0.8 and strength(0.4, now=0.05) == 0
+    assert strength(1.0) == pytest.approx(0.7) and strength(0.0) == pytest.approx(0.3)
+    assert strength(0.6) == pytest.approx(0.54) and strength(0.5) == 0.5
+    assert strength(30.0) == strength(1.0) and strength(-30.0) == strength(0.0)
+    assert strength(0.9, adapt=False) == 0.5 and strength(math.nan) == 0.5
+    assert strength(0.9, now=0.78) == 0.8 and strength(0.1, now=0.05) == 0
 
 
 def test_what_it_remembers_is_json_and_goes_on_alike() -> None:
@@ -335,7 +346,7 @@ def test_nothing_settles_on_what_was_judged_while_the_samples_grew() -> None:
         actions = [referee.judged(round(time * 20_000), time, examined(1.0), DIALS).action for time in times]
         return times[actions.index("settle")]
 
-    assert settles(0.0) == pytest.approx(0.4) and 0.35 + 0.2 < settles(0.35) < 0.7
+    assert settles(0.0) == pytest.approx(0.5) and 0.35 + 0.2 < settles(0.35) < 0.7
 
 
 def test_a_larger_budget_reopens_the_game() -> None:

@@ -229,7 +229,7 @@ def test_the_way_back_before_any_judgement_is_not_the_beginning(few: ImageData) 
 def test_the_best_is_kept_and_gone_back_to(few: ImageData) -> None:
     """Judged every 16 steps: good, best, then twice far away; what follows starts from the best."""
     distances = iter([2.0, 1.0, 5.0, 5.0, 0.5, 0.5])
-    rest = {"spread": 1.0, "sensitivity": 1.0, "raw_distance": 0.1, "gap": 0.0, "gap_auc": 0.5}
+    rest = {"spread": 1.0, "sensitivity": 1.0, "raw_distance": 0.1, "gap": 0.0}
     trainer, notes = tiny_trainer(few, Budget(images=96 * 16), checkpoint_seconds=1e9), Notes()
     trainer.referee.every = 256
     trainer.examine = lambda trainer: {"distance": next(distances), **rest}
@@ -244,12 +244,12 @@ def test_the_best_is_kept_and_gone_back_to(few: ImageData) -> None:
 
 
 def test_a_settled_training_ends_before_its_budget(few: ImageData) -> None:
-    rest = {"spread": 1.0, "sensitivity": 1.0, "raw_distance": 0.1, "gap": 0.0, "gap_auc": 0.5}
+    rest = {"spread": 1.0, "sensitivity": 1.0, "raw_distance": 0.1, "gap": 0.0}
     trainer, notes = tiny_trainer(few, Budget(images=320 * 16), checkpoint_seconds=1e9), Notes()
     trainer.referee.every = 256
     trainer.examine = lambda trainer: {"distance": 1.0, **rest}
     trainer.fit(notes)
-    assert trainer.images == pytest.approx((0.4 + 0.15) * 320 * 16, abs=16 * 16) and trainer.progress == 1
+    assert trainer.images == pytest.approx((0.55 + 0.15) * 320 * 16, abs=16 * 16) and trainer.progress == 1
     assert trainer.referee.summary()["ended"] == "converged"
 
 

@@ -21,8 +21,9 @@ MILESTONES = frozenset(round(8 * 1.25**power) for power in range(100))
 """Looks after which a training without trouble is saved while nothing is judged: going back costs a fifth at most."""
 ROLLBACKS = 3
 """After so many, turned dials among them, going on does not help."""
-LAST, LAST_PART, LEAST_GAIN, EARLIEST = 3, 0.2, 0.02, 0.4
-"""Settled: the judgements of the last fifth of the budget, at least three, gained less than 2 %, after 40 % of it."""
+EARLIEST, FEWEST, SURE, NEXT_PART, LEAST_GAIN = 0.4, 6, 1.28, 0.2, 0.12
+"""Settled: after 40 % of the budget, and by the trend of six judgements at least, it is 90 % sure (one-sided, normal)
+that the next fifth of the budget would lower the distance by less than 12 %."""
 LEAST_PART = 0.1
 """Part of the budget between two judgements at least, while the samples grow."""
 COOLING = 0.15
@@ -31,10 +32,8 @@ LEARNING, SETTLED = "learning", "settled: cooling down to the end"
 """How a training without trouble goes, in words: the second from when it has settled."""
 TIE = 1.02
 """The best is the last judgement whose distance is within this factor of the shortest."""
-KNOWN_BY_HEART, NOT_KNOWN = 0.7, 0.6
 FASTER, STRONGEST = 4.0, 0.8
-"""Above the first AUC of training against held-out samples the augmentation grows, below the second it shrinks: by
-FASTER times the part of the budget since the last judgement, up to STRONGEST."""
+"""Augmentation that follows the gap grows, or shrinks, by FASTER times the part of the budget at most, to STRONGEST."""
 
 
 UNREMARKABLE = {
@@ -183,17 +182,20 @@ class Referee:
         return Ruling(state, dials=self._augmentation(examined, dials), best=best)
 
     def has_settled(self, progress: float) -> bool:
-        """Whether the last judgements gained less than their own noise, or next to nothing."""
-        judged = [each for each in self.memory.judgements[self.memory.era :] if each["progress"] >= self.grown]
-        values = [math.log(max(each["distance"], 1e-12)) for each in judged]
-        last = max(LAST, sum(each["progress"] > progress - LAST_PART for each in judged))
-        if not self.stop or self.memory.settled is not None or progress < self._earliest or len(values) < last + LAST:
+        """Whether it is sure that going on would gain next to nothing: log distance ~ a + b progress, since half way.
+
+        Noise alone settles nothing: the less a few judgements can tell, the wider the interval of the trend b.
+        """
+        since = max(self.grown, progress / 2)
+        judged = [each for each in self.memory.judgements[self.memory.era :] if each["progress"] >= since]
+        if not self.stop or self.memory.settled is not None or progress < self._earliest or len(judged) < FEWEST:
             return False
-        bends = [
-            (before + after) / 2 - here for before, here, after in zip(values, values[1:], values[2:], strict=False)
-        ]
-        noise = 1.4826 * statistics.median(abs(bend) for bend in bends) / math.sqrt(1.5)
-        return min(values[:-last]) - min(values[-last:]) < max(LEAST_GAIN, noise)
+        times = [each["progress"] for each in judged]
+        values = [math.log(max(each["distance"], 1e-12)) for each in judged]
+        slope, start = statistics.linear_regression(times, values)
+        missed = sum((value - start - slope * time) ** 2 for time, value in zip(times, values, strict=True))
+        error = math.sqrt(missed / (len(times) - 2) / (statistics.pvariance(times) * len(times)))
+        return NEXT_PART * (SURE * error - slope) < LEAST_GAIN
 
     def clock(self, progress: float) -> float:
         """Return the progress of the schedules: that of the budget, and faster once the quality has settled."""
@@ -297,19 +299,18 @@ class Referee:
     @property
     def _earliest(self) -> float:
         """Part of the budget before which nothing has settled."""
-        return max(EARLIEST, self.grown + LAST_PART) if self.grown else EARLIEST
+        return max(EARLIEST, self.grown + NEXT_PART) if self.grown else EARLIEST
 
     def _augmentation(self, examined: Numbers, dials: Numbers) -> dict[str, float]:
-        """Turn the augmentation p so that the discriminator does not know its training samples by heart.
+        """Turn the augmentation p so that held-out samples stay halfway between training and generated ones.
 
-        p <- clip(p + FASTER dt, 0, STRONGEST) where AUC > KNOWN_BY_HEART, p - FASTER dt where AUC < NOT_KNOWN, else p;
-        dt is the part of the budget since the last judgement, AUC = P(D(training sample) > D(held-out sample)).
-        After Karras et al. 2020, "Training GANs with limited data" (ADA), who go up and down in steps of equal size by
-        the sign of E sign(D(training sample)) - 0.6, and name held-out samples as the other sign of overfitting.
+        p <- clip(p + FASTER dt (2 r - 1), 0, STRONGEST), r = clip(gap, 0, 1), dt the part of the budget since the last
+        judgement: up where the discriminator takes held-out samples for generated ones rather than for training ones.
+        After Karras et al. 2020, "Training GANs with limited data", whose r_v is our gap, and its target 0.5.
         """
-        known = examined.get("gap_auc", math.nan)
-        if not self.adapt or math.isnan(known) or NOT_KNOWN <= known <= KNOWN_BY_HEART:
+        gap = examined.get("gap", math.nan)
+        if not self.adapt or math.isnan(gap):
             return {}
         times = [0.0, *(each["progress"] for each in self.memory.judgements[self.memory.era :])]
-        step = FASTER * max(times[-1] - times[-2], 0.0) * (1 if known > KNOWN_BY_HEART else -1)
+        step = FASTER * max(times[-1] - times[-2], 0.0) * (2 * min(max(gap, 0.0), 1.0) - 1)
         return {"augmentation": min(max(dials["augmentation"] + step, 0.0), STRONGEST)}

@@ -34,8 +34,8 @@ from gandem.training.signals import Signals
 REPORT_SECONDS = 1.0
 PREVIEWS, PREVIEW_SHARE = 60, 0.05
 """Pictures of a training at most, and the part of the time that they may take."""
-EXAMINED = ("distance", "spread", "sensitivity", "raw_distance", "gap", "gap_auc")
-"""What a quick judgement finds, see `Examine`; the last two are NaN where no samples are held out."""
+EXAMINED = ("distance", "spread", "sensitivity", "raw_distance", "gap")
+"""What a quick judgement finds, see `Examine`; the gap is NaN where too few samples are held out."""
 
 
 class Recorder(Protocol):
