@@ -1,5 +1,6 @@
 """`gandem augment`: nothing leaks, nulls do not help, what was stopped goes on, bad inputs are one line."""
 
+import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -94,6 +95,13 @@ def test_no_test_row_is_ever_learnt_from_and_groups_stay_together(seed: int, gro
             assert not sides[0] & sides[1] and not sides[0] & sides[2] and not sides[1] & sides[2]
         tested += split.test.tolist()
     assert sorted(tested) == list(range(120)), "every row is tested once"
+
+
+def test_classes_that_are_equal_need_no_balance() -> None:
+    asked = problem()
+    assert set(Experiment.of(asked, Copies(), (BAYES,)).arms) == set(FREE)
+    equal = dataclasses.replace(asked, labels=np.arange(len(asked.labels)) % 2)
+    assert set(Experiment.of(equal, Copies(), (BAYES,)).arms) == {"noise", "mixup"}
 
 
 def test_copies_and_shuffled_rows_do_not_help() -> None:

@@ -27,9 +27,9 @@ from gandem.augmentation.problem import Problem
 from gandem.augmentation.scores import primary, scores, thresholds
 from gandem.augmentation.splits import Split
 
-NEEDS_WEIGHTS = ("class weights", "mixup")
+NEEDS_WEIGHTS, BALANCE = ("class weights", "mixup"), ("class weights", "random oversampling", "SMOTE")
 FEWEST = 0.05
-"""Balancing that would add less than this part of the rows is no amount of its own."""
+"""Balancing that would add less than this part of the rows is no amount of its own, and no free arm."""
 
 Tell = Callable[[str], None]
 
@@ -46,8 +46,11 @@ class Experiment:
 
     @classmethod
     def of(cls, problem: Problem, generator: Generator, learners: tuple[Learner, ...]) -> Experiment:
-        """Build it with every free arm that such rows have."""
-        return cls(problem, generator, learners, FREE_FOR_PICTURES if problem.pictures else FREE)
+        """Build it with every free arm that such rows have, and that changes them."""
+        arms = FREE_FOR_PICTURES if problem.pictures else FREE
+        if wanted(problem.labels, len(problem.classes), "balance").sum() < FEWEST * len(problem.labels):
+            arms = {name: arm for name, arm in arms.items() if name not in BALANCE}
+        return cls(problem, generator, learners, arms)
 
     def play(
         self, split: Split, tell: Tell = lambda doing: None, known: dict[str, Any] | None = None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
+
+from safetensors import safe_open
 
 from gandem.domains import domain_of
 from gandem.domains.domain import Progress
@@ -50,4 +53,6 @@ def learn_features(
     learnt, _ = data.split(1 - SHARE)
     content = domain.learn_features(learnt, steps, seed, progress)
     write_atomic(out, content)
-    return {"path": str(out), "images": learnt.count, "bytes": len(content)}
+    with safe_open(out, "pt") as file:
+        told = json.loads(file.metadata()["gandem"])
+    return {"path": str(out), "images": told["images"], "bytes": len(content)}
