@@ -302,16 +302,46 @@ def test_the_clock_runs_on_and_reaches_the_end(settled: float, one: float, other
     assert referee.end == min(settled + COOLING, 1) and referee.clock(late) >= late - 1e-12
 
 
+def turned(referee: Referee, distances: list[float], gap: float, now: float = 0.5) -> float:
+    """Return the augmentation after judgements at 0.05, 0.1, ... of the budget, the last of which has this gap."""
+    for number, distance in enumerate(distances, 1):
+        last = gap if number == len(distances) else 0.5
+        ruling = referee.judged(1000 * number, number / 20, examined(distance, gap=last), DIALS | {"augmentation": now})
+    return ruling.dials.get("augmentation", now)
+
+
 def test_augmentation_follows_what_the_discriminator_knows_by_heart() -> None:
     def strength(gap: float, now: float = 0.5, adapt: bool = True) -> float:
-        ruling = Referee(1000, adapt=adapt).judged(1, 0.05, examined(1.0, gap=gap), DIALS | {"augmentation": now})
-        return ruling.dials.get("augmentation", now)
+        return turned(Referee(1000, adapt=adapt), [1.0] * 5, gap, now)
 
     assert strength(1.0) == pytest.approx(0.7) and strength(0.0) == pytest.approx(0.3)
     assert strength(0.6) == pytest.approx(0.54) and strength(0.5) == 0.5
     assert strength(30.0) == strength(1.0) and strength(-30.0) == strength(0.0)
     assert strength(0.9, adapt=False) == 0.5 and strength(math.nan) == 0.5
     assert strength(0.9, now=0.78) == 0.8 and strength(0.1, now=0.05) == 0
+
+
+def test_augmentation_grows_only_where_the_game_stands_still() -> None:
+    rising = [0.9**number for number in range(5)]
+    assert turned(Referee(1000, adapt=True), rising, 1.0) == 0.5
+    assert turned(Referee(1000, adapt=True), rising, 0.0) == pytest.approx(0.3), "and shrinks at any time"
+    assert turned(Referee(1000, adapt=True), [1.0], 1.0) == 0.5, "the first has nothing to be compared with"
+    assert turned(Referee(1000, adapt=True, grown=0.35), [1.0] * 8, 1.0) == 0.5, "what was judged small says nothing"
+    assert turned(Referee(1000, adapt=True, grown=0.35), [1.0] * 10, 1.0) == pytest.approx(0.7)
+    assert turned(Referee(1000, adapt=True, stop=False), [1.0] * 17, 1.0) == 0.5, "too late"
+
+
+def test_who_turns_the_augmentation_has_not_settled() -> None:
+    referee = Referee(1000, adapt=True)
+    dials = DIALS | {"augmentation": 0.8}
+    for number in range(1, 9):
+        dials |= {"augmentation": 0.8 if number < 8 else 0.5}
+        referee.judged(1000 * number, number / 20, examined(1.0, gap=1.0), dials)
+    assert referee.memory.turned == 0.4
+    after = [
+        referee.judged(1000 * number, number / 20, examined(1.0, gap=0.5), dials).action for number in range(9, 16)
+    ]
+    assert after.index("settle") == 4, "six judgements from 0.4 on"
 
 
 def test_what_it_remembers_is_json_and_goes_on_alike() -> None:

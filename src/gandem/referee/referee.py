@@ -32,8 +32,10 @@ LEARNING, SETTLED = "learning", "settled: cooling down to the end"
 """How a training without trouble goes, in words: the second from when it has settled."""
 TIE = 1.02
 """The best is the last judgement whose distance is within this factor of the shortest."""
-FASTER, STRONGEST = 4.0, 0.8
-"""Augmentation that follows the gap grows, or shrinks, by FASTER times the part of the budget at most, to STRONGEST."""
+FASTER, STRONGEST, STILL = 4.0, 0.8, 0.1
+"""Augmentation grows or shrinks by FASTER times the part of the budget at most, to STRONGEST. It grows only where the
+last tenth of the budget gained less than half of LEAST_GAIN: what is known by heart does no harm while quality rises.
+"""
 
 
 UNREMARKABLE = {
@@ -81,6 +83,8 @@ class Memory:
     """Images at the last checkpoint without trouble, of a training in which nothing is judged."""
     settled: float | None = None
     """Part of the budget at which the quality settled."""
+    turned: float = 0.0
+    """Part of the budget at which the augmentation was last turned up."""
     words: str = LEARNING
     """How the training went at the last judgement."""
     over: str | None = None
@@ -174,19 +178,22 @@ class Referee:
             memory.best = images
         if trouble is not None:
             return replace(trouble, best=best)
+        turned = self._augmentation(examined, dials)
+        if turned.get("augmentation", 0.0) > dials.get("augmentation", 0.0):
+            memory.turned = progress
         if self.has_settled(progress):
             memory.settled = progress
             return self._noted(Ruling(SETTLED, "settle", best=best), images)
         going = f"{LEARNING}:" if memory.settled is None else f"{SETTLED},"
         state = f"{going} distance {examined['distance']:.3g}, variety {examined['spread']:.2f} of real"
-        return Ruling(state, dials=self._augmentation(examined, dials), best=best)
+        return Ruling(state, dials=turned, best=best)
 
     def has_settled(self, progress: float) -> bool:
         """Whether it is sure that going on would gain next to nothing: log distance ~ a + b progress, since half way.
 
         Noise alone settles nothing: the less a few judgements can tell, the wider the interval of the trend b.
         """
-        since = max(self.grown, progress / 2)
+        since = max(self.grown, self.memory.turned, progress / 2)
         judged = [each for each in self.memory.judgements[self.memory.era :] if each["progress"] >= since]
         if not self.stop or self.memory.settled is not None or progress < self._earliest or len(judged) < FEWEST:
             return False
@@ -196,6 +203,17 @@ class Referee:
         missed = sum((value - start - slope * time) ** 2 for time, value in zip(times, values, strict=True))
         error = math.sqrt(missed / (len(times) - 2) / (statistics.pvariance(times) * len(times)))
         return NEXT_PART * (SURE * error - slope) < LEAST_GAIN
+
+    def _stands_still(self, progress: float) -> bool:
+        """Whether samples of full size have hardly gained lately, and there is time to mend that."""
+        judged = [each for each in self.memory.judgements[self.memory.era :] if each["progress"] >= self.grown]
+        before, lately = (
+            min(
+                (each["distance"] for each in judged if (each["progress"] > progress - STILL) == late), default=math.inf
+            )
+            for late in (False, True)
+        )
+        return progress <= 1 - NEXT_PART and lately > before * (1 - LEAST_GAIN / 2)
 
     def clock(self, progress: float) -> float:
         """Return the progress of the schedules: that of the budget, and faster once the quality has settled."""
@@ -213,6 +231,7 @@ class Referee:
         """Forget that the training ended: it was given a larger budget."""
         memory = self.memory
         memory.settled = memory.over = None
+        memory.turned = 0.0
         memory.words = LEARNING
         memory.rollbacks, memory.era = 0, len(memory.judgements)
         memory.streaks.clear()
@@ -302,15 +321,18 @@ class Referee:
         return max(EARLIEST, self.grown + NEXT_PART) if self.grown else EARLIEST
 
     def _augmentation(self, examined: Numbers, dials: Numbers) -> dict[str, float]:
-        """Turn the augmentation p so that held-out samples stay halfway between training and generated ones.
+        """Turn the augmentation p by the gap, and up only where the game stands still.
 
         p <- clip(p + FASTER dt (2 r - 1), 0, STRONGEST), r = clip(gap, 0, 1), dt the part of the budget since the last
         judgement: up where the discriminator takes held-out samples for generated ones rather than for training ones.
-        After Karras et al. 2020, "Training GANs with limited data", whose r_v is our gap, and its target 0.5.
+        After Karras et al. 2020, "Training GANs with limited data", whose r_v is our gap, and its target 0.5; that a
+        rising quality is left alone, and the end of the schedules, is ours.
         """
         gap = examined.get("gap", math.nan)
         if not self.adapt or math.isnan(gap):
             return {}
         times = [0.0, *(each["progress"] for each in self.memory.judgements[self.memory.era :])]
         step = FASTER * max(times[-1] - times[-2], 0.0) * (2 * min(max(gap, 0.0), 1.0) - 1)
+        if step > 0 and not self._stands_still(times[-1]):
+            return {}
         return {"augmentation": min(max(dials["augmentation"] + step, 0.0), STRONGEST)}
