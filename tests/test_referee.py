@@ -326,7 +326,8 @@ def test_augmentation_grows_only_where_the_game_stands_still() -> None:
     assert turned(Referee(1000, adapt=True), rising, 1.0) == 0.5
     assert turned(Referee(1000, adapt=True), rising, 0.0) == pytest.approx(0.3), "and shrinks at any time"
     assert turned(Referee(1000, adapt=True), [1.0], 1.0) == 0.5, "the first has nothing to be compared with"
-    assert turned(Referee(1000, adapt=True, grown=0.35), [1.0] * 8, 1.0) == 0.5, "what was judged small says nothing"
+    assert turned(Referee(1000, adapt=True, grown=0.36), [1.0] * 8, 1.0) == 0.5, "small ones say nothing of full size"
+    assert turned(Referee(1000, adapt=True, grown=0.35), [1.0] * 6, 1.0) == pytest.approx(0.7), "but of each other"
     assert turned(Referee(1000, adapt=True, grown=0.35), [1.0] * 10, 1.0) == pytest.approx(0.7)
     assert turned(Referee(1000, adapt=True, stop=False), [1.0] * 17, 1.0) == 0.5, "too late"
 

@@ -205,14 +205,14 @@ class Referee:
         return NEXT_PART * (SURE * error - slope) < LEAST_GAIN
 
     def _stands_still(self, progress: float) -> bool:
-        """Whether samples of full size have hardly gained lately, and there is time to mend that."""
-        judged = [each for each in self.memory.judgements[self.memory.era :] if each["progress"] >= self.grown]
-        before, lately = (
-            min(
-                (each["distance"] for each in judged if (each["progress"] > progress - STILL) == late), default=math.inf
-            )
-            for late in (False, True)
-        )
+        """Whether samples of this stage of growth have hardly gained lately, and there is time to mend that."""
+        stage = [
+            (each["progress"] > progress - STILL, each["distance"])
+            for each in self.memory.judgements[self.memory.era :]
+            if (each["progress"] >= self.grown) == (progress >= self.grown)
+        ]
+        before = min((distance for late, distance in stage if not late), default=math.inf)
+        lately = min(distance for late, distance in stage if late)
         return progress <= 1 - NEXT_PART and lately > before * (1 - LEAST_GAIN / 2)
 
     def clock(self, progress: float) -> float:
