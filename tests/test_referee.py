@@ -317,7 +317,7 @@ def test_augmentation_follows_what_the_discriminator_knows_by_heart() -> None:
     assert strength(1.0) == pytest.approx(0.7) and strength(0.0) == pytest.approx(0.3)
     assert strength(0.6) == pytest.approx(0.54) and strength(0.5) == 0.5
     assert strength(30.0) == strength(1.0) and strength(-30.0) == strength(0.0)
-    assert strength(0.9, adapt=False) == 0.5 and strength(math.nan) == 0.5
+    assert strength(0.9, adapt=False) == 0.5 and strength(math.nan) == strength(1.0)
     assert strength(0.9, now=0.78) == 0.8 and strength(0.1, now=0.05) == 0
 
 

@@ -25,7 +25,7 @@ from gandem.training.plan import Plan, judging_pace, make_plan, whole_groups
 from gandem.uses import examine
 
 ENOUGH_HELD_OUT = 100
-"""Held-out samples by which a verdict can be given, and by which it shows what the discriminator knows by heart."""
+"""Held-out samples by which a verdict can be given."""
 
 Build = Callable[[Domain, Dataset, Recipe, int], NoiseGame]
 """Returns a game with networks of a width, as build(domain, dataset, recipe, width)."""
@@ -107,12 +107,10 @@ def decide(
     if asked == "auto" and wanted.training.batch != "auto":  # a domain knows nothing of packs, nor of processes
         wanted = wanted.replace({"training.batch": whole_groups(int(wanted.training.batch), multiple)})
     check(wanted, max(multiple, 2) if wanted.training.batch == "auto" else int(wanted.training.batch), processes)
-    augment: float | str = wanted.game.augment
-    if augment == "adaptive" and wanted.referee.every == 0:
+    if wanted.game.augment == "adaptive" and wanted.referee.every == 0:
         raise RecipeError("game.augment = adaptive follows the quick judgements, and referee.every = 0 makes none")
-    if augment == "auto":
-        augment = "adaptive" if held_out.count >= ENOUGH_HELD_OUT else 1.0
-    wanted = wanted.replace({"game.augment": augment})  # it takes time, which the plan shall measure
+    if wanted.game.augment == "auto":
+        wanted = wanted.replace({"game.augment": "adaptive"})
     plan = make_plan(
         lambda width: build(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell, multiple
     )

@@ -143,8 +143,8 @@ class GameOptions(Section):
     """Part of the budget in which the game is played with samples of a fraction of their size; 0: never."""
     augment: float | Literal["adaptive"] | Auto = "auto"
     """Strength of differentiable augmentation in [0, 1]; adaptive: from 0, turned up where the
-    discriminator knows its training samples by heart and quality stands still; auto: adaptive where enough samples are
-    held out to see that, else 1; for tables and arrays 0."""
+    discriminator knows its training samples by heart and quality stands still; auto: adaptive for
+    pictures, else 0."""
 
     @field_validator("penalty_fraction")
     @classmethod

@@ -323,16 +323,18 @@ class Referee:
     def _augmentation(self, examined: Numbers, dials: Numbers) -> dict[str, float]:
         """Turn the augmentation p by the gap, and up only where the game stands still.
 
-        p <- clip(p + FASTER dt (2 r - 1), 0, STRONGEST), r = clip(gap, 0, 1), dt the part of the budget since the last
-        judgement: up where the discriminator takes held-out samples for generated ones rather than for training ones.
+        p <- clip(p + FASTER dt (2 r - 1), 0, STRONGEST), r = clip(gap, 0, 1) or, where too few samples are held out to
+        tell, 1; dt the part of the budget since the last judgement. So it goes up where the discriminator takes
+        held-out samples for generated ones rather than for training ones.
         After Karras et al. 2020, "Training GANs with limited data", whose r_v is our gap, and its target 0.5; that a
         rising quality is left alone, and the end of the schedules, is ours.
         """
-        gap = examined.get("gap", math.nan)
-        if not self.adapt or math.isnan(gap):
+        if not self.adapt:
             return {}
+        gap = examined.get("gap", math.nan)
+        known = 1.0 if math.isnan(gap) else min(max(gap, 0.0), 1.0)
         times = [0.0, *(each["progress"] for each in self.memory.judgements[self.memory.era :])]
-        step = FASTER * max(times[-1] - times[-2], 0.0) * (2 * min(max(gap, 0.0), 1.0) - 1)
+        step = FASTER * max(times[-1] - times[-2], 0.0) * (2 * known - 1)
         if step > 0 and not self._stands_still(times[-1]):
             return {}
         return {"augmentation": min(max(dials["augmentation"] + step, 0.0), STRONGEST)}
