@@ -104,7 +104,7 @@ def test_a_discriminator_that_knows_its_samples_by_heart(sides: tuple[ImageData,
     assert found["gap"] == 1
     trainer.game.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(784, 1), nn.Flatten(0))
     trainer.game.discriminator.forward = lambda images, label: images.mean((1, 2, 3))  # type: ignore[method-assign]
-    assert examiner(trainer)["gap"] == pytest.approx(0, abs=0.2)
+    assert examiner(trainer)["gap"] == 0, "the difference may be chance"
 
 
 def test_few_held_out_samples_say_nothing_of_a_gap(sides: tuple[ImageData, ImageData]) -> None:
