@@ -129,8 +129,9 @@ def test_where_measuring_takes_long_the_rest_is_reckoned(
         return 100.0
 
     monkeypatch.setattr("gandem.training.plan.measure", slow)
-    planned = gandem.plan_training(colours, settings={"network.width": 16}, budget="100s", device="cpu")["plan"]
-    assert measured == [("fp32", 1.0), ("bf16", 1.0)]  # with the augmentation that so few images will have
+    settings = {"network.width": 16, "game.augment": 1.0}
+    planned = gandem.plan_training(colours, settings=settings, budget="100s", device="cpu")["plan"]
+    assert measured == [("fp32", 1.0), ("bf16", 1.0)]  # with the augmentation that the training will have
     assert planned["measured_seconds"] == 8
     work = planned["images_per_second"] * planned["gflops_per_image"]
     assert work == pytest.approx(100 * planned["gflops_at_full_size"]) and planned["images_per_second"] > 100

@@ -24,6 +24,7 @@ SETTINGS = {
     "training.precision": "fp32",
     "optimizer.lr": 5e-4,
     "optimizer.warmup": 0,
+    "game.augment": 1.0,
 }
 IMAGES = 63 * 16
 """A budget of 1,000 images in whole batches."""
