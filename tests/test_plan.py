@@ -1,5 +1,6 @@
 """What is decided before a training: the size of a step, the rate, and what growth makes of the count of images."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -170,6 +171,18 @@ def test_augmentation_cannot_follow_judgements_that_are_not_made(colours: Path) 
     settings = {"game.augment": "adaptive", "referee.every": 0, "network.width": 16}
     with pytest.raises(RecipeError, match="follows the quick judgements"):
         gandem.plan_training(colours, settings=settings, budget="10k", device="cpu")
+
+
+@pytest.mark.parametrize(("every", "augment"), [(0, 0.0), (512, "adaptive")])
+def test_augmentation_is_adaptive_where_judgements_are_made(
+    colours: Path, tmp_path: Path, every: int, augment: float | str
+) -> None:
+    settings = {"referee.every": every, "network.width": 16}
+    recipe = gandem.plan_training(colours, settings=settings, budget="10k", device="cpu")["recipe"]
+    assert recipe["game"]["augment"] == augment
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    again = gandem.plan_training(colours, recipe=tmp_path / "recipe.yaml", budget="10k", device="cpu")["recipe"]
+    assert again["game"]["augment"] == augment, "what was decided can be asked for"
 
 
 def test_the_machine_is_measured_at_the_rate_that_is_played(colours: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -330,6 +330,9 @@ def test_augmentation_grows_only_where_the_game_stands_still() -> None:
     assert turned(Referee(1000, adapt=True, grown=0.35), [1.0] * 6, 1.0) == pytest.approx(0.7), "but of each other"
     assert turned(Referee(1000, adapt=True, grown=0.35), [1.0] * 10, 1.0) == pytest.approx(0.7)
     assert turned(Referee(1000, adapt=True, stop=False), [1.0] * 17, 1.0) == 0.5, "too late"
+    settled = Referee(1000, adapt=True)
+    settled.memory.settled = 0.2
+    assert turned(settled, [1.0] * 5, 1.0) == 0.5, "it cools down"
 
 
 def test_who_turns_the_augmentation_has_not_settled() -> None:

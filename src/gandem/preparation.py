@@ -109,8 +109,6 @@ def decide(
     check(wanted, max(multiple, 2) if wanted.training.batch == "auto" else int(wanted.training.batch), processes)
     if wanted.game.augment == "adaptive" and wanted.referee.every == 0:
         raise RecipeError("game.augment = adaptive follows the quick judgements, and referee.every = 0 makes none")
-    if wanted.game.augment == "auto":
-        wanted = wanted.replace({"game.augment": "adaptive"})
     plan = make_plan(
         lambda width: build(domain, dataset, wanted, width), dataset, wanted, allowed, device, tell, multiple
     )
@@ -131,10 +129,8 @@ def decide(
         }
     )
     every, samples = judging_pace(plan, _cost_of_looking(domain, dataset, decided, plan, engine, build))
-    referee = {"every": every, "samples": samples}
-    decided = decided.replace(
-        {f"referee.{key}": value for key, value in referee.items() if getattr(decided.referee, key) == "auto"}
-    )
+    decided = decided.fill({"referee.every": every, "referee.samples": samples})
+    decided = decided.fill({"game.augment": "adaptive" if decided.referee.every else 0.0})  # it follows the judgements
     tell("pace", every=decided.referee.every, samples=decided.referee.samples)
     return Prepared(dataset, held_out, decided, plan, allowed)
 

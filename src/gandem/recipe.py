@@ -142,9 +142,9 @@ class GameOptions(Section):
     growth: float = Field(0.35, ge=0, le=0.9)
     """Part of the budget in which the game is played with samples of a fraction of their size; 0: never."""
     augment: float | Literal["adaptive"] | Auto = "auto"
-    """Strength of differentiable augmentation in [0, 1]; adaptive: from 0, turned up where the
-    discriminator knows its training samples by heart and quality stands still; auto: adaptive for
-    pictures, else 0."""
+    """Strength of differentiable augmentation in [0, 1]; adaptive: from 0, turned up where the discriminator knows its
+    training samples by heart and quality stands still; auto: adaptive for pictures that are
+    judged on their way, else 0."""
 
     @field_validator("penalty_fraction")
     @classmethod

@@ -27,7 +27,9 @@ from gandem.augmentation.problem import Problem
 from gandem.augmentation.scores import primary, scores, thresholds
 from gandem.augmentation.splits import Split
 
-NEEDS_WEIGHTS, BALANCE = ("class weights", "mixup"), ("class weights", "random oversampling", "SMOTE")
+NEEDS_WEIGHTS = ("class weights", "mixup")
+BALANCES = ("class weights", "random oversampling", "SMOTE")
+"""Free arms that do nothing but make the classes equal."""
 FEWEST = 0.05
 """Balancing that would add less than this part of the rows is no amount of its own, and no free arm."""
 
@@ -49,7 +51,7 @@ class Experiment:
         """Build it with every free arm that such rows have, and that changes them."""
         arms = FREE_FOR_PICTURES if problem.pictures else FREE
         if wanted(problem.labels, len(problem.classes), "balance").sum() < FEWEST * len(problem.labels):
-            arms = {name: arm for name, arm in arms.items() if name not in BALANCE}
+            arms = {name: arm for name, arm in arms.items() if name not in BALANCES}
         return cls(problem, generator, learners, arms)
 
     def play(

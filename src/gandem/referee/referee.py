@@ -34,8 +34,7 @@ TIE = 1.02
 """The best is the last judgement whose distance is within this factor of the shortest."""
 FASTER, STRONGEST, STILL = 4.0, 0.8, 0.1
 """Augmentation grows or shrinks by FASTER times the part of the budget at most, to STRONGEST. It grows only where the
-last tenth of the budget gained less than half of LEAST_GAIN: what is known by heart does no harm while quality rises.
-"""
+last tenth of the budget gained less than half of LEAST_GAIN: while quality rises, learning by heart does no harm."""
 
 
 UNREMARKABLE = {
@@ -189,7 +188,9 @@ class Referee:
         return Ruling(state, dials=turned, best=best)
 
     def has_settled(self, progress: float) -> bool:
-        """Whether it is sure that going on would gain next to nothing: log distance ~ a + b progress, since half way.
+        """Whether it is sure that going on would gain next to nothing.
+
+        The trend b is that of log distance ~ a + b progress over the later half of what has passed so far.
 
         Noise alone settles nothing: the less a few judgements can tell, the wider the interval of the trend b.
         """
@@ -213,7 +214,8 @@ class Referee:
         ]
         before = min((distance for late, distance in stage if not late), default=math.inf)
         lately = min(distance for late, distance in stage if late)
-        return progress <= 1 - NEXT_PART and lately > before * (1 - LEAST_GAIN / 2)
+        early = progress <= 1 - NEXT_PART and self.memory.settled is None
+        return early and lately > before * (1 - LEAST_GAIN / 2)
 
     def clock(self, progress: float) -> float:
         """Return the progress of the schedules: that of the budget, and faster once the quality has settled."""
