@@ -107,6 +107,30 @@ def test_a_discriminator_that_knows_its_samples_by_heart(sides: tuple[ImageData,
     assert examiner(trainer)["gap"] == 0, "the difference may be chance"
 
 
+@pytest.mark.parametrize(("made", "gap"), [(-1.0, 0.5), (0.5, 2.0), (2.0, 1.0)])
+def test_the_gap_is_told_by_samples_of_the_generator_that_plays(
+    sides: tuple[ImageData, ImageData], monkeypatch: pytest.MonkeyPatch, made: float, gap: float
+) -> None:
+    """Training samples score 1, held-out ones 0, generated ones what is given, those of the averaged generator -9."""
+    training, held_out = sides
+    examiner = Examiner(IMAGES.features(training.codec), training, held_out, latent=LATENT, samples=200, seed=0)
+    known = {row.numpy().tobytes() for row in training.batch(torch.arange(600))["real"]}
+    scores = {0.25: made, 0.75: -9.0}
+
+    class Heart(nn.Module):
+        def forward(self, images: Tensor, label: Tensor | None) -> Tensor:
+            flat = [(image.min().item(), image.max().item(), image.numpy().tobytes()) for image in images]
+            return torch.tensor([scores[low] if low == high else float(row in known) for low, high, row in flat])
+
+    trainer: Loop = tiny_trainer(training, Budget(images=64))
+    trainer.game.discriminator = Heart()
+    playing = trainer.game.players["generator"]
+    monkeypatch.setattr(
+        examiner, "_drawn", lambda by, count: torch.full((count, 1, 28, 28), 0.25 if by is playing else 0.75)
+    )
+    assert examiner(trainer)["gap"] == pytest.approx(gap)
+
+
 def test_few_held_out_samples_say_nothing_of_a_gap(sides: tuple[ImageData, ImageData]) -> None:
     training, held_out = sides
 

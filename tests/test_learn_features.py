@@ -53,6 +53,11 @@ def test_the_same_seed_learns_the_same(source: Path, learnt: Path, tmp_path: Pat
     assert a == b != c
 
 
+def test_it_says_how_many_it_learnt_from(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gandem.domains.images.learning.MOST", 300)
+    assert gandem.learn_features(source, tmp_path / "few.safetensors", steps=1)["images"] == 300
+
+
 def test_learning_recognises_the_same_image() -> None:
     rows = torch.eye(8).double()
     assert same_image_loss(rows, rows) < 0.1 < same_image_loss(rows, rows.roll(1, 0))

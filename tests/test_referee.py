@@ -282,6 +282,18 @@ def test_steady_gains_never_settle(seed: int) -> None:
     assert all(ruling.action == "play on" for ruling in judge_all(Referee(1000), gains))
 
 
+@pytest.mark.parametrize(("gain", "settles"), [(0.01, True), (0.04, False)])
+def test_settled_is_who_gains_less_than_an_eighth_in_a_fifth_of_the_budget(gain: float, settles: bool) -> None:
+    rulings = judge_all(Referee(1000), [(1 - gain) ** number for number in range(20)])
+    assert any(ruling.action == "settle" for ruling in rulings) == settles
+
+
+def test_who_cannot_tell_has_not_settled() -> None:
+    """No trend at all, but every other judgement is twice as far."""
+    rulings = judge_all(Referee(1000), [1.0, 2.0] * 10)
+    assert [ruling.action for ruling in rulings[:13]] == ["play on"] * 13
+
+
 def test_noise_settles_nothing() -> None:
     """Distances of a training of four minutes on MNIST that was thought to have settled at 59 % of its budget."""
     referee = Referee(1000)
@@ -346,6 +358,8 @@ def test_who_turns_the_augmentation_has_not_settled() -> None:
         referee.judged(1000 * number, number / 20, examined(1.0, gap=0.5), dials).action for number in range(9, 16)
     ]
     assert after.index("settle") == 4, "six judgements from 0.4 on"
+    referee.reopen()
+    assert referee.memory.turned == 0, "a larger budget begins anew"
 
 
 def test_what_it_remembers_is_json_and_goes_on_alike() -> None:
