@@ -336,6 +336,9 @@ def test_augmentation_follows_what_the_discriminator_knows_by_heart() -> None:
 def test_augmentation_grows_only_where_the_game_stands_still() -> None:
     rising = [0.9**number for number in range(5)]
     assert turned(Referee(1000, adapt=True), rising, 1.0) == 0.5
+    assert (
+        Referee(1000).judged(1, 0.05, examined(1.0), DIALS | {"augmentation": 0.4}).state.endswith("augmentation 0.40")
+    )
     assert turned(Referee(1000, adapt=True), rising, 0.0) == pytest.approx(0.3), "and shrinks at any time"
     assert turned(Referee(1000, adapt=True), [1.0], 1.0) == 0.5, "the first has nothing to be compared with"
     assert turned(Referee(1000, adapt=True, grown=0.36), [1.0] * 8, 1.0) == 0.5, "small ones say nothing of full size"

@@ -43,7 +43,9 @@ LOG = [
     progress(200, r2=float("nan"), win_rate=0.8),
     event("judged", 100, distance=40.0, spread=0.5, best=True),
     event("judged", 200, distance=10.0, spread=0.9, best=True),
-    event("judged", 300, distance=30.0, spread=0.4, best=False),
+    event("judged", 300, distance=30.0, spread=0.4, gap=0.8, best=False),
+    event("progress", 350, losses={}, augmentation=0.1),
+    event("progress", 360, losses={}, augmentation=0.2),
     event("ruling", 300, action="roll back", reason=HOSTILE, back_to=200, dials={"gamma": 4.0}),
     event("ruling", 400, action="settle", reason="settled: cooling down to the end", back_to=200, dials={}),
 ]
@@ -141,9 +143,10 @@ def test_the_page_of_a_run_is_complete(tmp_path: Path) -> None:
     page = page_of(tmp_path, LOG)
     charts = svgs(page)
     titles = ["Quality", "Variety", "Losses of the two players", "Penalties", "Pairs that the discriminator wins"]
-    assert list(charts) == titles
+    assert list(charts) == [*titles, "What the discriminator knows by heart"]
     assert len(places(charts["Quality"])) == 3 and len(places(charts["Penalties"], "line two")) == 1
     assert len(places(charts["Pairs that the discriminator wins"])) == 2
+    assert len(places(charts["What the discriminator knows by heart"], "line two")) == 2
     (best,) = (each for each in charts["Quality"].iter("circle") if each.get("class") == "best")
     assert (float(best.get("cx", 0)), float(best.get("cy", 0))) == places(charts["Quality"])[1]
     assert sum(each.get("class") == "ruling" for each in charts["Quality"].iter("line")) == 2
@@ -164,7 +167,7 @@ def test_nothing_hostile_gets_through(tmp_path: Path) -> None:
     harmless = page_of(tmp_path, LOG).replace(HOSTILE, "").replace("http://evil", "")
     assert "http://" not in harmless and "https://" not in harmless
     names = re.findall(r'\bid="([^"]+)"', page)
-    assert len(names) == len(set(names)) == 10
+    assert len(names) == len(set(names)) == 12
 
 
 def test_a_short_training_says_what_is_not_drawn(tmp_path: Path) -> None:

@@ -185,6 +185,8 @@ class Referee:
             return self._noted(Ruling(SETTLED, "settle", best=best), images)
         going = f"{LEARNING}:" if memory.settled is None else f"{SETTLED},"
         state = f"{going} distance {examined['distance']:.3g}, variety {examined['spread']:.2f} of real"
+        augmentation = turned.get("augmentation", dials.get("augmentation", 0.0))
+        state += f", augmentation {augmentation:.2f}" if augmentation else ""
         return Ruling(state, dials=turned, best=best)
 
     def has_settled(self, progress: float) -> bool:

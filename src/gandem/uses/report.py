@@ -109,6 +109,15 @@ PANELS = (
         "generator learns nothing from it.",
         (0.5, "it can only guess"),
     ),
+    Panel(
+        "gap",
+        "What the discriminator knows by heart",
+        "0 nothing, 1 all",
+        {"gap": "gap", "augmentation": "augmentation"},
+        "At 1 it no longer tells held-out samples from generated ones. That does no harm while quality rises; where it "
+        "stands still, the adaptive augmentation of pictures is turned up.",
+        (0.5, "turned up above"),
+    ),
 )
 DONE = {"turn": "turned", "mend": "mended", "roll back": "rolled back", "settle": "settled", "stop": "stopped"}
 """What the actions of rulings are called."""
@@ -288,8 +297,10 @@ def read_history(events: Iterable[dict[str, Any]], history: History | None = Non
         if not _is_number(images):
             continue
         values = event.get("losses") if kind == "progress" else None
+        if isinstance(values, dict) and "gap" in history.points:
+            values = values | {"augmentation": event.get("augmentation")}
         if kind == "judged":
-            values = {name: event.get(name) for name in ("distance", "spread")}
+            values = {name: event.get(name) for name in ("distance", "spread", "gap")}
             if event.get("best") and _is_number(event.get("distance")):
                 history.best = images, event["distance"]
         if kind == "ruling":
