@@ -294,6 +294,15 @@ def test_who_cannot_tell_has_not_settled() -> None:
     assert [ruling.action for ruling in rulings[:13]] == ["play on"] * 13
 
 
+def test_nobody_settles_where_nothing_is_left_to_save() -> None:
+    referee = Referee(1000)
+    falling = [0.9**number for number in range(13)]
+    rulings = judge_all(referee, [*falling, *[falling[-1]] * 4, *[2 * falling[-1]] * 3])
+    assert (
+        all(ruling.action == "play on" for ruling in rulings) and referee.summary()["ended"] == "the budget was spent"
+    )
+
+
 def test_noise_settles_nothing() -> None:
     """Distances of a training of four minutes on MNIST that was thought to have settled at 59 % of its budget."""
     referee = Referee(1000)

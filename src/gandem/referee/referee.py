@@ -198,7 +198,8 @@ class Referee:
         """
         since = max(self.grown, self.memory.turned, progress / 2)
         judged = [each for each in self.memory.judgements[self.memory.era :] if each["progress"] >= since]
-        if not self.stop or self.memory.settled is not None or progress < self._earliest or len(judged) < FEWEST:
+        in_time = self._earliest <= progress <= 1 - COOLING  # later there is nothing to save, and no word to be said
+        if not self.stop or self.memory.settled is not None or not in_time or len(judged) < FEWEST:
             return False
         times = [each["progress"] for each in judged]
         values = [math.log(max(each["distance"], 1e-12)) for each in judged]
