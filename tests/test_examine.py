@@ -104,10 +104,10 @@ def test_a_discriminator_that_knows_its_samples_by_heart(sides: tuple[ImageData,
     assert found["gap"] == 1
     trainer.game.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(784, 1), nn.Flatten(0))
     trainer.game.discriminator.forward = lambda images, label: images.mean((1, 2, 3))  # type: ignore[method-assign]
-    assert examiner(trainer)["gap"] == 0, "the difference may be chance"
+    assert abs(examiner(trainer)["gap"]) < 0.5, "the difference may be chance"
 
 
-@pytest.mark.parametrize(("made", "gap"), [(-1.0, 0.5), (0.5, 2.0), (2.0, 1.0)])
+@pytest.mark.parametrize(("made", "gap"), [(-1.0, 0.5), (0.5, 2.0)])
 def test_the_gap_is_told_by_samples_of_the_generator_that_plays(
     sides: tuple[ImageData, ImageData], monkeypatch: pytest.MonkeyPatch, made: float, gap: float
 ) -> None:
@@ -129,6 +129,20 @@ def test_the_gap_is_told_by_samples_of_the_generator_that_plays(
         examiner, "_drawn", lambda by, count: torch.full((count, 1, 28, 28), 0.25 if by is playing else 0.75)
     )
     assert examiner(trainer)["gap"] == pytest.approx(gap)
+
+
+@pytest.mark.parametrize(
+    ("known", "made", "gap"), [(0.2, 0.0, 0.359), (0.2, 5.0, 0.359), (0.2, -1.8, 0.1), (1.0, 0.1, 1.111)]
+)
+def test_a_difference_that_may_be_chance_is_never_called_much(
+    sides: tuple[ImageData, ImageData], monkeypatch: pytest.MonkeyPatch, known: float, made: float, gap: float
+) -> None:
+    """By 100 scores of deviation 1 on each side, 1.96 standard errors of the difference are 0.279; twice that divides."""
+    examiner = Examiner(IMAGES.features(sides[0].codec), *sides, latent=LATENT, samples=200, seed=0)
+    noise = torch.tensor([-1.0, 1.0]).repeat(50).double()
+    scores = iter([noise + known, noise, noise + made])
+    monkeypatch.setattr("gandem.uses.examine._realness", lambda trainer, batch: next(scores))
+    assert examiner(tiny_trainer(sides[0], Budget(images=64)))["gap"] == pytest.approx(gap, abs=0.001)
 
 
 def test_few_held_out_samples_say_nothing_of_a_gap(sides: tuple[ImageData, ImageData]) -> None:

@@ -35,9 +35,9 @@ class Examiner:
     """Called as examiner(trainer) -> the numbers of `EXAMINED`, which the tables of the referee explain.
 
     gap: (E D(x) - E D(v)) / (E D(x) - E D(g)) for training x, held-out v, generated g: 0 if the discriminator knows
-    nothing by heart, 1 if it takes held-out samples for generated ones (Karras et al. 2020, r_v). It is 0 too where the
-    difference of x and v may be chance: where the players are even, r_v divides noise by noise. It needs no particular
-    loss; NaN with fewer than FEWEST held-out samples.
+    nothing by heart, 1 if it takes held-out samples for generated ones (Karras et al. 2020, r_v). Where the players are
+    even that divides noise by noise, so the divisor is at least twice the chance (1.96 standard errors) of the dividend:
+    what may be chance is never above 0.5. It needs no particular loss; NaN with fewer than FEWEST held-out samples.
     """
 
     def __init__(
@@ -91,9 +91,8 @@ class Examiner:
         v = _realness(trainer, self.held_out.batch(self.unseen))
         g = _realness(trainer, {"real": made} | ({} if self.labels is None else {"label": self.labels[: self.few]}))
         whole, known = float(x.mean() - g.mean()), float(x.mean() - v.mean())
-        if known <= Z * math.sqrt(float(x.var() / len(x) + v.var() / len(v))):
-            return 0.0
-        return known / whole if whole > 0 else 1.0
+        chance = Z * math.sqrt(float(x.var() / len(x) + v.var() / len(v)))
+        return known / max(whole, 2 * chance, 1e-12)
 
 
 def cost(features: Features, training: Dataset, generator: nn.Module, latent: int) -> float:
