@@ -137,7 +137,7 @@ def test_the_gap_is_told_by_samples_of_the_generator_that_plays(
 def test_a_difference_that_may_be_chance_is_never_called_much(
     sides: tuple[ImageData, ImageData], monkeypatch: pytest.MonkeyPatch, known: float, made: float, gap: float
 ) -> None:
-    """By 100 scores of deviation 1 on each side, 1.96 standard errors of the difference are 0.279; twice that divides."""
+    """With 100 scores of deviation 1 on each side, 1.96 errors of their difference are 0.279; twice that divides."""
     examiner = Examiner(IMAGES.features(sides[0].codec), *sides, latent=LATENT, samples=200, seed=0)
     noise = torch.tensor([-1.0, 1.0]).repeat(50).double()
     scores = iter([noise + known, noise, noise + made])

@@ -36,8 +36,8 @@ class Examiner:
 
     gap: (E D(x) - E D(v)) / (E D(x) - E D(g)) for training x, held-out v, generated g: 0 if the discriminator knows
     nothing by heart, 1 if it takes held-out samples for generated ones (Karras et al. 2020, r_v). Where the players are
-    even that divides noise by noise, so the divisor is at least twice the chance (1.96 standard errors) of the dividend:
-    what may be chance is never above 0.5. It needs no particular loss; NaN with fewer than FEWEST held-out samples.
+    even that divides noise by noise, so the divisor is at least twice the 1.96 standard errors of the dividend: what
+    may be chance is never above 0.5. It needs no particular loss; NaN with fewer than FEWEST held-out samples.
     """
 
     def __init__(
