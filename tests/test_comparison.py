@@ -114,6 +114,12 @@ def test_an_arm_that_fails_is_never_the_better_one() -> None:
     assert (first["word"], beside["word"]) == ("the first, 1 of 3 failed", "cannot tell")
 
 
+def test_bars_in_what_is_told_do_not_break_the_table() -> None:
+    told = [row("first", 0, 1.0), row("second", 0, None) | {"verdict": "failed: shapes 3 | 4"}]
+    *_, before, last = table(told, {"d": "Distance"}).splitlines()
+    assert r"shapes 3 \| 4" in last and last.replace(r"\|", "").count("|") == before.count("|")
+
+
 def test_the_picture_says_what_failed() -> None:
     found = [row("whole", 0, 1.0), row("whole", 1, 1.1), row("broken", 0, 0.5), row("broken", 1, 0.6)]
     told = [

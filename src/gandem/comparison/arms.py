@@ -131,8 +131,7 @@ def table(found: Sequence[dict[str, Any]], metrics: dict[str, str]) -> str:
     for metric, title in metrics.items():
         lines += [f"## {title}", "", "| | mean | beside the first | |", "| --- | --- | --- | --- |"]
         for row in standing(found, metric):
-            said = [_shown(row["mean"]), _shown(row["difference"]), row["word"]]
-            lines.append(f"| {row['arm']} | {' | '.join(said)} |")
+            lines.append(_line([row["arm"], _shown(row["mean"]), _shown(row["difference"]), row["word"]]))
         lines.append("")
     lines += [
         "## Every training",
@@ -143,8 +142,14 @@ def table(found: Sequence[dict[str, Any]], metrics: dict[str, str]) -> str:
     for row in found:
         cells = [_shown(row[metric], counts=True) for metric in metrics]
         told = [row["arm"], str(row["seed"]), f"{row['images']:,}", f"{row['seconds']:.0f}", *cells, row["verdict"]]
-        lines.append(f"| {' | '.join(told)} |")
+        lines.append(_line(told))
     return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    """Return a line of a table; what failed may be told with bars of its own, which are no borders."""
+    plain = (cell.replace("|", r"\|") for cell in cells)
+    return f"| {' | '.join(plain)} |"
 
 
 def _word(difference: Figure | None) -> str:
