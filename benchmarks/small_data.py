@@ -1,7 +1,7 @@
 """Few images: does augmentation that follows what the discriminator knows by heart beat none, and always the same?
 
     python benchmarks/small_data.py --minutes 4 --seeds 0 1
-    python benchmarks/small_data.py --minutes 4 --seeds 0 1 --trained    # judges the runs that lie in --work
+    python benchmarks/small_data.py --minutes 4 --seeds 0 1 --trained    # runs that lie in --work are not trained anew
     python benchmarks/tables.py
 
 Three arms on the same 100 images (CIFAR-10: 500, a hundredth of it): no augmentation, always full (1.0, as in Zhao et
@@ -137,7 +137,7 @@ def augmentation_at_the_end(run: Run) -> float | None:
 
 def main() -> None:
     """Train and judge every arm on every set, seed by seed, so that a change of the machine meets all alike."""
-    options = race_options(__doc__, SETS, ARMS, trained="judge the runs in --work, and train none")
+    options = race_options(__doc__, SETS, ARMS, trained="judge the finished runs in --work as they are, and train the others")
     weights = features_without(options.data, options.work)
     for name in options.sets:
         given, others = parts_of(name, Path(options.data))
@@ -148,7 +148,8 @@ def main() -> None:
             for arm in options.arms:
                 told = f"small-{name.replace(' ', '-')}-{arm}-seed{seed}"
                 out, settings = options.work / told, {"data.held_out": 0.1 if name == FULL else 0.5}
-                run = open_run(out) if options.trained else train(source, out, options.minutes, seed, arm, settings)
+                kept = options.trained and out.exists() and open_run(out).report["status"] == "finished"
+                run = open_run(out) if kept else train(source, out, options.minutes, seed, arm, settings)
                 figures = {"set": name, "arm": arm, "minutes": options.minutes}
                 found, looked[arm] = figures_of(run, others, weights, name != FULL)
                 figures |= found
