@@ -137,7 +137,7 @@ def augmentation_at_the_end(run: Run) -> float | None:
 
 def main() -> None:
     """Train and judge every arm on every set, seed by seed, so that a change of the machine meets all alike."""
-    options = race_options(__doc__, SETS, ARMS, trained="judge the finished runs in --work as they are, and train the others")
+    options = race_options(__doc__, SETS, ARMS, trained="runs in --work that are finished are not trained anew")
     weights = features_without(options.data, options.work)
     for name in options.sets:
         given, others = parts_of(name, Path(options.data))
