@@ -13,12 +13,16 @@ from gandem.recipe import OptimizerOptions, TrainingOptions
 from gandem.training.budget import Budget
 from gandem.training.engine import Engine
 from gandem.training.loop import Loop
-from helpers import first, shipped, tiny_game
+from helpers import first, perturb, shipped, tiny_game
 
 torch.set_num_threads(1)
 data = first(shipped(), 64)
+second = os.environ.get("RANK") == "1"
+game = tiny_game(data.spec, augmentation=0.5, lecam=0.3)
+if second:  # it takes the weights of the first one
+    perturb(*game.players.values())
 trainer = Loop(
-    tiny_game(data.spec, augmentation=0.5, lecam=0.3),
+    game,
     data,
     Engine("cpu"),
     budget=Budget(images=48),
@@ -39,7 +43,6 @@ for _ in range(3):
     trainer.play_step(trainer.progress)
 for file, tensors in trainer.state()[0].items():
     result |= {f"state/{file}/{name}": value.contiguous() for name, value in tensors.items()}
-second = os.environ.get("RANK") == "1"
 result["agreed"] = torch.tensor([trainer.engine.agree_unless(stop, 0.25) for stop in (False, second)])
 save_file(result, sys.argv[1])
 trainer.engine.wait()

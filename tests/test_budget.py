@@ -34,6 +34,10 @@ def test_refused_with_advice(text: str) -> None:
         parse_budget(text)
 
 
+def test_what_nobody_lives_to_see_is_still_a_number() -> None:
+    assert parse_budget("9" * 401).images == 10**12 and parse_budget("9" * 401 + "d").seconds < float("inf")
+
+
 @given(st.text())
 def test_any_text_is_a_budget_or_a_recipe_error(text: str) -> None:
     try:

@@ -97,6 +97,8 @@ def test_a_wrong_command_line_gets_one_line(line: str, words: str, capsys: pytes
         ("--set game.critic_steps=0", "game.critic_steps"),
         ("--set game.clip=-1", "game.clip"),
         ("--set game.penalty=r1_finite --set network.dropout=0.1", "penalty r1"),
+        ("--set network.spectral_norm=true --set game.clip=0.01", "use one of them"),
+        ("--set optimizer.options={'fused':true} --set optimizer.kind=optimistic_adam", "unknown to optimistic_adam"),
         ("--set network.minibatch_std=3 --set training.batch=64", "multiple of 12, not 64"),
         ("--set network.init=orthogonl", "Did you mean 'orthogonal'"),
         ("--set network.dropout=1", "network.dropout"),

@@ -253,3 +253,60 @@ def test_layers_that_share_their_weights(tmp_path: Path) -> None:
     run = gandem.Trainer(game, ellipse(), tmp_path / "run", settings=SMALL).fit("320")
     again = gandem.open_run(run.path, generator=Tied()).generator()
     assert again.first.weight is again.second.weight and torch.equal(again.first.weight, run.generator().second.weight)
+
+
+@pytest.mark.parametrize("norm", [nn.utils.parametrizations.spectral_norm, nn.utils.parametrizations.weight_norm])
+def test_normalised_weights_stay_with_their_owner(norm: Any, tmp_path: Path) -> None:
+    """Torch takes the weight of such a layer away from a class that copies share."""
+    maker = nn.Sequential(norm(nn.Linear(LATENT, 8)), nn.ReLU(), nn.Linear(8, 2))
+    game = gandem.NoiseGame(maker, discriminator(), LATENT)
+    training = gandem.Trainer(game, ellipse(), tmp_path / "run", settings=SMALL)
+    run = training.fit("320")
+    assert run.sample(3).shape == (3, 2) and maker(torch.zeros(1, LATENT)).shape == (1, 2)
+    assert training.fit("320").report["images"] >= 640
+
+
+def test_networks_that_cannot_be_kept_are_refused_in_a_line(tmp_path: Path) -> None:
+    class Extra(nn.Linear):
+        def get_extra_state(self) -> dict[str, int]:
+            return {"count": 1}
+
+        def set_extra_state(self, state: Any) -> None: ...
+
+    uncopied = nn.Sequential(nn.utils.weight_norm(nn.Linear(LATENT, 8)), nn.Linear(8, 2))
+    for maker, said in (
+        (nn.Sequential(nn.LazyLinear(8), nn.Linear(8, 2)), "lazy"),
+        (nn.Sequential(Extra(LATENT, 2)), "_extra_state"),
+        (uncopied, "parametrizations"),
+    ):
+        with pytest.raises(GandemError, match=said):
+            game = gandem.NoiseGame(maker, discriminator(), LATENT)
+            gandem.Trainer(game, ellipse(), tmp_path / "run", settings=SMALL).fit("320")
+
+
+def test_networks_without_products_play(tmp_path: Path) -> None:
+    """The Dirac GAN (Mescheder et al. 2018): a point and a slope, whose operations nobody counts."""
+
+    class Point(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.place = nn.Parameter(torch.ones(2))
+
+        def forward(self, latent: Tensor) -> Tensor:
+            return self.place + 0 * latent[:, :2]
+
+    class Slope(Point):
+        def forward(self, samples: Tensor) -> Tensor:
+            return (self.place * samples).sum(1)
+
+    for number, budget in enumerate(("640", "1s")):
+        game = gandem.NoiseGame(Point(), Slope(), LATENT)
+        assert gandem.Trainer(game, ellipse(), tmp_path / str(number), settings=SMALL).fit(budget).sample(2).any()
+
+
+def test_finite_differences_measure_no_dropout() -> None:
+    layers = [nn.Linear(2, 16), nn.Dropout(0.3), nn.Linear(16, 1)]
+    with pytest.raises(GandemError, match="penalty r1"):
+        gandem.NoiseGame(generator(), nn.Sequential(*layers), LATENT, penalty="r1_finite")
+    layers[1].eval()
+    gandem.NoiseGame(generator(), nn.Sequential(*layers), LATENT, penalty="r1_finite")

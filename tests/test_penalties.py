@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gandem.game.augmentation import DRAWS, augment
+from gandem.game.noise_game import NoiseGame
 from gandem.game.penalties import (
     PENALTIES,
     STEP,
@@ -161,20 +162,28 @@ def test_consistency() -> None:
 
 def test_lecam_by_hand() -> None:
     """Averages of 2 and -1: ((3 + 1)^2 + (0.5 + 1)^2 + 0) / 3 + (0 + (2 - 1)^2 + (2 + 3)^2) / 3."""
-    lecam = LeCam()
-    lecam.real.fill_(2.0)
-    lecam.fake.fill_(-1.0)
+    lecam = LeCam(nn.Linear(1, 1))
+    lecam.usual.copy_(torch.tensor([2.0, -1.0]))
     real, fake = torch.tensor([3.0, 0.5, -4.0]), torch.tensor([6.0, 1.0, -3.0])
     assert lecam(real, fake).item() == pytest.approx((16 + 2.25) / 3 + (1 + 25) / 3)
 
 
 def test_lecam_s_averages() -> None:
     """0.9 of the old and 0.1 of the new, from 0; what is not finite is no score."""
-    lecam = LeCam(decay=0.9)
+    lecam = LeCam(nn.Linear(1, 1), decay=0.9)
     for real, fake in [(10.0, -20.0), (5.0, float("nan")), (float("inf"), 10.0)]:
         lecam.follow(torch.tensor(real), torch.tensor(fake))
-    assert lecam.real.item() == pytest.approx(0.9 * 1.0 + 0.1 * 5)
-    assert lecam.fake.item() == pytest.approx(0.9 * -2.0 + 0.1 * 10)
+    assert lecam.usual.tolist() == pytest.approx([0.9 * 1.0 + 0.1 * 5, 0.9 * -2.0 + 0.1 * 10])
+
+
+def test_lecam_is_no_layer_of_the_discriminator() -> None:
+    """Layers in a row, which would call it as their last one."""
+    discriminator = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
+    game = NoiseGame(nn.Linear(4, 2), discriminator, 4, lecam=0.3)
+    batch = {"real": torch.ones(8, 2)} | game.draw(8, torch.Generator().manual_seed(0))
+    _, parts = game.discriminator_loss(batch, 0.0)
+    game.after_critic(parts)
+    assert discriminator.state_dict()["lecam"].all()
 
 
 @pytest.mark.parametrize("name", PENALTIES)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+import gandem
 from gandem import cli
 from gandem.errors import RecipeError, SourceError
 from gandem.game.noise_game import NoiseGame
@@ -81,6 +82,12 @@ def test_a_picture_is_as_dense_as_it_is_dark(tmp_path: Path) -> None:
     (left, top), (right, bottom) = drawn.amin(0).tolist(), drawn.amax(0).tolist()
     assert (left, right) == (pytest.approx(-0.8, abs=0.02), pytest.approx(-0.6, abs=0.02))
     assert (top, bottom) == (pytest.approx(0.3, abs=0.02), pytest.approx(0.4, abs=0.02))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_seeds_out_of_range_are_refused(seed: int, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=f"--seed {seed}"):
+        gandem.play("ring", tmp_path / "x.gif", seed=seed)
 
 
 def test_a_penalty_of_pictures_is_refused(tmp_path: Path) -> None:

@@ -425,3 +425,49 @@ def test_every_trouble_can_be_said() -> None:
             assert set(trouble.remedy or {}) <= set(DIALS) and (trouble.remedy is None) == (
                 trouble.action in ("say", "stop")
             )
+
+
+def test_a_larger_budget_does_not_make_the_augmentation_jump() -> None:
+    """What has passed before it began is no time since the last judgement."""
+    referee, dials = Referee(1000, adapt=True), DIALS | {"augmentation": 0.7}
+    for number in range(1, 21):
+        referee.judged(1000 * number, number / 20, examined(1.0, gap=0.4), dials)
+    referee.reopen()
+    first, second = (referee.judged(21_000, now, examined(1.0, gap=0.4), dials) for now in (0.525, 0.55))
+    assert first.dials["augmentation"] == pytest.approx(0.7)
+    assert second.dials["augmentation"] == pytest.approx(0.7 - 4 * 0.025 * 0.2)
+
+
+def test_samples_of_full_size_do_not_grow_again_in_a_larger_budget() -> None:
+    for full in (True, False):
+        referee = Referee(1000, grown=0.35)
+        referee.judged(1000, 1.0, examined(1.0), DIALS)
+        referee.reopen(full=full)
+        referee.judged(2000, 0.1, examined(1.0), DIALS)
+        assert referee.due(3000, 0.12) == full
+        again = Referee(1000, grown=0.35)
+        again.load_state(json.loads(json.dumps(referee.state())))
+        assert again.grown == (0.0 if full else 0.35)
+
+
+def test_who_only_speaks_keeps_nobody_from_acting() -> None:
+    """A rate that may not be turned any more, or troubles that must last longer, above one that is acted on."""
+    stuck = {"generator__gradient": 0.0, "discriminator__update": 0.2}
+    referee = Referee()
+    referee.memory.rollbacks = ROLLBACKS
+    actions = [referee.look(step, signals(step, **stuck), DIALS).action for step in range(4)]
+    assert actions == ["play on"] * 3 + ["stop"]
+    saturated = {"discriminator__win_rate": 1.0, "generator__gradient": 0.01}
+    steep = {"generator__adversarial": 9.0, "discriminator__regularisation": 0.001}
+    referee = Referee()
+    for step in range(8):
+        referee.look(step, signals(step, **saturated), DIALS)
+    rulings = [referee.look(step, signals(step, **saturated, **steep), DIALS) for step in range(8, 11)]
+    assert "slope is gone" in rulings[1].state and rulings[-1].dials == {"gamma": 100.0}
+
+
+def test_at_the_end_nothing_is_done_any_more() -> None:
+    referee = Referee(1000, stop=False)
+    rulings = judge_all(referee, [10.0] * 18 + [30.0] * 2)
+    assert rulings[-1].action == "play on" and "moving away" in rulings[-1].state
+    assert referee.memory.rulings == [] and referee.memory.over is None

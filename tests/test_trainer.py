@@ -32,6 +32,7 @@ class Notes:
 
     def __init__(self, act: Any = lambda: None) -> None:
         self.act, self.events, self.kept, self.previews = act, [], [], 0
+        self.forgotten: list[int] = []
 
     def event(self, name: str, **facts: Any) -> None:
         self.events.append({"event": name, **facts})
@@ -43,6 +44,9 @@ class Notes:
 
     def checkpoint(self, trainer: Loop) -> None:
         self.kept.append(copy.deepcopy(trainer.state()))
+
+    def forget(self, images: int) -> None:
+        self.forgotten.append(images)
 
     def saved(self, images: int) -> dict[str, dict[str, torch.Tensor]]:
         kept = [tensors for tensors, numbers in self.kept if images == numbers["images"]]
@@ -196,6 +200,16 @@ def test_gradients_that_are_not_finite_are_left_out(few: ImageData) -> None:
     assert numbers["window"]["skipped"] == 1
 
 
+def test_a_step_is_left_out_if_any_of_its_turns_is(few: ImageData) -> None:
+    """Two turns of the discriminator, of which the first is NaN."""
+    trainer = tiny_trainer(few, LONG)
+    trainer.game.critic_steps = 2
+    loss, turns = trainer.game.discriminator_loss, iter((math.nan, 1.0))
+    trainer.game.discriminator_loss = lambda *given: (loss(*given)[0] * next(turns), loss(*given)[1])  # type: ignore[method-assign]
+    parts = trainer.play_step(0.1)
+    assert trainer.state()[1]["window"]["skipped"] == 1 and parts["discriminator/gradient"].isfinite()
+
+
 def test_broken_weights_are_mended(few: ImageData) -> None:
     """The first time only what is broken is taken from the last checkpoint."""
     trainer, notes = tiny_trainer(few, LONG, checkpoint_seconds=1e9), Notes()
@@ -208,6 +222,7 @@ def test_broken_weights_are_mended(few: ImageData) -> None:
     tensors, numbers = notes.kept[-1]
     assert all(value.isfinite().all() for group in tensors.values() for value in group.values())
     assert numbers["referee"]["rollbacks"] == 1 and numbers["referee"]["skipped"] == 15
+    assert notes.forgotten == [ruling["images"] - LOOK * 16], "snapshots of before it broke are whole"
 
 
 def test_the_way_back_before_any_judgement_is_not_the_beginning(few: ImageData) -> None:

@@ -86,9 +86,12 @@ class RunRecorder:
         self.event("snapshot", path=str(path), images=trainer.images)
 
     def saved(self, images: int) -> Tensors:
-        """Return the tensors of the checkpoint at so many images; snapshots of what came later are taken away."""
-        averages.discard_newer(self.run.averages, images)
+        """Return the tensors of the checkpoint at so many images."""
         return _saved(self.run, images)
+
+    def forget(self, images: int) -> None:
+        """Take away the snapshots after so many images."""
+        averages.discard_newer(self.run.averages, images)
 
     def report(self, status: str, trainer: Loop) -> None:
         """Bring report.json and the model card up to date."""
@@ -136,6 +139,9 @@ class Silence:
         """Ignore it."""
 
     def snapshot(self, trainer: Loop) -> None:
+        """Ignore it."""
+
+    def forget(self, images: int) -> None:
         """Ignore it."""
 
     def saved(self, images: int) -> Tensors:

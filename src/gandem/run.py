@@ -90,7 +90,8 @@ class Run:
         weights = self._averaged() if self.ema is None else averages.reconstruct(self.averages, self.ema)
         with other_networks(self):
             checkpoint.load_weights(generator, weights)
-        fold(generator)
+        if self.own is None:  # or its owner's would lose the weight that the copy shares a class with
+            fold(generator)
         return generator.eval().requires_grad_(False)
 
     def _built(self) -> nn.Module:

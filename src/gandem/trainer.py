@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from gandem.api import data_of
 from gandem.domains.domain import Dataset, Domain
@@ -146,12 +148,29 @@ def _described(game: NoiseGame, recipe: Recipe) -> Recipe:
     )
 
 
+def _can_be_kept(name: str, player: nn.Module) -> None:
+    """Raise RecipeError for a network that cannot learn, be copied or be saved."""
+    if any(map(is_lazy, [*player.parameters(), *player.buffers()])):
+        raise RecipeError(f"the {name} has lazy layers, whose sizes are not known: call it once on a batch first")
+    if not any(parameter.requires_grad for parameter in player.parameters()):
+        raise RecipeError(f"the {name} has nothing to learn: call its requires_grad_(True), or that of a part")
+    if others := [key for key, value in player.state_dict().items() if not isinstance(value, Tensor)]:
+        raise RecipeError(f"the {name} keeps {others[0]!r}, which is no tensor: a checkpoint holds tensors only")
+    try:
+        copy.deepcopy(player)
+    except Exception as error:  # a module may hold anything
+        reason = str(error).strip().splitlines()[0]
+        raise RecipeError(
+            f"the {name} cannot be copied, as its averages must be ({reason}); of torch.nn.utils take "
+            "parametrizations.spectral_norm or .weight_norm, which can"
+        ) from error
+
+
 @torch.no_grad()
 def _fit_together(game: NoiseGame, dataset: Dataset) -> None:
     """Try two samples, or two packs of them, and raise RecipeError with what does not fit."""
     for name, player in game.players.items():
-        if not any(parameter.requires_grad for parameter in player.parameters()):
-            raise RecipeError(f"the {name} has nothing to learn: call its requires_grad_(True), or that of a part")
+        _can_be_kept(name, player)
     batch, wanted = two_rows(game, dataset), tuple(dataset.spec.shape)
     count = len(batch["real"])
     classes = ", label" if dataset.spec.num_labels else ""

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 from torch.utils.flop_counter import FlopCounterMode
 
 from gandem.errors import RecipeError, known
@@ -15,7 +16,7 @@ from gandem.game.augmentation import DRAWS, augment
 from gandem.game.growth import FULL_SIZE, Growth, Stage, enlarge, halve
 from gandem.game.losses import LOSSES, Loss, win_rate
 from gandem.game.modes import looking
-from gandem.game.penalties import PENALTIES, LeCam, Penalty, Term, squared_gradient_norm
+from gandem.game.penalties import PENALTIES, LeCam, Penalty, Term, finite_r1, squared_gradient_norm
 from gandem.game.regularisation import force_norms
 from gandem.game.schedules import Schedule
 
@@ -104,6 +105,11 @@ class NoiseGame:
         self.latent = latent
         self.loss = known("game.loss", loss, LOSSES) if isinstance(loss, str) else loss
         self.penalty = known("game.penalty", penalty, PENALTIES) if isinstance(penalty, str) else penalty
+        if self.penalty.term is finite_r1 and any(map(_drops, discriminator.modules())):
+            raise RecipeError(
+                "game.penalty = 'r1_finite' would measure the dropout of the discriminator: use penalty r1, or no "
+                "dropout (network.dropout = 0)"
+            )
         self.schedule = gamma if callable(gamma) else lambda progress: gamma
         self.penalty_fraction = penalty_fraction
         self.critic_steps = critic_steps
@@ -118,9 +124,7 @@ class NoiseGame:
             raise RecipeError(f"game.opening = {opening:g}: there is nothing to learn in it without game.likelihood")
         self.likelihood = likelihood
         self.opening = opening
-        self.usual = LeCam()
-        if lecam:
-            discriminator.add_module("lecam", self.usual)
+        self.usual = LeCam(discriminator) if lecam else None
         self.growth = growth
         self.dials = {"learning rate": 1.0, "augmentation": augmentation, "halvings": growth.halvings}
         if self.schedule(0.0) > 0 and (self.penalty.at or self.penalty.term):
@@ -157,7 +161,7 @@ class NoiseGame:
                 if weight.requires_grad:
                     weight.clamp_(-self.clip, self.clip)
         force_norms(self.discriminator)
-        if self.lecam > 0:
+        if self.usual:
             self.usual.follow(parts["real_score"], parts["fake_score"])
 
     def after_generator(self, parts: Parts) -> None:
@@ -222,7 +226,7 @@ class NoiseGame:
         parts = {"adversarial": adversarial, **penalties, "regularisation": regularisation}
         parts["win_rate"] = win_rate(real_logits, fake_logits)
         loss = adversarial + regularisation
-        if self.lecam > 0:
+        if self.usual:
             parts |= {"real_score": real_logits.mean(), "fake_score": fake_logits.mean()}
             parts["lecam"] = self.usual(real_logits, fake_logits)
             loss = loss + self.lecam * parts["lecam"]
@@ -324,3 +328,8 @@ class NoiseGame:
         label = None if label is None else label.repeat(times)
         seen = augment(samples, draws.repeat(times, 1), self.dials["augmentation"])
         return ask(self.discriminator, seen, label).float().flatten()
+
+
+def _drops(layer: nn.Module) -> bool:
+    """Whether a layer drops anything."""
+    return isinstance(layer, _DropoutNd) and layer.training and layer.p > 0

@@ -89,32 +89,33 @@ def consistency(score: Score, real: Tensor, fake: Tensor) -> Tensor:
     return (there - here).square()
 
 
-class LeCam(nn.Module):
+class LeCam:
     """E max(0, D(x) - a_fake)^2 + E max(0, a_real - D(G(z)))^2, with moving averages a of D(x) and of D(G(z)).
 
     It holds the discriminator back where it tells the two kinds far apart, as it does when there are few data (Tseng et
     al. 2021, "Regularizing GANs under limited data", with the max(0, .) of their code). The averages begin at 0 and
-    keep `decay` of themselves at each turn; as buffers of the discriminator they are saved and restored with it.
+    keep `decay` of themselves at each turn. They are a buffer of the discriminator, "lecam", and saved with it.
     """
 
-    real: Tensor
-    fake: Tensor
+    def __init__(self, discriminator: nn.Module, decay: float = 0.99) -> None:
+        self.discriminator, self.decay = discriminator, decay
+        discriminator.register_buffer("lecam", torch.zeros(2))
 
-    def __init__(self, decay: float = 0.99) -> None:
-        super().__init__()
-        self.decay = decay
-        self.register_buffer("real", torch.zeros(()))
-        self.register_buffer("fake", torch.zeros(()))
+    @property
+    def usual(self) -> Tensor:
+        """The averages of D(x) and of D(G(z)), (2,)."""
+        return self.discriminator.get_buffer("lecam")
 
-    def forward(self, real: Tensor, fake: Tensor) -> Tensor:
+    def __call__(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the penalty on the logits of real and of generated samples, (n,) each, as a scalar."""
-        return relu(real - self.fake).square().mean() + relu(self.real - fake).square().mean()
+        usual_real, usual_fake = self.usual
+        return relu(real - usual_fake).square().mean() + relu(usual_real - fake).square().mean()
 
     @torch.no_grad()
     def follow(self, real: Tensor, fake: Tensor) -> None:
         """Take one more pair of means into the averages, where they are finite."""
-        for average, mean in ((self.real, real), (self.fake, fake)):
-            average.copy_(torch.where(mean.isfinite(), average.lerp(mean, 1 - self.decay), average))
+        means = torch.stack([real, fake]).to(self.usual)
+        self.usual.copy_(torch.where(means.isfinite(), self.usual.lerp(means, 1 - self.decay), self.usual))
 
 
 def between(real: Tensor, fake: Tensor) -> Tensor:

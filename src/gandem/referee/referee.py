@@ -75,6 +75,8 @@ class Memory:
     rollbacks: int = 0
     era: int = 0
     """Judgement at which the present budget began: a larger one starts the schedules anew."""
+    grown: float | None = None
+    """Part of a budget that was made larger after which the samples have their full size; None of the first one."""
     best: int | None = None
     """Images at the best judgement, where its checkpoint lies."""
     looked: int = 0
@@ -103,11 +105,16 @@ class Referee:
         self, every: int = 0, *, act: bool = True, stop: bool = True, adapt: bool = False, grown: float = 0.0
     ) -> None:
         self.every = every
-        self.grown = grown
+        self._grown = grown
         self.act = act
         self.stop = stop
         self.adapt = adapt
         self.memory = Memory()
+
+    @property
+    def grown(self) -> float:
+        """Part of the present budget after which the samples have their full size."""
+        return self._grown if self.memory.grown is None else self.memory.grown
 
     def due(self, images: int, progress: float = 1.0) -> bool:
         """Whether a quick judgement is due after so many images, at `progress` in [0, 1] of the budget.
@@ -169,7 +176,7 @@ class Referee:
             for what in ("distance", "spread")
         }
         memory.judgements.append({"images": images, "progress": progress, **examined})
-        trouble = self._rule(AT_A_JUDGEMENT, now, images, dials)
+        trouble = self._rule(AT_A_JUDGEMENT, now, images, dials, act=progress < 1)  # at the end it is too late
         if trouble is not None and trouble.action != "play on":
             return trouble
         best = examined["distance"] <= TIE * ever
@@ -232,9 +239,10 @@ class Referee:
         """Part of the budget at which the training ends."""
         return 1.0 if self.memory.settled is None else min(self.memory.settled + COOLING, 1.0)
 
-    def reopen(self) -> None:
-        """Forget that the training ended: it was given a larger budget."""
+    def reopen(self, full: bool = True) -> None:
+        """Forget that the training ended: it was given a larger budget, with samples of their full size or not yet."""
         memory = self.memory
+        memory.grown = 0.0 if full else self._grown
         memory.settled = memory.over = None
         memory.turned = 0.0
         memory.words = LEARNING
@@ -284,26 +292,28 @@ class Referee:
         found = {ours: signals[name] for ours, name in told.items() if name in signals}
         return found | {"rise": rise, "moved": moved}
 
-    def _rule(self, table: Iterable[Trouble], now: Numbers, images: int, dials: Numbers) -> Ruling | None:
-        """Return the ruling of the first trouble that shows, or None."""
-        ruling = None
+    def _rule(
+        self, table: Iterable[Trouble], now: Numbers, images: int, dials: Numbers, act: bool = True
+    ) -> Ruling | None:
+        """Return the ruling of the first trouble that is to be acted on, else of the first one that shows, or None."""
+        lasting, due = list[Trouble](), list[Trouble]()
         for trouble in table:
             streak = self.memory.streaks[trouble.name] = (
                 self.memory.streaks.get(trouble.name, 0) + 1 if trouble.seen(now) else 0
             )
-            lasting = trouble.patience if trouble.action == "say" else min(trouble.patience, 2 + trouble.patience // 4)
-            if ruling is not None or streak < lasting:
-                continue
-            ruling = Ruling(trouble.said(now))
-            if self.act and streak >= trouble.patience and trouble.action != "say":
-                ruling = self._act(trouble, ruling.state, images, dials)
-        return ruling
+            said = trouble.patience if trouble.action == "say" else min(trouble.patience, 2 + trouble.patience // 4)
+            if streak >= said:
+                lasting.append(trouble)
+            spent = trouble.action == "turn" and self.memory.rollbacks >= ROLLBACKS
+            if streak >= trouble.patience and trouble.action != "say" and not spent:
+                due.append(trouble)
+        if due and act and self.act:
+            return self._act(due[0], due[0].said(now), images, dials)
+        return Ruling(lasting[0].said(now)) if lasting else None
 
     def _act(self, trouble: Trouble, words: str, images: int, dials: Numbers) -> Ruling:
         memory = self.memory
         assert trouble.action != "say"
-        if trouble.action == "turn" and memory.rollbacks >= ROLLBACKS:
-            return Ruling(words)
         if trouble.remedy is None or memory.rollbacks >= ROLLBACKS:
             memory.over = words
             return self._noted(Ruling(words, "stop"), images)
@@ -338,8 +348,9 @@ class Referee:
             return {}
         gap = examined.get("gap", math.nan)
         known = 1.0 if math.isnan(gap) else min(max(gap, 0.0), 1.0)
-        times = [0.0, *(each["progress"] for each in self.memory.judgements[self.memory.era :])]
-        step = FASTER * max(times[-1] - times[-2], 0.0) * (2 * known - 1)
+        times = [each["progress"] for each in self.memory.judgements[self.memory.era :]]
+        begin = times[0] if self.memory.era else 0.0  # where a larger budget was taken up, nobody judged
+        step = FASTER * max(times[-1] - [begin, *times][-2], 0.0) * (2 * known - 1)
         if step > 0 and not self._stands_still(times[-1]):
             return {}
         return {"augmentation": min(max(dials["augmentation"] + step, 0.0), STRONGEST)}

@@ -30,12 +30,17 @@ NARROWEST, WIDEST = 0.02, 0.25
 def follow(average: nn.Module, player: nn.Module, decay: float) -> None:
     """Move the weights of an average towards a player's, keeping `decay` of themselves; copy what does not learn."""
     pairs = list(zip(average.parameters(), player.parameters(), strict=True))
-    learning = [pair for pair in pairs if pair[1].requires_grad]
-    if learning:
-        torch._foreach_lerp_([mean for mean, _ in learning], [weight for _, weight in learning], 1 - decay)
+    moved = [pair for pair in pairs if pair[1].requires_grad]
+    if moved:
+        torch._foreach_lerp_([mean for mean, _ in moved], [weight for _, weight in moved], 1 - decay)
     fixed = [pair for pair in pairs if not pair[1].requires_grad]
     for copied, value in [*fixed, *zip(average.buffers(), player.buffers(), strict=True)]:
         copied.copy_(value)
+
+
+def learning(player: nn.Module) -> set[str]:
+    """Return the names of what learns."""
+    return {name for name, parameter in player.named_parameters() if parameter.requires_grad}
 
 
 def exponent(sigma: float) -> float:
@@ -67,10 +72,13 @@ def coefficients(times: np.ndarray, sigmas: np.ndarray, time: float, sigma: floa
 
 
 def save(folder: Path, images: int, averages: Mapping[float, nn.Module]) -> Path:
-    """Write a snapshot of averages, by width, after so many images, in half precision; raises StorageError."""
+    """Write a snapshot of averages, by width, after so many images; raises StorageError.
+
+    What learns is written in half precision, the rest as it is.
+    """
     path = folder / f"{images:012d}.safetensors"
     tensors = {
-        f"{sigma}/{name}": (value.half() if value.is_floating_point() else value).contiguous()
+        f"{sigma}/{name}": (value.half() if name in learning(average) else value).contiguous()
         for sigma, average in averages.items()
         for name, value in weights(average).items()
     }
@@ -108,8 +116,8 @@ def reconstruct(folder: Path, sigma: float) -> dict[str, Tensor]:
             raise RunError(f"{path} cannot be read ({error}); take it away, the others may do") from error
         for key, value in tensors.items():
             width, name = key.split("/", 1)
-            if not value.is_floating_point():
-                total[name] = value  # whole numbers have no average; the newest it is
+            if value.dtype != torch.half:
+                total[name] = value  # what does not learn has no average; the newest it is
                 continue
             part = shares[SIGMAS.index(float(width))] * value.double()
             total[name] = total[name] + part if name in total else part

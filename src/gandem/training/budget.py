@@ -10,6 +10,8 @@ from gandem.errors import RecipeError
 
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _IMAGES = {"": 1, "k": 1_000, "M": 1_000_000}
+_LONGEST = 1e12
+"""Of any unit: nobody lives to see it, and the sums stay finite."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def parse_budget(text: str) -> Budget:
     advice = "write time as 90s, 10m, 2h or images as 200k, 1.5M"
     if not match:
         raise RecipeError(f"budget {text!r} is not understood: {advice}")
-    value, unit = float(match[1]), match[2]
+    value, unit = min(float(match[1]), _LONGEST), match[2]
     if unit in _IMAGES and round(value * _IMAGES[unit]) >= 1:
         return Budget(images=round(value * _IMAGES[unit]))
     if unit in _SECONDS and value > 0:

@@ -70,13 +70,12 @@ def check(recipe: Recipe, batch: int, processes: int) -> None:
     rows = batch // processes
     make_optimizer(recipe.optimizer, torch.nn.Linear(1, 1))
     network, game = recipe.network, recipe.game
-    if game.penalty == "r1_finite" and network.dropout:
-        raise RecipeError("game.penalty = 'r1_finite' would measure network.dropout: use penalty r1, or dropout 0")
     if game.penalty == "r1_finite" and network.minibatch_std > 1:
         raise RecipeError("game.penalty = 'r1_finite' moves whole groups of network.minibatch_std: use penalty r1")
-    if network.weight_norm and (network.spectral_norm or game.clip):
-        other = "network.spectral_norm" if network.spectral_norm else "game.clip"
-        raise RecipeError(f"network.weight_norm and {other} both decide how large a weight is: use one of them")
+    sized = {"network.weight_norm": network.weight_norm, "network.spectral_norm": network.spectral_norm}
+    deciding = [key for key, used in (sized | {"game.clip": game.clip}).items() if used]
+    if len(deciding) > 1:
+        raise RecipeError(f"{' and '.join(deciding)} both decide how large a weight is: use one of them")
     group = group_size(recipe)
     together = [key for key in ("minibatch_std", "packing") if getattr(network, key) > 1]
     if together and rows % group:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import reduce
+from accelerate.utils import broadcast, reduce
 from torch import Tensor
 
 from gandem.errors import RecipeError
@@ -63,6 +63,12 @@ class Engine:
             torch.cuda.manual_seed_all(seed)
         elif self.device.type == "mps":
             torch.mps.manual_seed(seed)
+
+    def share_first(self, tensors: Iterable[Tensor]) -> None:
+        """Give every process the main one's values, in place: networks of one's own may be drawn without a seed."""
+        if self.processes > 1:
+            for tensor in tensors:
+                tensor.copy_(broadcast(tensor.contiguous()))
 
     def average_gradients(self, parameters: Iterable[Tensor]) -> None:
         """Average the gradients over all processes, in one message."""

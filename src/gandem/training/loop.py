@@ -23,7 +23,7 @@ from gandem.game.schedules import cosine, ema_decay, power_decay
 from gandem.recipe import OptimizerOptions, TrainingOptions
 from gandem.referee.referee import LOOK, Referee, Ruling
 from gandem.training import checkpoint, optimizers
-from gandem.training.averages import SIGMAS, exponent, follow
+from gandem.training.averages import SIGMAS, exponent, follow, learning
 from gandem.training.budget import Budget
 from gandem.training.checkpoint import Tensors
 from gandem.training.data_order import data_order
@@ -52,6 +52,9 @@ class Recorder(Protocol):
 
     def snapshot(self, trainer: Loop) -> None:
         """Keep the power-function averages of the trainer."""
+
+    def forget(self, images: int) -> None:
+        """Take away the snapshots after so many images: training goes on from before them, or they are not finite."""
 
     def saved(self, images: int) -> Tensors:
         """Return the tensors of the checkpoint at so many images."""
@@ -106,6 +109,7 @@ class Loop:
         self._work = game.effort(two_rows(game, dataset)) if budget.images else float
         for player in game.players.values():
             player.to(engine.device)
+            engine.share_first(player.state_dict().values())
         self.averages = {name: copy.deepcopy(game.players[name]).eval() for name in game.averaged}
         widths = SIGMAS if training.ema_snapshots else ()
         self.power_averages = {sigma: copy.deepcopy(game.generator).eval() for sigma in widths}
@@ -184,17 +188,16 @@ class Loop:
     def play_step(self, progress: float) -> dict[str, Tensor]:
         """Let each player take its turn on a fresh batch; return the detached parts of the losses."""
         self._set_schedules(progress)
-        parts: dict[str, Tensor] = {}
+        played = []
         for position, turn in enumerate(self.game.turns_at(progress)):
             batch = self.batch(self.step * len(self.game.turns) + position)
-            parts |= self._play(turn, batch, progress)
+            played.append(self._play(turn, batch, progress))
         self.game.dials["halvings"] = self.game.halvings(progress)
         self.images += self.rows
         self.step += 1
         self._unsaved = True
         self._average()
-        self._remember(parts)
-        return parts
+        return self._remember(played)
 
     def batch(self, number: int) -> dict[str, Tensor]:
         """Return this process's rows of batch `number`: the same whoever asks, and whenever."""
@@ -239,7 +242,8 @@ class Loop:
         self._window = torch.tensor(sums, dtype=torch.float32, device=self.engine.device)
         self.referee.load_state(numbers.get("referee", {}))
         if numbers.get("budget") != self.budget.to_dict():
-            self.referee.reopen()
+            self.referee.reopen(full=self.game.dials["halvings"] == 0)
+        if self.referee.memory.grown is not None:
             self._work = float  # a size that was reached is kept
         self._words = self.referee.memory.words
 
@@ -297,14 +301,16 @@ class Loop:
             "ema_halflife": self.options.ema * self.images,
         }
 
-    def _remember(self, parts: dict[str, Tensor]) -> None:
-        """Add the parts of a step's losses to the window that the referee looks at, or count the step as left out."""
+    def _remember(self, played: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        """Add a step's parts to the referee's window, or count it as left out if any turn was; return the last ones."""
+        parts = {name: value for turn in played for name, value in turn.items()}
+        bad = ~torch.stack([value.detach().float() for turn in played for value in turn.values()]).isfinite().all()
         values = torch.stack([value.detach().float() for value in parts.values()])
-        bad = ~values.isfinite().all()
         kept = torch.cat([torch.where(bad, 0.0, values), torch.stack([bad, torch.ones_like(bad)]).float()])
         watched = [*parts, "skipped", "steps"]
         self._window = self._window + kept if watched == self._watched else kept  # in the opening there are fewer parts
         self._watched = watched
+        return parts
 
     def _officiate(self, recorder: Recorder, progress: float) -> None:
         """Show the referee the last LOOK steps, and a quick judgement if one is due; do what it says."""
@@ -349,9 +355,10 @@ class Loop:
         facts = {"images": self.images, "back_to": refuge, "dials": dict(ruling.dials)}
         recorder.event("ruling", action=ruling.action, reason=ruling.state, **facts)
         if ruling.action in ("mend", "roll back") or (ruling.action == "stop" and refuge > 0):
-            saved = recorder.saved(refuge)
-            self.load_tensors(checkpoint.mended(self.state()[0], saved) if ruling.action == "mend" else saved)
+            saved, mend = recorder.saved(refuge), ruling.action == "mend"
+            self.load_tensors(checkpoint.mended(self.state()[0], saved) if mend else saved)
             self.engine.wait()  # before the main process tidies up
+            recorder.forget(self.images - LOOK * self.rows if mend else refuge)
             self._unsaved = True
 
     def _save(self, recorder: Recorder, *, last: bool = False) -> None:
@@ -378,8 +385,8 @@ def two_rows(game: NoiseGame, dataset: Samples) -> dict[str, Tensor]:
 
 def _steady(player: nn.Module) -> set[str]:
     """Return the names of what does not learn and is finite, such as running statistics: a mask of -inf is not."""
-    learning = {name for name, parameter in player.named_parameters() if parameter.requires_grad}
-    return {name for name, value in player.state_dict().items() if name not in learning and value.isfinite().all()}
+    state, weights = player.state_dict(), learning(player)
+    return {name for name, value in state.items() if name not in weights and value.isfinite().all()}
 
 
 def _size(player: nn.Module, steady: set[str]) -> float:

@@ -49,7 +49,8 @@ def make_optimizer(options: OptimizerOptions, player: nn.Module) -> torch.optim.
     if options.kind not in OPTIMIZERS:
         raise RecipeError(f"optimizer.kind = {options.kind!r} is not known.{nearest(options.kind, OPTIMIZERS)}")
     kind = OPTIMIZERS[options.kind]
-    known = inspect.signature(kind).parameters
+    # Optimistic and fused, a step that is left out would still take the last one back.
+    known = set(inspect.signature(kind).parameters) - ({"fused"} if kind is OptimisticAdam else set())
     for key in options.options:
         if key in OWN_KEYS:
             raise RecipeError(f"optimizer.options sets '{key}', which the recipe does: use optimizer.{OWN_KEYS[key]}")
@@ -61,7 +62,7 @@ def make_optimizer(options: OptimizerOptions, player: nn.Module) -> torch.optim.
     if options.weight_decay or "weight_decay" in known:  # 0 is said as well: the default of AdamW is another
         choices["weight_decay"] = options.weight_decay
     if options.kind in FUSED:
-        choices["fused"] = True
+        choices.setdefault("fused", True)
     # Frozen ones have no gradient, so nothing is done to them; they keep their place, since they may be set free later.
     weights = [each for each in player.parameters() if each.requires_grad or each.is_floating_point()]
     try:

@@ -255,7 +255,8 @@ def judging_pace(plan: Plan, cost_of_one: float) -> tuple[int, int]:
 
 def cost(game: NoiseGame, dataset: Dataset, stage: Stage | None = None) -> float:
     """Return the GFLOP that one step of a stage spends on each image, by default of the game at full size."""
-    return game.flops_per_sample(two_rows(game, dataset), stage) / 1e9
+    counted = game.flops_per_sample(two_rows(game, dataset), stage)
+    return max(counted, 1.0) / 1e9  # networks of one's own may multiply nothing that is counted
 
 
 def choose_width(build: Build, dataset: Dataset, gflops: float) -> int:

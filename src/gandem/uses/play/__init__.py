@@ -45,6 +45,8 @@ def play(
     for key, value in (("gamma", gamma or 0.0), ("clip", clip)):
         if not 0 <= value < math.inf:
             raise RecipeError(f"--{key} {value:g}: a number from 0 on, 0 for none")
+    if not 0 <= seed < 2**63:
+        raise RecipeError(f"--seed {seed}: from 0 to 2^63 - 1")
     out = Path(out)
     if out.suffix.lower() != ".gif":
         raise RecipeError(f"--out {out}: write to a .gif")
