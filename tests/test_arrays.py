@@ -13,14 +13,17 @@ from hypothesis.extra import numpy as hnp
 
 import gandem
 from gandem.cli import main
+from gandem.conditions import conditions
 from gandem.domains import domain_of
 from gandem.domains.arrays import ARRAYS
 from gandem.domains.arrays.codec import ArrayCodec
 from gandem.domains.arrays.features import ArrayFeatures
+from gandem.domains.classes import told
 from gandem.domains.given import opened
 from gandem.errors import GandemError
 from gandem.judge.distances import frechet_value
 from gandem.recipe import DataOptions, load_recipe
+from gandem.spec import SampleSpec
 
 QUICK = {"network.width": 16, "network.blocks": 1, "training.batch": 32, "optimizer.warmup": 0}
 
@@ -213,3 +216,48 @@ def test_labels_and_tensors_of_every_kind_are_taken() -> None:
     swapped = np.linspace(0, 1, 40 * 256).reshape(40, 16, 16).astype(">f4")
     data = domain_of(opened(swapped)).read(opened(swapped), DataOptions())
     np.testing.assert_allclose(data.codec.given(data.samples(torch.arange(40))[0]), swapped, atol=1 / 255)
+
+
+def test_long_series_are_told_from_noise_of_the_same_spread() -> None:
+    """A value in a row has 0.7 of the one before it; no single direction shows that."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(1100, 200))
+    series = noise.copy()
+    for place in range(1, 200):
+        series[:, place] = 0.7 * series[:, place - 1] + 0.51**0.5 * noise[:, place]
+    facts = gandem.evaluate(rng.normal(size=(300, 200)), series[:800])
+    assert facts["verdict"]["because"]["two-sample AUC"]["low"] > 0.9
+    assert facts["verdict"]["verdict"] == "too little training"
+    assert gandem.evaluate(series[800:], series[:800])["verdict"]["verdict"] == "excellent"
+
+
+def test_a_class_of_which_no_sample_is_finite_is_none(tmp_path: Path) -> None:
+    values = np.repeat(ellipse(), 2, 1)
+    labels = np.arange(600) % 3
+    values[labels == 0] = np.nan
+    data = ARRAYS.read(opened((values, labels)), DataOptions())
+    assert data.spec.labels == ("1", "2") and data.report["classes"] == {"1": 200, "2": 200}
+    drawn, numbers = data.samples(torch.arange(4))
+    assert numbers is not None and numbers.tolist() == [0, 1, 0, 1] and np.isfinite(drawn).all()
+
+
+def test_the_ends_of_64_bits_and_masks() -> None:
+    for dtype in (np.int64, np.uint64, np.int8):
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        codec = ArrayCodec.of(np.array([[low], [high]], dtype), ())
+        made = codec.decode(torch.tensor([[-1.0], [1.0]]))
+        assert made[0, 0] == low and made[1, 0] >= high - 2048 and made.dtype == dtype
+    masked = np.ma.masked_values(np.where(np.arange(80) % 5 == 0, -999, np.arange(80)).reshape(40, 2), -999)
+    data = ARRAYS.read(opened(masked), DataOptions())
+    assert data.report["range"][0] > 0 and data.report["skipped"]["count"] == 16
+
+
+def test_classes_are_asked_for_by_name_or_by_place_but_never_by_chance() -> None:
+    spec = SampleSpec((2,), ("1", "3", "7"))
+    assert told(spec, 2, conditions({"label": 7})).inputs.tolist() == [2, 2]
+    with pytest.raises(GandemError, match="label=2: no such class"):
+        told(spec, 2, conditions({"label": 2}))
+    named = SampleSpec((2,), ("bag", "coat"))
+    assert told(named, 1, conditions(["label=1"])).inputs.tolist() == [1]
+    with pytest.raises(GandemError, match="one class"):
+        told(named, 1, conditions(["label=bag", "label=coat"]))

@@ -13,8 +13,18 @@ pytest.importorskip("scipy")
 from sklearn import metrics
 
 from gandem.augmentation.scores import scores, thresholds
-from gandem.augmentation.statistics import HELPS, HURTS, SAME, UNKNOWN, answer, corrected, holm, smallest
-from gandem.comparison.arms import quantile
+from gandem.augmentation.statistics import (
+    HELPS,
+    HURTS,
+    SAME,
+    UNKNOWN,
+    answer,
+    corrected,
+    holm,
+    ratio_interval,
+    smallest,
+)
+from gandem.judge.figure import quantile
 
 numbers = st.lists(st.floats(-1, 1, width=32), min_size=2, max_size=20)
 
@@ -128,3 +138,27 @@ def test_scores_are_those_of_scikit_learn(seed: int, count: int) -> None:
     assert found["f1"] == pytest.approx(max(metrics.f1_score(labels, rare >= least) for least in np.unique(rare)))
     precision, recall, _ = metrics.precision_recall_curve(labels, rare)
     assert found["recall"] == pytest.approx(recall[precision >= 0.8].max())
+
+
+def test_the_interval_of_a_ratio_is_fieller_s() -> None:
+    """Ends are the ratios for which the corrected test of above - d below is just at 5 %; without noise, the ratio."""
+    rng = np.random.default_rng(0)
+    below = 0.1 + 0.01 * rng.normal(size=20)
+    above = 0.2 + 0.03 * rng.normal(size=20) + (below - 0.1)
+    ends = ratio_interval(above.tolist(), below.tolist(), 0.25)
+    assert ends is not None and ends[0] < above.mean() / below.mean() < ends[1]
+    for end in ends:
+        assert corrected((above - end * below).tolist(), 0.25).p == pytest.approx(0.05, abs=1e-6)
+    assert ratio_interval(above.tolist(), (below - 0.1).tolist(), 0.25) is None
+
+
+@pytest.mark.parametrize("spread", [0.002, 0.006, 0.03])
+def test_the_smallest_effect_is_called_in_four_of_five(spread: float) -> None:
+    """Also where it is the margin that decides."""
+    rng = np.random.default_rng(2)
+    error = spread * (1 / 20 + 0.25) ** 0.5
+    effect = smallest(error, 20, 0.01)
+    shared = rng.normal(size=(2000, 1)) * 0.25**0.5 * spread  # folds share their training rows
+    found = effect + shared + rng.normal(size=(2000, 20)) * spread
+    words = [answer(each := corrected(folds.tolist(), 0.25), each.p, 0.01) for folds in found]
+    assert 0.75 < words.count(HELPS) / len(words) < 0.87

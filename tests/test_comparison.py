@@ -13,10 +13,11 @@ from PIL import Image
 
 import gandem
 from gandem import api, cli
-from gandem.comparison.arms import mean, parse_arm, parse_arms, quantile, standing, table
+from gandem.comparison.arms import mean, parse_arm, parse_arms, standing, table
 from gandem.comparison.picture import LABEL, ROW, TOP, draw
 from gandem.domains.images.store import ImageData
 from gandem.errors import Interrupted, RecipeError, RunError, StorageError
+from gandem.judge.figure import quantile
 
 SETTINGS = {"network.width": 16, "training.batch": 16}
 SIZED = SETTINGS | {"data.size": (28, 28)}

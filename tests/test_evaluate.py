@@ -14,9 +14,10 @@ from PIL import Image
 import gandem
 from gandem.cli import main
 from gandem.domains.images import IMAGES, features
+from gandem.domains.images.details import told_by_details
 from gandem.domains.images.floors import floors
 from gandem.domains.images.store import ImageData
-from gandem.errors import RunError
+from gandem.errors import JudgeError, RunError
 from gandem.holdout import digests
 from gandem.judge.judgement import METRICS
 from gandem.judge.verdict import ORDER
@@ -121,6 +122,13 @@ def test_a_run_of_few_images_cannot_be_judged_but_says_so(npz: Path, tmp_path: P
     assert any("WARNING: 2 steps" in line for line in plan["text"])
     facts = gandem.evaluate(run.path)
     assert facts["verdict"] == run.report["evaluation"]["verdict"]
+    report = run.report
+    del report["evaluation"]  # as if it had been killed while it was judged
+    (run.path / "report.json").write_text(json.dumps(report))
+    (run.path / "report.html").unlink()
+    finished = gandem.resume(run.path).report
+    assert finished["evaluation"]["verdict"] == facts["verdict"] and finished["images"] == report["images"]
+    assert (run.path / "report.html").is_file()
     more = gandem.resume(run.path, budget="+32")
     assert more.report["evaluation"]["verdict"]["verdict"] == "cannot tell"
 
@@ -140,6 +148,9 @@ def test_a_run_is_judged_by_its_held_out_part(fashion: ImageData, tmp_path: Path
 
     names = gandem.evaluate(run.path, source)  # no classes there: all of the run's own in turn
     assert "usefulness" not in names and names["judged_by"] == str(source)
+    assert run.report["evaluation"] == evaluation, "what it is by its own data stands"
+    said = "and not of the data that the run was trained on"
+    assert said in (run.path / "report-other.html").read_text() and said not in (run.path / "report.html").read_text()
 
 
 def test_a_model_file_is_judged_like_its_run(fashion: ImageData, tmp_path: Path) -> None:
@@ -207,3 +218,27 @@ def test_what_the_features_learnt_from_is_not_scored(
     facts = gandem.evaluate(made, real)
     assert facts["verdict"]["verdict"] == "cannot tell"
     assert facts["counts"]["learnt_by_features"] == 700 and facts["counts"]["generated"] < 100
+
+
+def test_samples_that_cannot_be_read_are_never_passed_over_in_silence(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).normal(size=(1000, 2))
+    made = points[:500].copy()
+    made[0] = np.nan
+    assert gandem.evaluate(made, points[500:], out=tmp_path / "x.html")["counts"]["left_out"] == 1
+    assert "1 generated ones could not be read" in (tmp_path / "x.html").read_text()
+    made[:300] = np.inf
+    with pytest.raises(JudgeError, match="300 of 500 cannot be read"):
+        gandem.evaluate(made, points[500:])
+
+
+def test_what_is_lost_in_a_small_picture_is_seen_in_details() -> None:
+    """Fine stripes, which no picture of 32 pixels shows."""
+    rng = np.random.default_rng(0)
+    grey = rng.integers(60, 200, (700, 1, 1, 1)).astype(np.float64)
+    stripes = 40 * (-1.0) ** np.arange(96)[None, None, :, None]
+    real = np.broadcast_to(grey + stripes, (700, 96, 96, 1)).round().astype(np.uint8)
+    flat = np.broadcast_to(grey[:300], (300, 96, 96, 1)).round().astype(np.uint8)
+    found = [told_by_details(made, real[300:], 300, 0) for made in (flat, real[:300])]
+    assert found[0] is not None and found[0].low > 0.95
+    assert found[1] is not None and found[1].low < 0.5 < found[1].high
+    assert told_by_details(flat[:, :32, :32], real[300:, :32, :32], 300, 0) is None

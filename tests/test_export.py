@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gandem.domains.images.networks import NETWORKS, build_networks
-from gandem.errors import DependencyError, ExportError
+from gandem.errors import DependencyError, ExportError, StorageError
 from gandem.recipe import NetworkOptions
 from gandem.spec import SampleSpec
 from gandem.uses import export
@@ -40,6 +40,15 @@ def test_a_network_that_fixes_its_batch_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError):
         export_onnx(run, tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_places_that_take_no_file_are_refused_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(ExportError, match="is a folder"):
+        export.export(run_with(0), tmp_path / "folder.onnx")
+    with pytest.raises(StorageError, match="file"):
+        export.export(run_with(0), tmp_path / "file" / "x.onnx")
 
 
 def test_nothing_is_left_when_it_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,11 +146,13 @@ def test_colours_stay_about_the_same(kind):
     assert np.abs(difference).mean() < 16
 
 
-def test_exif_rotation(tmp_path):
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_exif_rotation(tmp_path, kind):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees clockwise
     upright = pattern(4, 48, 24)
-    sideways = encoded(Image.fromarray(np.rot90(upright)), "JPEG", exif=exif, quality=95, subsampling=0)
+    how = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
+    sideways = encoded(Image.fromarray(np.rot90(upright)), kind, exif=exif, **how)
     root = folder_of(tmp_path / "set", 0, a_dot_jpg=sideways, b_dot_jpg=sideways)
     data = read(root)
     assert data.spec.shape == (3, 48, 24) and data.report["original_sizes"]["max"] == [24, 48]

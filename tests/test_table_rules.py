@@ -326,3 +326,11 @@ def test_a_sum_may_determine_another_column() -> None:
     assert {"total = a + b", "total determines band"} <= set(data.report["rules"])
     made = wild(data.codec)
     assert (made["band"] == pl.Series([f"band {each // 10}" for each in made["total"]])).all()
+
+
+def test_a_sum_is_found_beside_large_numbers() -> None:
+    rng = np.random.default_rng(1)
+    net, tax = (np.round(rng.gamma(shape, 10, 800), 2) for shape in (2, 3))
+    sums = {"net": net, "tax": tax, "gross": np.round(net + tax, 2)}
+    large = {"moment": 1_700_000_000_000 + rng.integers(0, 10**11, 800)}
+    assert "gross = net + tax" in read(pl.DataFrame(large | sums)).report["rules"]

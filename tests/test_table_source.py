@@ -263,6 +263,7 @@ def test_delimiters_are_told_from_what_stands_in_values() -> None:
     assert delimited._delimiter("a;b\n1,5;2,5\n3,5;4,5\n", True) == ";"
     assert delimited._delimiter("when,what\n2020-01-01 10:00,a b\n2020-01-01 11:00,c d\n", True) == ","
     assert delimited._delimiter("name\nAnna Berg\nBen Costa\n", True) in (",", " ")
+    assert delimited._delimiter("height, cm;weight, kg\n178,5;57,4\n181,2;60,1\n", True) == ";"
 
 
 def excel(path: Path, rows: list[list[Any]]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +218,64 @@ def test_rows_are_not_pictures(run: gandem.Run, tmp_path: Path) -> None:
         write_samples(run, tmp_path / "folder", count=3)
     write_samples(run, tmp_path / "rows.csv", count=3, where=["age<20"])
     assert (pl.read_csv(tmp_path / "rows.csv")["age"] < 20).all()
+
+
+def test_scores_follow_how_probable_rows_are(tmp_path: Path) -> None:
+    """Three independent normal numbers: within a bin, too, and in the tails; and categories that share a token."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(2000, 3))
+    names = np.array([f"n{place}" for place in range(400)])
+    drawn = np.minimum(rng.geometric(0.01, 2000) - 1, 399)
+    frame = pl.DataFrame({f"x{at}": values[:, at] for at in range(3)} | {"name": names[drawn]})
+    run = gandem.train(frame, tmp_path / "run", budget="6k", settings=SETTINGS | {"data.columns.name": "category"})
+    asked = rng.normal(size=(500, 3)).clip(values.min(0), values.max(0))
+    scores = gandem.score(run, pl.DataFrame({f"x{at}": asked[:, at] for at in range(3)} | {"name": names[[0] * 500]}))
+    ranks = [np.argsort(np.argsort(each)) for each in (-(asked**2).sum(1), scores["log_likelihood"].to_numpy())]
+    assert np.corrcoef(*ranks)[0, 1] > 0.6  # 0.75; by tokens and residuals alone it was 0
+    rarest = names[np.flatnonzero(np.bincount(drawn) == 1)[0]]
+    often, once = (
+        gandem.score(run, pl.DataFrame({"x0": [0.0], "x1": [0.0], "x2": [0.0], "name": [name]}))["log_likelihood"][0]
+        for name in (names[0], rarest)
+    )
+    assert once < often - 1
+
+
+def test_a_copy_of_an_estimator_lives_on_without_it() -> None:
+    gan = TableGAN(budget="1k", settings=SETTINGS).fit(people(300))
+    copied, made = pickle.loads(pickle.dumps(gan)), gan.sample(5)
+    del gan
+    gc.collect()
+    assert copied.sample(5).equals(made) and copied.n_features_in_ == made.width
+
+
+def test_parts_of_a_scaled_sum_are_filled_as_they_are_written(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    kilos = np.round(rng.normal(70, 15, 800), 3)
+    frame = pl.DataFrame({"kg": kilos, "g": np.rint(kilos * 1000).astype(np.int64), "x": rng.normal(size=800)})
+    run = gandem.train(frame, tmp_path / "run", budget="1k", settings=SETTINGS)
+    filled = gandem.impute(run, frame.head(20).with_columns(kg=pl.lit(None, dtype=pl.Float64)))
+    assert filled["kg"].to_list() == kilos[:20].tolist()
+
+
+def test_dates_go_by_the_clock_of_their_zone(tmp_path: Path) -> None:
+    """Midnight in Berlin, and days as people count them in New York."""
+    days = pl.datetime_range(pl.datetime(2023, 1, 1), pl.datetime(2024, 12, 1), "1d", eager=True)
+    frame = pl.DataFrame({"day": days.dt.replace_time_zone("Europe/Berlin"), "x": np.arange(len(days)) % 7})
+    run = gandem.train(frame, tmp_path / "run", budget="1k", settings=SETTINGS)
+    made = run.sample(300, ["day>=2023-05-31", "day<2023-06-02"])["day"]
+    assert made.dtype == frame["day"].dtype and set(made.dt.hour()) == {0}
+    assert set(made.dt.date().cast(pl.String)) <= {"2023-05-31", "2023-06-01"}
+    gap = frame.head(50).with_columns(x=pl.lit(None, dtype=pl.Int64))
+    assert gandem.impute(run, gap)["day"].equals(gap["day"])
+
+
+def test_amounts_with_commas_among_marks_stay_what_they_are(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    amounts = [f"{value:,}" for value in rng.integers(1_000, 90_000, 600).tolist()]
+    amounts[::20] = ["unknown"] * 30
+    rows = "\n".join(f'"{amount}",{place % 9}' for place, amount in enumerate(amounts))
+    (tmp_path / "paid.csv").write_text(f"amount,x\n{rows}\n")
+    run = gandem.train(tmp_path / "paid.csv", tmp_path / "run", budget="1k", settings=SETTINGS)
+    (tmp_path / "more.csv").write_text('amount,x\n"12,345",1\nunknown,2\n"54,321",\n')
+    filled = gandem.impute(run, tmp_path / "more.csv")["amount"].cast(pl.Float64).to_list()
+    assert [filled[0], filled[2]] == [12345, 54321] and filled[1] is not None

@@ -17,6 +17,7 @@ from gandem.run import Run, create_run, is_run, must_be_new, open_run
 from gandem.session import keep, play, teller
 from gandem.training.budget import Budget, parse_budget
 from gandem.training.build import build_game
+from gandem.training.checkpoint import storing
 from gandem.training.engine import Engine
 from gandem.uses.evaluate import COUNT
 from gandem.uses.evaluate import evaluate as judged
@@ -80,7 +81,7 @@ def resume(
         )
     report = run.report
     allowed = Budget(**report["budget"])
-    if report["status"] == "finished" and budget is None:
+    if report["status"] == "finished" and "evaluation" in report and budget is None:  # else it was killed while judged
         if watch:
             more = "+50k" if allowed.images else "+10m"
             watch({"event": "finished_already", "images": report["images"], "path": str(run.path), "more": more})
@@ -166,8 +167,13 @@ def evaluate(
     """
     if count < 1:
         raise RecipeError(f"count = {count}: ask for at least one sample")
+    if not 0 <= seed < 2**63:
+        raise RecipeError(f"seed = {seed}: must lie between 0 and 2^63")
     if out is not None and Path(out).is_dir():
         raise RunError(f"{out} is a folder; name the page itself, as in {Path(out) / 'page.html'}")
+    if out is not None:
+        with storing(Path(out)):
+            Path(out).absolute().parent.mkdir(parents=True, exist_ok=True)
     tell = teller(watch)
     path = made.path if isinstance(made, Run) else path_of(made)
     run = made if isinstance(made, Run) else open_run(path) if path is not None and is_run(path) else None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gandem.recording import Watch
 
 MOST_SEED = 2**31 - 1
+MODEL = "model.safetensors"
 
 
 class TableGAN(TransformerMixin, BaseEstimator):
@@ -113,6 +114,25 @@ class TableGAN(TransformerMixin, BaseEstimator):
         made.n_features_in_ = len(made.feature_names_in_)
         return made
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy is made of: the model itself, since the run may be in a folder that goes with this one."""
+        state = {**super().__getstate__()}
+        run = state.pop("run_", None)
+        if run is not None:
+            with tempfile.TemporaryDirectory(prefix="gandem-") as folder:
+                write_model(run, Path(folder) / MODEL)
+                state["model"] = (Path(folder) / MODEL).read_bytes()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become what `__getstate__` returned."""
+        model = state.pop("model", None)
+        super().__setstate__(state)
+        if model is not None:
+            path = self._temporary().with_name(MODEL)
+            path.write_bytes(model)
+            self.run_ = open_run(path)
+
     def _temporary(self) -> Path:
         """Return a place for the run, that goes when the estimator does."""
         folder = tempfile.mkdtemp(prefix="gandem-")
@@ -135,6 +155,6 @@ class TableGAN(TransformerMixin, BaseEstimator):
         for name, dtype in self._dtypes.items():
             if isinstance(dtype, pd.DatetimeTZDtype):
                 made[name] = made[name].dt.tz_localize("UTC").dt.tz_convert(dtype.tz)
-            elif isinstance(dtype, pd.CategoricalDtype):
-                made[name] = made[name].astype("category")
+            elif isinstance(dtype, pd.api.extensions.ExtensionDtype):
+                made[name] = made[name].astype(dtype)
         return made

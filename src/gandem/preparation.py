@@ -56,7 +56,7 @@ class Prepared:
             "seconds": 0.0,
             "budget": self.budget.to_dict(),
             "plan": self.plan.to_dict(),
-            "dataset_size": len(self.dataset),
+            "dataset_size": self.dataset.count,
             "held_out_size": self.held_out.count,
             "versions": {**packages, "python": platform.python_version()},
             "command": sys.argv,

@@ -14,7 +14,7 @@ from torch import nn
 from gandem import latents, strict_json
 from gandem.domains import animation
 from gandem.errors import RunError
-from gandem.run import Run, model_card, write_json
+from gandem.run import Run, encoded, model_card, write_json
 from gandem.training import averages, checkpoint
 from gandem.training.checkpoint import Tensors, storing, write_atomic
 from gandem.training.loop import Loop
@@ -52,7 +52,7 @@ class RunRecorder:
         """Append one line to the log and tell whoever watches."""
         event = {"event": name, "time": round(time.time(), 3), **facts}
         with storing(self._path):
-            self._events.write((strict_json.dumps(event) + "\n").encode())
+            self._events.write(encoded(strict_json.dumps(event) + "\n"))
             self._events.flush()
             if name == "progress":
                 for key, value in facts["losses"].items():
@@ -101,7 +101,7 @@ class RunRecorder:
         if status == "training":
             known.pop("evaluation", None)  # it was of an earlier generator
         write_json(self.run.path / "report.json", {**known, "status": status, **cost})
-        write_atomic(self.run.path / "README.md", model_card(self.run).encode())
+        write_atomic(self.run.path / "README.md", encoded(model_card(self.run)))
 
     def finish(self) -> None:
         """Make the moving picture of the training."""

@@ -254,7 +254,7 @@ def must_be_new(path: Path) -> None:
     """Raise RunError when there is something where a new run should go."""
     if (path / "recipe.yaml").is_file():
         raise RunError(f"{path} is a run already; continue it with: gandem resume {path}, or choose another --out")
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and (not path.is_dir() or any(path.iterdir()) or path.resolve() == Path.cwd()):
         raise RunError(f"{path} is in the way: choose another --out")
 
 
@@ -303,7 +303,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, state: dict[str, Any]) -> None:
     """Write a JSON file whole or not at all."""
-    write_atomic(path, (strict_json.dumps(state, indent=1) + "\n").encode())
+    write_atomic(path, encoded(strict_json.dumps(state, indent=1) + "\n"))
+
+
+def encoded(text: str) -> bytes:
+    """Return UTF-8; what is none in the name of a file becomes the escape that JSON has for it."""
+    return text.encode(errors="backslashreplace")
 
 
 def _quality(report: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,7 +13,7 @@ from gandem.errors import Interrupted, TrainingError
 from gandem.game.noise_game import NoiseGame
 from gandem.recording import RunRecorder, Silence, Watch
 from gandem.referee.referee import Referee
-from gandem.run import Run, locked, model_card, other_networks, write_json
+from gandem.run import Run, encoded, locked, model_card, other_networks, write_json
 from gandem.training import checkpoint
 from gandem.training.budget import Budget
 from gandem.training.checkpoint import write_atomic
@@ -111,13 +112,20 @@ def _examiner(run: Run, dataset: Dataset, held_out: Dataset) -> Examiner:
 def keep(
     found: Evaluation, run: Run | None, page: Path | None, title: str, tell: Callable[..., None]
 ) -> dict[str, Any]:
-    """Write an evaluation where it belongs and tell the verdict."""
-    if run is not None:
-        page = page or run.path / "report.html"
-        write_json(run.path / "report.json", {**run.report, "evaluation": found.facts})
-        write_atomic(run.path / "README.md", model_card(run).encode())
+    """Write an evaluation where it belongs and tell the verdict; by default in the run, if it has one.
+
+    Of other data, or another average of the weights, the page alone is written: the run's own verdict stands.
+    """
+    own = run is not None and run.ema is None and "judged_by" not in found.facts
+    if run is not None and page is not None:
+        own = own and os.access(run.path, os.W_OK)
+    elif run is not None:
+        page = run.path / ("report.html" if own else "report-other.html")
     if page is not None:
         write_report(found, page, title, run)
+    if run is not None and own:
+        write_json(run.path / "report.json", {**run.report, "evaluation": found.facts})
+        write_atomic(run.path / "README.md", encoded(model_card(run)))
     where = [] if page is None else [f"the page: {page}"]
     tell("verdict", **found.verdict.to_dict(), path=page and str(page), text=[*found.verdict.lines(), *where])
     return found.facts

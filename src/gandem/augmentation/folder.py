@@ -9,7 +9,7 @@ from typing import Any
 
 from gandem import strict_json
 from gandem.errors import RunError
-from gandem.run import read_json, write_json
+from gandem.run import encoded, read_json, write_json
 from gandem.training.checkpoint import storing
 
 QUESTION, FOLDS, FACTS, PAGE = "question.json", "folds.jsonl", "augmentation.json", "augmentation.html"
@@ -64,7 +64,7 @@ class Folder:
         """Keep what a fold found, synced, before anything else happens."""
         with storing(self.path), (self.path / FOLDS).open("ab") as file:
             _cut_torn(file, self.path / FOLDS)
-            file.write((strict_json.dumps(record) + "\n").encode())
+            file.write(encoded(strict_json.dumps(record) + "\n"))
             file.flush()
             os.fsync(file.fileno())
         self.records.append(record)

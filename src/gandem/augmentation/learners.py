@@ -23,6 +23,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from gandem.augmentation.arms import Training
 from gandem.errors import GandemError, RecipeError
+from gandem.judge.tables.boosted import learnable
 
 MOST_CATEGORIES = 250
 """Boosted trees split by categories up to so many in a column, and by their numbers above."""
@@ -81,7 +82,7 @@ class _Trees(BaseEstimator):
         few = [len(np.unique(column)) <= MOST_CATEGORIES for column in rows.T]
         mask = self.categorical & np.array(few)
         self.fitted_ = clone(self.trees).set_params(categorical_features=mask if mask.any() else None)
-        self.fitted_.fit(rows, labels, sample_weight)
+        self.fitted_.fit(learnable(rows), labels, sample_weight)
         self.classes_ = self.fitted_.classes_
         return self
 

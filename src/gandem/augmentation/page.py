@@ -11,6 +11,7 @@ from typing import Any
 
 from gandem.augmentation.arms import GENERATOR, NOTHING
 from gandem.augmentation.scores import METRICS
+from gandem.run import encoded
 from gandem.training.checkpoint import write_atomic
 
 COLOURS = {"HELPS": "good", "NO DIFFERENCE": "fair", "CANNOT TELL": "fair", "HURTS": "bad"}
@@ -36,7 +37,7 @@ def write(facts: Mapping[str, Any], path: Path) -> None:
         done=_done(facts),
         about=f"gandem augment, {facts['folds']} folds. What tested was real, and no generator has seen it.",
     )
-    write_atomic(path, page.encode())
+    write_atomic(path, encoded(page))
 
 
 def lines(facts: Mapping[str, Any], page: Path) -> list[str]:

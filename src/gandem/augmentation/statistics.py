@@ -53,6 +53,24 @@ def corrected(differences: Sequence[float], test_share: float) -> Difference:
     return Difference(mean, mean - half, mean + half, error, p, count)
 
 
+def ratio_interval(above: Sequence[float], below: Sequence[float], test_share: float) -> tuple[float, float] | None:
+    """Return the 95 % interval of the ratio of two mean differences of J folds (Fieller 1954), or None for no bounds.
+
+    It holds the ratios d for which the corrected test of `above - d below` does not exclude 0.
+    """
+    pair = np.array([above, below], np.float64)
+    (a, b), count = pair.mean(1), pair.shape[1]
+    if count < 2:
+        return None
+    t = float(student.ppf(1 - LEVEL / 2, count - 1))
+    (vaa, vab), (_, vbb) = t**2 * np.cov(pair) * (1 / count + test_share)
+    square, half, rest = b**2 - vbb, a * b - vab, a**2 - vaa
+    root = half**2 - square * rest
+    if square <= 0 or root < 0:  # the divisor may be 0
+        return None
+    return (half - math.sqrt(root)) / square, (half + math.sqrt(root)) / square
+
+
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """Return p-values adjusted for their number (Holm 1979): the chance of one false alarm in all stays below."""
     adjusted: dict[str, float] = {}
@@ -80,4 +98,5 @@ def smallest(error: float, count: int, margin: float) -> float:
     """Return the true difference that would be found in four of five experiments like this one."""
     if count < 2 or not math.isfinite(error):
         return math.inf
-    return max(float(student.ppf(1 - LEVEL / 2, count - 1) + student.ppf(POWER, count - 1)) * error, margin)
+    sure, often = (float(student.ppf(part, count - 1)) for part in (1 - LEVEL / 2, POWER))
+    return max(sure * error, margin) + often * error  # `answer` asks that the estimate itself be as large as both

@@ -22,6 +22,7 @@ from gandem.augmentation.statistics import (
     answer,
     corrected,
     holm,
+    ratio_interval,
     smallest,
 )
 
@@ -70,7 +71,7 @@ def verdict(records: Records, margin: float = MARGIN) -> dict[str, Any]:
         "difference": gain.to_dict(),
         "smallest": smallest(gain.error, gain.n, margin),
         "calibration": {**brier.to_dict(), "baseline": float(of(NOTHING, "brier").mean())},
-        "worth": _worth(curve, _slope(records, chosen, share), gain),
+        "worth": _worth(curve, _slopes(records, chosen), of(GENERATOR) - of(NOTHING), share),
         "curve": curve,
         "arms": {
             arm: {"answer": answers[arm], **gains[arm].to_dict(), "p_adjusted": adjusted[arm]} for arm in others
@@ -113,29 +114,27 @@ def _points(record: dict[str, Any], learner: str) -> list[list[float]]:
     return [*record["curve"][learner], [record["rows"]["train"], record["scores"][learner][NOTHING][PRIMARY]]]
 
 
-def _slope(records: Records, chosen: Sequence[str], share: float) -> Difference | None:
-    """Return what a doubling of the real rows gives, by least squares over the logarithm of the rows in every fold."""
+def _slopes(records: Records, chosen: Sequence[str]) -> list[float]:
+    """Return what a doubling of the real rows gives in every fold, by least squares over the logarithm of the rows."""
     slopes = []
     for record, learner in zip(records, chosen, strict=True):
         points = np.array(_points(record, learner))
         if len(points) < 3:
-            return None
-        slopes.append(np.polyfit(np.log2(points[:, 0]), points[:, 1], 1)[0])
-    return corrected(slopes, share)
+            return []
+        slopes.append(float(np.polyfit(np.log2(points[:, 0]), points[:, 1], 1)[0]))
+    return slopes
 
 
-def _worth(curve: list[list[float]], slope: Difference | None, gain: Difference) -> dict[str, Any]:
+def _worth(curve: list[list[float]], slopes: list[float], gains: np.ndarray, share: float) -> dict[str, Any]:
     """Return how many real rows more would have moved the score as far; None where the curve does not say."""
-    doubling = None if slope is None else slope.to_dict()
-    if slope is None or slope.low <= 0:
-        return {"rows": None, "low": None, "high": None, "doubling": doubling}
-    rows = curve[-1][0]
-    return {
-        "rows": _more(rows, gain.value / slope.value),
-        "low": _more(rows, gain.low / slope.value),
-        "high": _more(rows, gain.high / slope.value),
-        "doubling": doubling,
-    }
+    slope = corrected(slopes, share) if slopes else None
+    doublings = ratio_interval(gains.tolist(), slopes, share) if slopes else None
+    found: dict[str, Any] = {"rows": None, "low": None, "high": None, "doubling": slope and slope.to_dict()}
+    if slope is None or slope.low <= 0 or doublings is None:
+        return found
+    rows, (low, high) = curve[-1][0], doublings
+    ends = {"rows": float(gains.mean()) / slope.value, "low": low, "high": high}
+    return found | {end: _more(rows, doubled) for end, doubled in ends.items()}
 
 
 def _more(rows: float, doublings: float) -> float:

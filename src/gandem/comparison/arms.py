@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gandem.errors import RecipeError
-from gandem.judge.figure import Figure, Z, shown
+from gandem.judge.figure import Figure, quantile, shown
 from gandem.recipe import load_recipe, parse_settings
 
 AS_THEY_ARE = {"data.mirror": False, "data.turn": False}
 """Settings under which arms read the same samples that differ in how these are shown."""
-T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-"""97.5 % points of Student's t with 1, 2, ... degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +69,6 @@ def parse_arms(texts: Sequence[str]) -> list[Arm]:
                 f"{arm.name} and {arms[0].name} read the data in different ways; use --set data... for all"
             )
     return arms
-
-
-def quantile(freedom: int) -> float:
-    """Return the 97.5 % point of Student's t; from 10 degrees of freedom on by its expansion (Cornish-Fisher)."""
-    if freedom <= len(T_QUANTILES):
-        return T_QUANTILES[freedom - 1]
-    second, third = 5 * Z**5 + 16 * Z**3 + 3 * Z, 3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z
-    return Z + (Z**3 + Z) / (4 * freedom) + second / (96 * freedom**2) + third / (384 * freedom**3)
 
 
 def mean(values: Sequence[float]) -> Figure:

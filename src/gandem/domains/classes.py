@@ -70,7 +70,11 @@ def told(spec: SampleSpec, count: int, where: Sequence[Condition]) -> Told:
         return Told(None)
     if not where:
         return Told(torch.arange(count) % len(names))
-    label = str(where[-1].values[0])
-    if label not in names and not (label.isdecimal() and int(label) < len(names)):
+    asked = dict.fromkeys(str(condition.values[0]) for condition in where)
+    if len(asked) > 1:
+        raise RecipeError(f"--where label={' label='.join(asked)}: a sample has one class; ask for one of them")
+    (label,) = asked
+    numbers = {} if any(map(str.isdecimal, names)) else {str(index): index for index in range(len(names))}
+    if label not in names and label not in numbers:
         raise RecipeError(f"--where label={label}: no such class.{nearest(label, names)}")
-    return Told(torch.full((count,), names.index(label) if label in names else int(label), dtype=torch.int64))
+    return Told(torch.full((count,), names.index(label) if label in names else numbers[label], dtype=torch.int64))

@@ -1,17 +1,22 @@
 """How much of the generated samples is real-like, and how much of the real ones is reached, by nearest neighbours.
 
 A sample is where a set is when it lies in the ball around one of the set's rows that just reaches the row's k-th
-nearest other row. Intervals are of the rows that are counted; the rows they are measured against are taken as given.
+nearest other row. Intervals of precision, recall and density are of the rows that are counted; the rows they are
+measured against are taken as given. That of coverage is of both, since one generated row may lie in many balls.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from gandem.judge.figure import Figure, comparable
+from gandem.judge.figure import Figure, comparable, error_by_halves
 from gandem.judge.neighbours import holding, nearest
+
+LOOKED_AT, HALVINGS = 1_000, 20
+"""Rows of a set that the error of coverage is found with at most, and how often they are halved."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,10 @@ def density(generated: Features, real: Features, k: int = 5) -> Figure:
 
 
 def coverage(generated: Features, real: Features, k: int = 5) -> Figure:
-    """Share of real rows whose ball holds a generated row (Naeem et al. 2020), in [0, 1]; see `expected_coverage`."""
+    """Share of real rows whose ball holds a generated row (Naeem et al. 2020), in [0, 1]; see `expected_coverage`.
+
+    Its error is found by halves of both sets, of LOOKED_AT rows at most, and never below that of a share.
+    """
     return density_and_coverage(generated, real, k)[1]
 
 
@@ -68,7 +76,26 @@ def density_and_coverage(generated: Features, real: Features, k: int = 5) -> tup
     share = balls.double() / k
     error = float(share.std()) / len(made) ** 0.5
     density = Figure.around(float(share.mean()), error, len(made), len(real.rows), floor=0.0)
-    return density, Figure.of_share(int((held > 0).sum()), len(real.rows)).against(len(made))
+    hits = int((held > 0).sum())
+    return density, _with_error(hits, made, real.rows, k)
+
+
+def _with_error(hits: int, made: Tensor, real: Tensor, k: int) -> Figure:
+    """Return the share of `hits` among real rows, with the Wilson interval of as many trials as have its error."""
+    n, m = min(len(made), LOOKED_AT), min(len(real), LOOKED_AT)
+    if m < 4 * (k + 1):  # half of so few have no balls
+        return Figure.of_share(hits, len(real)).against(len(made))
+    between, among = torch.cdist(real[:m], made[:n]), torch.cdist(real[:m], real[:m])
+
+    def covered(i: Tensor, j: Tensor) -> float:
+        radius = among[i][:, i].kthvalue(k + 1).values  # the nearest of all is the row itself
+        return float((between[i][:, j].amin(1) <= radius).double().mean())
+
+    share = hits / len(real)
+    variance = error_by_halves(covered, m, n, rounds=HALVINGS) ** 2 * m / len(real)
+    trials = min(share * (1 - share) / variance, len(real)) if variance > 0 and 0 < share < 1 else len(real)
+    found = Figure.of_share(share * trials, trials)
+    return Figure(share, found.low, found.high, len(real), len(made))
 
 
 def expected_coverage(n: int, m: int, k: int = 5) -> float:

@@ -14,6 +14,8 @@ from gandem.errors import JudgeError
 
 Z = 1.959963984540054
 """Standard deviations on either side of an estimate that hold 95 % of a normal distribution."""
+T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+"""97.5 % points of Student's t with 1, 2, ... degrees of freedom."""
 ROUNDS = 50
 """Random halvings behind an interval: its half-width is then right to about a tenth."""
 
@@ -54,6 +56,14 @@ class Figure:
         """Return the fields for JSON: a number that is not finite is None, an absent count is left out."""
         fields = {name: value for name, value in asdict(self).items() if value is not None}
         return {name: value if math.isfinite(value) else None for name, value in fields.items()}
+
+
+def quantile(freedom: int) -> float:
+    """Return the 97.5 % point of Student's t; from 10 degrees of freedom on by its expansion (Cornish-Fisher)."""
+    if freedom <= len(T_QUANTILES):
+        return T_QUANTILES[freedom - 1]
+    second, third = 5 * Z**5 + 16 * Z**3 + 3 * Z, 3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z
+    return Z + (Z**3 + Z) / (4 * freedom) + second / (96 * freedom**2) + third / (384 * freedom**3)
 
 
 def comparable(least: int, **sets: Tensor) -> tuple[Tensor, ...]:

@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 
-from gandem.judge.figure import Figure, shown
+from gandem.judge.figure import Figure, quantile, shown
 from gandem.judge.judgement import FEWEST, Judgement
 
 Numbers = dict[str, Figure]
 
+DETAILS = "two-sample AUC of details"
+"""What kinds of data bring whose samples are made small before they are looked at."""
 A_POINT = 0.03
 """Spread of samples that are one and the same: where that one lies says nothing. Noise has 0.07 to 0.12."""
 A_TENTH = 0.95
@@ -34,6 +36,11 @@ class Rule:
 def _least(of: Numbers, name: str, otherwise: float) -> float:
     """Return the lower end of a number that not every kind of data has."""
     return of[name].low if name in of else otherwise
+
+
+def _told_apart(of: Numbers) -> Figure:
+    """Return how surely a fresh classifier tells the samples apart, of whole samples or of details, the surer one."""
+    return max((of[name] for name in ("two-sample AUC", DETAILS) if name in of), key=lambda figure: figure.value)
 
 
 def _improving(of: Numbers) -> bool:
@@ -88,20 +95,20 @@ RULES = (
     Rule(
         "excellent",
         lambda of: (
-            of["two-sample AUC"].high <= 0.6 and of["coverage"].value >= 0.9 and _least(of, "global utility", 1.0) > 0.5
+            _told_apart(of).high <= 0.6 and of["coverage"].value >= 0.9 and _least(of, "global utility", 1.0) > 0.5
         ),
-        ("two-sample AUC", "coverage", "global utility"),
+        ("two-sample AUC", DETAILS, "coverage", "global utility"),
         "Use it. Training further would hardly show.",
     ),
     Rule(
         "usable",
         lambda of: (
-            (of["Frechet share beyond real"].high <= 0.05 or of["two-sample AUC"].high <= 0.7)
+            (of["Frechet share beyond real"].high <= 0.05 or _told_apart(of).high <= 0.7)
             and of["coverage"].value >= 0.6
-            and of["two-sample AUC"].high <= 0.8
+            and _told_apart(of).high <= 0.8
             and _least(of, "global utility", 1.0) > 0.5
         ),
-        ("Frechet share beyond real", "coverage", "two-sample AUC", "global utility"),
+        ("Frechet share beyond real", "coverage", "two-sample AUC", DETAILS, "global utility"),
         "Use it where a trained eye may tell it from the data; more time would still help (gandem resume).",
     ),
     Rule(
@@ -113,7 +120,7 @@ RULES = (
     Rule(
         "too little training",
         lambda of: True,
-        ("Frechet share beyond real", "coverage", "two-sample AUC", "global utility"),
+        ("Frechet share beyond real", "coverage", "two-sample AUC", DETAILS, "global utility"),
         "Give it more time (gandem resume RUN --budget +10m), or a larger network if time does not help.",
     ),
 )
@@ -191,7 +198,8 @@ def improvement(judgements: Sequence[Mapping[str, float]]) -> Figure | None:
     slope = centred @ fallen / centred.square().sum()
     rest = fallen - fallen.mean() - slope * centred
     error = float((rest.square().sum() / (len(late) - 2) / centred.square().sum()).sqrt())
-    log = Figure.around(float(slope) / 2, error / 2, len(late))
+    half = quantile(len(late) - 2) * error / 2
+    log = Figure(float(slope) / 2, float(slope) / 2 - half, float(slope) / 2 + half, len(late))
     return Figure(-math.expm1(-log.value), -math.expm1(-log.low), -math.expm1(-log.high), len(late))
 
 
@@ -207,8 +215,8 @@ def evidence_of(judgement: Judgement) -> Numbers:
         "Frechet share beyond real": _beyond(generated["frechet_share"], real["frechet_share"].value),
         "two-sample AUC": generated["two_sample"],
         "spread": generated["spread_ratio"],
-        "coverage": _over(generated["coverage"], real["coverage"].value),
-        "density": _over(generated["density"], real["density"].value),
+        "coverage": _over(generated["coverage"], real["coverage"]),
+        "density": _over(generated["density"], real["density"]),
         "missing cells": missing,
         "different samples": judgement.support.generated,
         "different real samples": judgement.support.real,
@@ -224,7 +232,9 @@ def _beyond(figure: Figure, known: float) -> Figure:
     return Figure(value, low, high, figure.n, figure.n_reference)
 
 
-def _over(figure: Figure, whole: float) -> Figure:
-    """Divide a figure by a number above zero."""
-    whole = max(whole, 1e-9)
-    return Figure(figure.value / whole, figure.low / whole, figure.high / whole, figure.n, figure.n_reference)
+def _over(figure: Figure, whole: Figure) -> Figure:
+    """Divide a figure by another one above zero; the errors of both count, as if each knew nothing of the other."""
+    below, value = max(whole.value, 1e-9), figure.value / max(whole.value, 1e-9)
+    low = math.hypot(figure.value - figure.low, value * (whole.high - whole.value)) / below
+    high = math.hypot(figure.high - figure.value, value * (whole.value - whole.low)) / below
+    return Figure(value, max(value - low, 0.0), value + high, figure.n, figure.n_reference)

@@ -33,6 +33,8 @@ AT_ONCE, MOST_BYTES = 512, 500_000_000
 """Samples that are in memory as floats at a time, and bytes of one set of decoded samples."""
 SHOWN, PAIRS = 64, 8
 """Samples in a picture, and closest pairs."""
+MOST_LOST = 0.01
+"""Share of generated samples that may be unreadable; to judge the others alone would be to praise what is left."""
 
 Tell = Callable[[str], None]
 Samples = tuple[np.ndarray, np.ndarray | None]
@@ -147,6 +149,8 @@ def _evaluate(
         "counts": {"generated": n, "real": n, "held_out": len(held_rows), "learnt_by_features": seen_held + seen_real},
         "seed": seed,
     } | ({} if sets.judged_by is None else {"judged_by": sets.judged_by})
+    if lost := sets.report.get("skipped", {}).get("count"):
+        facts["counts"]["left_out"] = lost
     if n < FEWEST:
         verdict = Verdict.cannot_tell(min(count, sets.available), min(len(held_rows), len(real_rows)))
         return Evaluation(verdict, facts | {"verdict": verdict.to_dict()}, _shown(sets, held_rows[:SHOWN]))
@@ -298,6 +302,12 @@ def _of_samples(made: Given, real: Given, unseen: Given) -> _Sets:
     domain = domain_of(opened(real))
     data = _read(real, domain, Recipe())
     samples = _read(made, domain, Recipe(), data.codec)
+    lost = samples.report.get("skipped", {}).get("count", 0)
+    if lost > MOST_LOST * (samples.count + lost):
+        raise JudgeError(
+            f"{path_of(made) or 'these samples'}: {lost:,} of {samples.count + lost:,} cannot be read or hold NaN; a "
+            "generator that makes such is not to be used. To judge the others, take those out yourself"
+        )
     if samples.spec.shape != data.spec.shape:
         raise RunError(f"samples of shape {samples.spec.shape} cannot be judged by real ones of {data.spec.shape}")
     halves = unseen is None  # in the form in which the samples were read

@@ -20,7 +20,7 @@ from gandem.errors import ExportError, RunError, optional
 from gandem.recipe import OWN
 from gandem.run import FORMAT, SUFFIX, Run
 from gandem.training import checkpoint
-from gandem.training.checkpoint import write_atomic
+from gandem.training.checkpoint import storing, write_atomic
 
 TOLERANCE = 1e-4
 """Largest allowed difference of a pixel, in a range of [-1, 1]."""
@@ -31,6 +31,8 @@ BATCHES = (1, 5)
 
 def export(run: Run, out: Path) -> dict[str, Any]:
     """Write a run's generator as .onnx or as .safetensors; see `export_onnx` and `write_model`."""
+    if out.is_dir():
+        raise ExportError(f"--out {out} is a folder; name the file itself")
     return write_model(run, out) if out.suffix.lower() == SUFFIX else export_onnx(run, out)
 
 
@@ -78,7 +80,9 @@ def export_onnx(run: Run, out: Path, check: int = 8) -> dict[str, Any]:
     generator = run.generator().cpu()
     latent, labels = run.recipe.network.latent, run.spec.num_labels
     partial = out.with_name(f".{out.name}.partial")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    with storing(out):
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
     try:
         _write(generator, _draw(3, latent, labels, seed=0), partial)
         difference = max(

@@ -16,7 +16,7 @@ from PIL.Image import Image
 
 from gandem.judge.figure import shown
 from gandem.page import pairs, section, table
-from gandem.run import Run
+from gandem.run import Run, encoded
 from gandem.training.checkpoint import write_atomic
 from gandem.uses.curves import Chart, Curve, Point, draw
 from gandem.uses.evaluate import Evaluation
@@ -152,7 +152,7 @@ def write_report(evaluation: Evaluation, path: Path, title: str, run: Run | None
         training="" if run is None else _cost(run.report, run.domain.noun) + _data(run) + _recipe(run),
         about=escape(_about(facts)),
     )
-    write_atomic(path, page.encode())
+    write_atomic(path, encoded(page))
 
 
 def _because(name: str, figure: dict[str, Any]) -> str:
@@ -383,6 +383,8 @@ def _about(facts: dict[str, Any]) -> str:
     said = "Too few to be judged."
     if "judgement" in facts:
         said = f"{counts['generated']:,} generated samples against {counts['held_out']:,} held-out real ones."
+    if lost := counts.get("left_out"):
+        said += f" {lost:,} generated ones could not be read and are left out."
     if "judged_by" in facts:
         said += f" Those are of {facts['judged_by']}, and not of the data that the run was trained on."
     if "features" in facts:

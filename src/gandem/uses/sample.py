@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,9 @@ def walk(
 
 def _write_folder(run: Run, folder: Path, images: np.ndarray, labels: np.ndarray | None) -> None:
     """Write 00000.png ..., in one folder a class when there are classes, so that the result is a source again."""
+    names = _different([_safe(label) for label in run.spec.labels])
     for index, picture in enumerate(run.domain.pictures(images)):
-        place = folder if labels is None else folder / _safe(run.spec.labels[labels[index]])
+        place = folder if labels is None else folder / names[labels[index]]
         with storing(place):
             place.mkdir(parents=True, exist_ok=True)
         write_atomic(place / f"{index:05d}.png", _png(picture))
@@ -95,6 +97,12 @@ def _write_folder(run: Run, folder: Path, images: np.ndarray, labels: np.ndarray
 
 def _safe(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter in " -_." else "_" for letter in name).strip(". ") or "_"
+
+
+def _different(names: list[str]) -> list[str]:
+    """Return names of which those that are equal, but for their case, end in their places."""
+    often = Counter(name.casefold() for name in names)
+    return [f"{name}-{place}" if often[name.casefold()] > 1 else name for place, name in enumerate(names)]
 
 
 def _png(picture: Image) -> bytes:

@@ -126,11 +126,13 @@ class ArrayDomain:
         return [samples]
 
     def floors(self, samples: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-        """Return uniform noise between the extremes of each number, and one sample repeated."""
+        """Return uniform noise between the extremes of each number, one sample repeated, and places shuffled."""
         rng = np.random.default_rng(seed)
         noise = rng.uniform(samples.min(0), samples.max(0), samples.shape)
         one = samples[rng.integers(len(samples))][None]
-        return {"one sample repeated": one.repeat(len(samples), 0), "noise": noise.astype(samples.dtype)}
+        shuffled = rng.permuted(samples.reshape(len(samples), -1), axis=1).reshape(samples.shape)
+        lost = {"one sample repeated": one.repeat(len(samples), 0), "noise": noise.astype(samples.dtype)}
+        return lost | ({"places shuffled": shuffled} if samples[0].size > 1 else {})
 
     def examination(self, judged: Judged, target: str | None, seed: int) -> Examination:
         """Return nothing: features say it all; a target raises RecipeError."""

@@ -73,7 +73,9 @@ class ArrayCodec:
         values = samples.detach().cpu().double().clamp(-1, 1).numpy() * self._half + self._middle
         values = np.clip(values, self.low, self.high).reshape(-1, *self.shape)
         dtype = np.dtype(self.dtype)
-        return (values if dtype.kind == "f" else np.rint(values)).astype(dtype)
+        if dtype.kind in "iu":  # the largest of 64 bits is no float64, and the next one is a bit too many
+            values = np.clip(np.rint(values), np.iinfo(dtype).min, np.nextafter(float(np.iinfo(dtype).max) + 1, 0))
+        return (values if dtype.kind != "b" else np.rint(values)).astype(dtype)
 
     def standardise(self, samples: np.ndarray) -> torch.Tensor:
         """Turn (n, *shape) into float64 (n, numbers) of mean 0 and deviation 1 over the data."""

@@ -73,10 +73,13 @@ def read_arrays(source: Arrays, options: DataOptions) -> ArrayData:
     rows = torch.from_numpy(np.flatnonzero(finite))
     if len(rows) < 2:
         raise SourceError(f"{source}: {len(rows)} samples without NaN or infinity are not enough; give two or more")
-    names = None
+    labels, classes = None, tuple[str, ...]()
     if source.labels is not None and options.labels != "none":
         names = label_names(source.labels, f"the labels of {source}")
-    labels, classes = (None, ()) if names is None else numbered(names)
+        known, classes = numbered([names[row] for row in rows.tolist()])  # a class may have no sample but such as those
+        if known is not None:
+            labels = np.zeros(len(values), np.int64)
+            labels[finite] = known
     codec = ArrayCodec.of(values if finite.all() else values[finite], classes)
     contents = (np.ascontiguousarray(values[row]).data for row in rows.tolist())
     copies = len(rows) - len(np.unique(holdout.digests(contents)))

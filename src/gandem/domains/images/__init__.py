@@ -16,6 +16,7 @@ from gandem.domains.domain import Examination, Judged, Writer
 from gandem.domains.given import Frame, Opened
 from gandem.domains.images import preview, report
 from gandem.domains.images.codec import ImageCodec, to_pictures
+from gandem.domains.images.details import told_by_details
 from gandem.domains.images.features import ImageFeatures, load_features
 from gandem.domains.images.floors import floors, variants
 from gandem.domains.images.learning import learn
@@ -24,6 +25,7 @@ from gandem.domains.images.store import ImageData, read_images
 from gandem.domains.images.survey import Progress
 from gandem.domains.making import made
 from gandem.errors import RecipeError
+from gandem.judge.verdict import DETAILS
 from gandem.recipe import DataOptions, NetworkOptions, Recipe
 from gandem.spec import SampleSpec
 
@@ -120,10 +122,11 @@ class ImageDomain:
         return floors(samples, seed)
 
     def examination(self, judged: Judged, target: str | None, seed: int) -> Examination:
-        """Return nothing: features say it all; a target raises RecipeError."""
+        """Return how surely pieces at their own size are told apart; a target raises RecipeError."""
         if target is not None:
             raise RecipeError(f"--target {target}: is a column of a table, and pictures have none; leave it out")
-        return Examination()
+        figure = told_by_details(judged.generated, judged.held_out, self.compared, seed)
+        return Examination() if figure is None else Examination({DETAILS: figure.to_dict()}, {DETAILS: figure})
 
     def lines(self, data_report: dict[str, Any]) -> list[str]:
         """Say a data report in a few lines."""

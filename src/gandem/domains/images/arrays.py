@@ -126,7 +126,7 @@ def _range(kind: str, low: float, high: float, where: str) -> tuple[float, float
     """Return (offset, scale) that bring values between `low` and `high` onto 0..255."""
     if kind == "f" and low >= 0 and high <= 1:
         return 0.0, 255.0
-    if kind == "f" and low < 0 and low >= -1 and high <= 1:
+    if low < 0 and low >= -1 and high <= 1:
         return 1.0, 127.5
     if low >= 0 and high <= 255:
         return 0.0, 1.0

@@ -49,8 +49,9 @@ def header_of(file: BinaryIO) -> Header:
         with Image.open(file, formats=FORMATS) as image:
             width, height = image.size
             check_size(width, height)
-            # Asking a PNG for EXIF that comes after its pixels would decode it whole.
-            if (image.format != "PNG" or "exif" in image.info) and image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
+            # Asking a PNG for EXIF that comes after its pixels would decode it whole; a TIFF is upright already.
+            told = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
+            if told and image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
                 width, height = height, width
             grey = image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
             alpha = image.mode.endswith(("A", "a")) or "transparency" in image.info

@@ -106,15 +106,15 @@ def _kept(given: pl.Series, made: pl.Series, column: Column, field: Field) -> pl
     As text where its type cannot hold those. Marks for what is missing among numbers and dates are gaps.
     """
     before, after = (read_as(series, column, field, []) for series in (given, made))
-    changed = given.is_not_null().to_numpy() & (before != after)
+    there = given.is_not_null().to_numpy()
     if column.takes_marks:
-        changed &= ~np.isnan(before)
-    if not changed.any():
-        return made
+        there &= ~np.isnan(before)
     if given.dtype != made.dtype:
+        if not (there & (before != after)).any():
+            return made
         made = made.dt.strftime(field.format) if field.format and made.dtype.is_temporal() else made
         given, made = given.cast(pl.String), made.cast(pl.String)
-    return given.zip_with(pl.Series(changed), made).alias(field.name)
+    return given.zip_with(pl.Series(there), made).alias(field.name)
 
 
 @torch.no_grad()
@@ -134,15 +134,23 @@ def scored(codec: TableCodec, generator: TableGenerator, source: str | Path | Fr
             strange = np.isnan(numbers) & frame[column.name].is_not_null().to_numpy()
             numbers[strange] = len(column.categories) if column.is_category else np.inf
     unseen = (~codec.held(values)).sum(1)
-    parts = [values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE)]
-    found = torch.cat([generator.log_likelihood(codec.encode(part)) for part in parts]).double()
+    found = _log_likelihood(codec, generator, values)
     found += torch.from_numpy(unseen * math.log(0.5 / codec.rows))
     new = latents.generate(generator, latents.draw(COMPARED, latents_of(codec.spec), 0), None)
-    usual = generator.log_likelihood(codec.encode(codec.decode(new))).double().sort().values
+    usual = _log_likelihood(codec, generator, codec.decode(new)).sort().values
     typical = torch.searchsorted(usual, found) / len(usual)
     scores = {"log_likelihood": found.numpy(), "typical": typical.numpy(), "unseen": unseen}
     scores["breaks_rules"] = _contradictions(codec, known, frame)
     return frame.with_columns(pl.Series(name, numbers) for name, numbers in scores.items())
+
+
+def _log_likelihood(codec: TableCodec, generator: TableGenerator, values: np.ndarray) -> torch.Tensor:
+    """Return log p(row) of rows (n, c), float64 (n,): the probability of what stands for the very values."""
+    found = []
+    for part in (values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE)):
+        bounds = [tokens.bounds(column) for tokens, column in zip(codec.tokens, part.T, strict=True)]
+        found.append(generator.log_likelihood(codec.encode(part), torch.from_numpy(np.stack(bounds, 1))).double())
+    return torch.cat(found)
 
 
 def _contradictions(codec: TableCodec, known: dict[str, np.ndarray], frame: pl.DataFrame) -> np.ndarray:

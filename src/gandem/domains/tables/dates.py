@@ -1,4 +1,7 @@
-"""Dates and times: texts in many forms as seconds since 1970 (UTC), and back."""
+"""Dates and times: texts in many forms as seconds since 1970, and back; by the clock of their zone where they have one.
+
+So midnight stays midnight, and a day is asked for as people count it.
+"""
 
 from __future__ import annotations
 
@@ -141,12 +144,13 @@ def read(texts: pl.Series, form: str) -> pl.Series:
 
 
 def seconds(values: pl.Series) -> np.ndarray:
-    """Return dates or times as seconds since 1970 (UTC) or since midnight, float64 (n,), NaN for missing."""
+    """Return dates or times as seconds since 1970 or since midnight, float64 (n,), NaN for missing."""
     if values.dtype == pl.Date:
         number = values.to_physical().cast(pl.Float64) * 86_400
     elif values.dtype == pl.Time:
         number = values.to_physical().cast(pl.Float64) / 1e9
     else:
+        values = values.dt.replace_time_zone(None) if getattr(values.dtype, "time_zone", None) else values
         number = values.dt.cast_time_unit("us").to_physical().cast(pl.Float64) / 1e6
     return number.fill_null(np.nan).to_numpy().astype(np.float64)
 
@@ -158,6 +162,13 @@ def dated(values: np.ndarray, dtype: pl.DataType) -> pl.Series:
         return (series / 86_400).round().cast(pl.Int32).cast(pl.Date)
     if dtype == pl.Time:
         return ((series * 1e6).round().cast(pl.Int64) * 1000).cast(pl.Time)
+    made = (series * 1e6).round().cast(pl.Int64).cast(pl.Datetime("us"))
     zone = getattr(dtype, "time_zone", None)
-    made = (series * 1e6).round().cast(pl.Int64).cast(pl.Datetime("us", "UTC" if zone else None))
-    return made.dt.convert_time_zone(zone).cast(dtype) if zone else made.cast(dtype)
+    if zone is None:
+        return made.cast(dtype)
+    # In spring an hour of the clock does not exist, and what would fall into it comes an hour later.
+    placed, later = (
+        each.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+        for each in (made, made.dt.offset_by("1h"))
+    )
+    return placed.fill_null(later).cast(dtype)

@@ -270,7 +270,7 @@ def _delimiter(text: str, complete: bool) -> str:
     """Return the delimiter that divides the first lines most evenly into more than one field."""
     lines = text.splitlines(keepends=True)[: _LINES + 1]
     lines = lines if complete and len(lines) <= _LINES else lines[:-1] or lines
-    best, most = ",", (0.0, 0)
+    best, most = ",", (0.0, False, 0)
     for delimiter in DELIMITERS:
         try:
             widths = [len(row) for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
@@ -279,8 +279,10 @@ def _delimiter(text: str, complete: bool) -> str:
         width = widths[0] if widths else 1  # the header's: decimal commas divide all lines but that evenly
         even = widths.count(width) / max(len(widths), 1)
         rare = delimiter in DELIMITERS[4:]
-        if width > 1 and (round(even, 1), 0 if rare else width) > most and (not rare or even == 1):
-            best, most = delimiter, (round(even, 1), width)
+        surely = delimiter in DELIMITERS[1:4] and even == 1  # commas also stand in numbers, and in names with units
+        found = (round(even, 1), surely, 0 if rare else width)
+        if width > 1 and found > most and (not rare or even == 1):
+            best, most = delimiter, found
     return best
 
 

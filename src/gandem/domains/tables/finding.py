@@ -152,12 +152,10 @@ def _candidates(probes: np.ndarray) -> Iterator[tuple[int, tuple[int, ...], tupl
             offset = b[low] - weight * a[low]
             if weight and np.abs(weight * a + offset - b).max() <= 1e-6 * scale[target]:
                 yield target, (part,), (weight,)
-    sums = np.concatenate([np.zeros((1, probes.shape[1])), np.cumsum(probes, 0)])
     runs: list[tuple[int, ...]] = [tuple(range(i, j)) for i in range(count) for j in range(i + 2, count + 1)]
     pairs: list[tuple[int, ...]] = [(i, j) for i in range(count) for j in range(i + 2, count)]
     for parts in sorted(runs + pairs, key=len, reverse=True):
-        side_by_side = parts[-1] - parts[0] == len(parts) - 1
-        total = sums[parts[-1] + 1] - sums[parts[0]] if side_by_side else probes[parts[0]] + probes[parts[-1]]
+        total = probes[list(parts)].sum(0)  # differences of running sums would lose cents beside large numbers
         for target in np.flatnonzero((np.abs(probes - total) <= 1e-9 * scale[:, None] + 1e-9).all(1)).tolist():
             if target not in parts:
                 yield target, parts, (1.0,) * len(parts)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.rules import Determined, Total
+from gandem.domains.tables.scales import MOST_DECIMALS, Grid
 from gandem.domains.tables.tokens import CategoryTokens, NumberTokens
 
 
@@ -76,7 +77,10 @@ def _subtract(rule: Total, codec: TableCodec, values: np.ndarray, total: np.ndar
     rows = np.flatnonzero((np.isnan(parts).sum(1) == 1) & ~np.isnan(total))
     gap = np.isnan(parts[rows]).argmax(1)
     rest = total[rows] - rule.offset - np.nansum(parts[rows] * weights, 1)
-    values[rows, columns[gap]] = np.round(rest / weights[gap], rule.decimals)
+    for place, column in enumerate(columns):
+        scale, filled = codec.tokens[column].scale, rest[gap == place] / weights[place]
+        decimals = scale.decimals if isinstance(scale, Grid) and scale.step else MOST_DECIMALS
+        values[rows[gap == place], column] = np.round(filled, decimals)
 
 
 def _left(

@@ -201,15 +201,20 @@ _COMMAS = {
 """Forms of numbers; what is taken out of them, what stands for the point, and what this is called."""
 
 
-def _with_commas(series: pl.Series, notes: list[str]) -> pl.Series | None:
-    """Read numbers with decimal commas or with commas between thousands."""
+def without_commas(series: pl.Series, notes: list[str]) -> pl.Series | None:
+    """Return the text of numbers with decimal commas, or with commas between thousands, as others write them.
+
+    What holds no digit, such as a mark for what is missing, stays. None where there are no such numbers.
+    """
     if not series.str.contains(",").any():
         return None
+    digits = series.str.contains(r"\d").fill_null(False)
     for form, (taken, comma, what) in _COMMAS.items():
-        if series.str.contains(form).all():
+        if series.filter(digits).str.contains(form).all():
             notes.append(f"{series.name!r}: numbers with {what}; they come back with points")
             text = series.str.replace_all(taken, "", literal=True)
-            return _as_number(text.str.replace(comma, ".", literal=True) if comma else text)
+            text = text.str.replace(comma, ".", literal=True) if comma else text
+            return text.zip_with(digits, series)
     return None
 
 
@@ -228,10 +233,13 @@ def _with_marks(series: pl.Series, notes: list[str]) -> pl.Series | None:
 
 def numbers_of(series: pl.Series, notes: list[str]) -> pl.Series | None:
     """Read the numbers of a column of text in whatever form they stand."""
-    for found in (_as_number(series), _with_commas(series, notes)):
-        if found is not None:
-            return found
-    return _with_marks(series, notes)
+    said: list[str] = []
+    text = without_commas(series, said)
+    plain = series if text is None else text
+    found = _as_number(plain)
+    found = _with_marks(plain, said) if found is None else found
+    notes += said if found is not None else []
+    return found
 
 
 def _number(series: pl.Series, text: bool, kind: str | None = None) -> Found | None:

@@ -7,7 +7,7 @@ import polars as pl
 
 from gandem.domains.tables import dates
 from gandem.domains.tables.columns import Column, Field
-from gandem.domains.tables.kinds import numbers_of
+from gandem.domains.tables.kinds import numbers_of, without_commas
 
 
 def read_as(series: pl.Series, column: Column, field: Field, notes: list[str]) -> np.ndarray:
@@ -38,7 +38,10 @@ def _number_of(series: pl.Series) -> pl.Series:
     if series.dtype != pl.String:
         return series.to_physical() if series.dtype == pl.Duration else series
     found = numbers_of(series, [])
-    return series.cast(pl.Float64, strict=False) if found is None else found
+    if found is None:  # too few, perhaps, to show what they are
+        text = without_commas(series, [])
+        found = (series if text is None else text).cast(pl.Float64, strict=False)
+    return found
 
 
 def _dates(series: pl.Series, field: Field) -> np.ndarray:

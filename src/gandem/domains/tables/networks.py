@@ -100,19 +100,21 @@ class TableGenerator(nn.Module):
                 cells[place] = cell if open_ is None else torch.where(open_, cell, cells[place])
         return torch.cat(cells, 1)
 
-    def log_likelihood(self, rows: Tensor) -> Tensor:
+    def log_likelihood(self, rows: Tensor, bounds: Tensor | None = None) -> Tensor:
         """Return log p(row) (n,) of rows (n, *shape), in nats; the density of a residual is that within its bin.
 
-        In training the second half of the rows is read in another order each time, for all that may be known.
+        bounds: (n, columns, 2), between which residuals lies what stands for the same value: then its probability
+        counts, and no density. In training the second half of the rows is read in another order each time, for all
+        that may be known.
         """
         if not self.training or len(rows) < 2:
-            return self._log_likelihood(rows, torch.arange(self.columns))
+            return self._log_likelihood(rows, torch.arange(self.columns), bounds)
         half = len(rows) // 2
         orders = torch.arange(self.columns), torch.randperm(self.columns)
         first, second = rows.split([len(rows) - half, half])
         return torch.cat([self._log_likelihood(first, orders[0]), self._log_likelihood(second, orders[1])])
 
-    def _log_likelihood(self, rows: Tensor, order: Tensor) -> Tensor:
+    def _log_likelihood(self, rows: Tensor, order: Tensor, bounds: Tensor | None = None) -> Tensor:
         cells = [self._parts(rows, at) for at in order.tolist()]
         embedded = torch.stack([self._embed(at, *cell) for at, cell in zip(order.tolist(), cells, strict=True)], 1)
         before = (self.start + embedded.cumsum(1) - embedded).unbind(1)
@@ -120,8 +122,9 @@ class TableGenerator(nn.Module):
         for h, at, (token, residual) in zip(before, order.tolist(), cells, strict=True):
             found = found - F.cross_entropy(self._logits(at, h), token, reduction="none")
             if residual is not None:
-                density = self._log_density(at, h + self._embed(at, token), residual)
-                found = found + token.sum(1) * density  # a cell that is not known has none
+                after = h + self._embed(at, token)
+                told = self._log_density(at, after, residual) if bounds is None else self._log_chance(at, after, bounds)
+                found = found + token.sum(1) * told  # a cell that is not known has none
         return found
 
     def nothing(self, count: int) -> Tensor:
@@ -217,6 +220,14 @@ class TableGenerator(nn.Module):
         z = (torch.logit(part) - shift) * torch.exp(-scale)
         density = F.logsigmoid(z) + F.logsigmoid(-z) - scale - torch.log(2 * part * (1 - part))
         return density.squeeze(1)
+
+    def _log_chance(self, at: int, h: Tensor, bounds: Tensor) -> Tensor:
+        """Return the log probability (n,) that a column's residual lies within its bounds."""
+        shift, scale = self.residual_heads[self.residuals[at]](F.leaky_relu(h, 0.2)).double().chunk(2, 1)
+        ends = (torch.logit((1 + bounds[:, at]) / 2, eps=1e-9) - shift) * torch.exp(-scale)
+        # Of two ends above 0 the difference is that below it, where small numbers are told apart.
+        low, high = torch.where(ends.sum(1, keepdim=True) > 0, -ends.flip(1), ends).sigmoid().unbind(1)
+        return (high - low).clamp_min(1e-15).log()
 
 
 def _quantiles(latent: Tensor) -> tuple[Tensor, ...]:

@@ -84,7 +84,8 @@ def _looked_at(
         series = table.column(name)
         digest.update(name.encode() + content(series))
         each = look(series, options.columns.get(name), table.text)
-        if table.dtypes[name] == pl.Categorical and each.field.dtype == "String":
+        named = each.field.kind not in ("integer", "decimal", "date")  # those of numbers and dates come back as text
+        if table.dtypes[name] == pl.Categorical and each.field.dtype == "String" and named:
             each = dataclasses.replace(each, field=dataclasses.replace(each.field, dtype="Categorical"))
         if each.column is not None and each.tokens is not None:
             values[number] = each.values

@@ -84,6 +84,14 @@ class CategoryTokens:
             values[codes == self.head + self._shared] = np.nan
         return values
 
+    def bounds(self, values: np.ndarray) -> np.ndarray:
+        """Return between which residuals (n, 2) lies what stands for each category (n,); all of them for others."""
+        at = np.nan_to_num(values).astype(np.int64) - self.head
+        rare = (at >= 0) & (at < len(self._ends) - 1) & ~np.isnan(values)
+        found = np.tile([-1.0, 1.0], (len(values), 1))
+        found[rare] = np.stack([self._ends[at[rare]], self._ends[at[rare] + 1]], 1)
+        return found
+
     def part(self, values: np.ndarray) -> np.ndarray:
         """Return which part of each token some different categories (k,) are, float64 (tokens,)."""
         weights, count = np.maximum(self.counts, 0.5), self.block.tokens
@@ -192,6 +200,24 @@ class NumberTokens:
         if self.missing:
             values[codes >= len(self.low)] = np.nan
         return values
+
+    def bounds(self, values: np.ndarray) -> np.ndarray:
+        """Return between which residuals (n, 2) lies what stands for each number (n,); all where it has a token.
+
+        A number that is on no grid takes as much as lies between two neighbours in a bin of median density.
+        """
+        token = np.searchsorted(self._between, np.nan_to_num(values))
+        inside = ~np.isnan(values) & ~self.exact[token]
+        token, found = token[inside], np.tile([-1.0, 1.0], (len(values), 1))
+        number = np.clip(values[inside], self.low[token], self.high[token])
+        first, last = self.scale.lower(self.low), self.scale.upper(self.high)
+        start, end = self.scale.lower(number), self.scale.upper(number)
+        if len(token) and not self.scale.width:
+            gap = np.median(((last - first) / self.counts)[~self.exact])
+            start = np.clip(start - gap / 2, first[token], np.maximum(last - gap, first)[token])
+            end = np.minimum(start + gap, last[token])
+        found[inside] = np.stack([self._residual(each, token) for each in (start, end)], 1)
+        return found
 
     def raised(self, values: np.ndarray, strictly: bool) -> np.ndarray:
         """Return the smallest numbers that can come out and are not below values (n,), or above them if `strictly`."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gandem.judge.neighbours import nearest
-from gandem.judge.tables.boosted import classifier
+from gandem.judge.tables.boosted import classifier, learnable
 from gandem.judge.tables.rows import Columns, codes, some, space
 
 AROUND, DIRECTIONS, LEARNT = 5, 8, 5_000
@@ -99,7 +99,7 @@ def propensity(scene: Scene) -> np.ndarray:
     parts = [some(rows, count, scene.seed) for rows in (scene.generated, scene.reference)]
     *learnt, asked = codes(scene.columns, *parts, scene.asked)
     trees = classifier(scene.columns.categorical, scene.seed)
-    trees.fit(np.concatenate(learnt), np.repeat([1, 0], [len(rows) for rows in learnt]))
+    trees.fit(learnable(np.concatenate(learnt)), np.repeat([1, 0], [len(rows) for rows in learnt]))
     scores: np.ndarray = trees.decision_function(asked)
     return scores
 

@@ -50,7 +50,7 @@ def two_sample(generated: np.ndarray, real: np.ndarray, columns: Columns, *, see
         learnt = [rows[part != fold] for rows, part in zip((generated, real), parts, strict=True)]
         scored = [rows[part == fold] for rows, part in zip((generated, real), parts, strict=True)]
         trees = classifier(columns.categorical, seed)
-        trees.fit(np.concatenate(learnt), np.repeat([1, 0], [len(rows) for rows in learnt]))
+        trees.fit(learnable(np.concatenate(learnt)), np.repeat([1, 0], [len(rows) for rows in learnt]))
         area, variance = _area(trees, *scored)
         areas.append(area)
         variances.append(variance)
@@ -66,6 +66,11 @@ def classifier(categorical: np.ndarray, seed: int, trees: int = TREES) -> Any:
     return ensemble.HistGradientBoostingClassifier(
         max_iter=trees, categorical_features=categorical, early_stopping=False, random_state=seed
     )
+
+
+def learnable(rows: np.ndarray) -> np.ndarray:
+    """Return rows (n, c) to learn from, in which columns that hold nothing are 0: scikit-learn fails on such."""
+    return np.where(np.isnan(rows).all(0), 0.0, rows)
 
 
 def regressor(categorical: np.ndarray, seed: int, trees: int = TREES) -> Any:

@@ -90,7 +90,7 @@ def judge_table(
         columns,
         {name: _row(these, sets[REAL], held_out, columns, target, seed) for name, these in sets.items()},
         None if target is None else utility(sets, held_out, columns, target, seed=seed),
-        global_utility(sets, held_out, columns, real=REAL, seed=seed),
+        global_utility(sets, held_out, columns, real=REAL, seed=seed) if len(columns) > 1 else None,
         privacy,
     )
 

@@ -10,7 +10,7 @@ import torch
 
 from gandem.errors import JudgeError
 from gandem.judge.figure import Figure, Z
-from gandem.judge.tables.boosted import classifier, regressor
+from gandem.judge.tables.boosted import classifier, learnable, regressor
 from gandem.judge.tables.rows import Columns, checked, codes, some
 from gandem.judge.two_sample import auc
 
@@ -157,7 +157,7 @@ def _learn(
 ) -> np.ndarray | None:
     """Return what trees that learnt from rows say of the tested: numbers (m,), or chances (m, classes + others)."""
     others = np.arange(len(columns)) != target
-    inputs, truth = rows[:, others], rows[:, target]
+    inputs, truth = learnable(rows[:, others]), rows[:, target]
     if classes is None:
         if len(truth) < 2 or (truth == truth[0]).all():
             return None
