@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import sqlite3
 from collections.abc import Callable
@@ -98,6 +99,33 @@ def test_excel(tmp_path: Path) -> None:
     excel(tmp_path / "x.xlsx", [["a", "b"], *([int(a), b] for a, b in ROWS)])
     made = table(read(tmp_path / "x.xlsx"))
     assert made["a"].to_list() == EXPECTED["a"].to_list() and made["b"].to_list() == EXPECTED["b"].to_list()
+
+
+def test_sheets_hold_whole_numbers_days_and_times() -> None:
+    """Excel knows fractions and moments only, those of a time of day alone in 1899."""
+    moments = pl.Series([dt.datetime(2024, 2, 28), None, dt.datetime(2024, 3, 1)])
+    times = pl.Series([dt.datetime(1899, 12, 31, 10, 53), dt.datetime(1899, 12, 30, 9), None])
+    for series, expected in (
+        (pl.Series([79.0, None, 3.0]), pl.Int64),
+        (pl.Series([79.5, None, 3.0]), pl.Float64),
+        (moments, pl.Date),
+        (moments.dt.offset_by("3h"), pl.Datetime("us")),
+        (times, pl.Time),
+        (pl.Series([None, None], dtype=pl.Float64), pl.Float64),
+    ):
+        made = source._as_people_have_it(series)
+        assert made.dtype == expected and made.null_count() == series.null_count()
+    assert source._as_people_have_it(times)[0] == dt.time(10, 53)
+
+
+def test_names_of_a_fixed_list_come_back_as_such() -> None:
+    """Also where all of them are numbers or days as text, which then come back as text."""
+    sizes = pl.Enum(["low", "medium, or so", "high"])
+    frame = pl.DataFrame({"size": ["low", "high"] * 20, "ward": ["1", "2", "3", "4"] * 10, "x": range(40)})
+    frame = frame.cast({"size": sizes, "ward": pl.Categorical})
+    made = table(read(frame))
+    assert made["size"].dtype == sizes and set(made["size"]) == {"low", "high"}
+    assert made["ward"].cast(pl.String).to_list() == frame["ward"].cast(pl.String).to_list()
 
 
 class OtherFrame:

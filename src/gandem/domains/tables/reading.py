@@ -13,6 +13,7 @@ import polars as pl
 
 from gandem.domains.domain import Progress
 from gandem.domains.given import Frame
+from gandem.domains.tables import dtypes
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.columns import Column
 from gandem.domains.tables.data import OtherRows, TableData
@@ -85,8 +86,9 @@ def _looked_at(
         digest.update(name.encode() + content(series))
         each = look(series, options.columns.get(name), table.text)
         named = each.field.kind not in ("integer", "decimal", "date")  # those of numbers and dates come back as text
-        if table.dtypes[name] == pl.Categorical and each.field.dtype == "String" and named:
-            each = dataclasses.replace(each, field=dataclasses.replace(each.field, dtype="Categorical"))
+        if table.dtypes[name] in (pl.Categorical, pl.Enum) and each.field.dtype == "String" and named:
+            dtype = dtypes.of_names(table.dtypes[name])
+            each = dataclasses.replace(each, field=dataclasses.replace(each.field, dtype=dtype))
         if each.column is not None and each.tokens is not None:
             values[number] = each.values
             columns.append(Modelled(each.column, each.tokens, values[number]))

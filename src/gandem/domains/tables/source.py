@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import sqlite3
 import tempfile
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from gandem.errors import SourceError, optional
 
 _READS = ".csv, .tsv (also .gz), .parquet, .arrow, .xlsx, .sqlite or a data frame"
 _CHUNK = 100_000
+_NO_DAY = dt.date(1900, 1, 1)
+"""Up to which day a moment of a sheet is a time of day alone."""
 
 
 class Table:
@@ -172,7 +175,20 @@ def _excel(path: Path, sheet: str | None, notes: list[str]) -> pl.DataFrame:
     if not frame.width:
         raise SourceError(f"{path}: the sheet {chosen!r} is empty; give one with a header and rows")
     frame.columns = header([name.strip() for name in frame.columns], notes)
-    return frame
+    return frame.select(map(_as_people_have_it, frame))
+
+
+def _as_people_have_it(series: pl.Series) -> pl.Series:
+    """Return a column of a sheet, where all numbers have fractions and all dates are moments, as what it holds."""
+    if series.dtype == pl.Float64:
+        whole = series.cast(pl.Int64, strict=False)
+        same = series.count() and whole.null_count() == series.null_count() and (whole == series).all()
+        return whole if same else series
+    if not isinstance(series.dtype, pl.Datetime) or not series.count():
+        return series
+    if (series.dt.time() == dt.time()).all():
+        return series.dt.date()
+    return series.dt.time() if (series.dt.date() <= _NO_DAY).all() else series
 
 
 def _sqlite(path: Path, table: str | None, notes: list[str]) -> pl.DataFrame:
