@@ -15,7 +15,7 @@ import torch
 
 import gandem
 from gandem.errors import Interrupted, RecipeError, RunError
-from gandem.run import Run, locked
+from gandem.run import Run, locked, must_be_new, read_json, write_json
 from gandem.training import loop
 
 SETTINGS = {
@@ -328,3 +328,17 @@ def test_fewer_images_than_a_batch_make_a_smaller_batch(npz: Path, tmp_path: Pat
 def test_seeds_out_of_range_are_refused(finished: Run, seed: int) -> None:
     with pytest.raises(RecipeError, match="seed"):
         finished.sample(1, seed=seed)
+
+
+def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
+    """Of data they are kept, in the escapes of JSON; a run of such a name is refused."""
+    write_json(tmp_path / "x.json", {"path": "caf\udce9"})
+    assert read_json(tmp_path / "x.json") == {"path": "caf\udce9"}
+    with pytest.raises(RunError, match="no name in UTF-8"):
+        must_be_new(tmp_path / "caf\udce9")
+
+
+def test_a_run_does_not_take_the_place_of_the_folder_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match="in the way"):
+        must_be_new(Path("."))

@@ -251,7 +251,9 @@ def create_run(path: Path, recipe: Recipe, codec: dict[str, Any], data: dict[str
 
 
 def must_be_new(path: Path) -> None:
-    """Raise RunError when there is something where a new run should go."""
+    """Raise RunError when there is something where a new run should go, or its name is none for every library."""
+    if str(path) != encoded(str(path)).decode():
+        raise RunError(f"{str(path)!r} is no name in UTF-8: choose another --out")
     if (path / "recipe.yaml").is_file():
         raise RunError(f"{path} is a run already; continue it with: gandem resume {path}, or choose another --out")
     if path.exists() and (not path.is_dir() or any(path.iterdir()) or path.resolve() == Path.cwd()):

@@ -120,7 +120,10 @@ def _line(facts: dict[str, Any]) -> str:
     elif "low" in facts:
         parts.append(_range(facts))
         if facts["bins"] and facts["often"]:
-            parts.append("often " + ", ".join(f"{value} ({share:.0%})" for value, share in facts["often"].items()))
+            named = {
+                _moment(float(each), facts) if kind == "date" else each: part for each, part in facts["often"].items()
+            }
+            parts.append("often " + ", ".join(f"{value} ({share:.0%})" for value, share in named.items()))
     else:
         parts.append(facts["why"])
     if facts.get("missing"):
@@ -133,10 +136,14 @@ def _line(facts: dict[str, Any]) -> str:
 def _range(facts: dict[str, Any]) -> str:
     low, high, step = facts["low"], facts["high"], facts["step"]
     if facts["kind"] == "date":
-        ends = [str(np.datetime64(round(end), "s")).replace("T00:00:00", "") for end in (low, high)]
-        ends = [end.rpartition("T")[2] for end in ends] if facts["type"] == "Time" else ends
-        return f"{ends[0]} to {ends[1]}"
+        return f"{_moment(low, facts)} to {_moment(high, facts)}"
     return f"{low:.10g} to {high:.10g}" + (f" in steps of {step:g}" if step and step not in (1, 1e-9) else "")
+
+
+def _moment(seconds: float, facts: dict[str, Any]) -> str:
+    """Return a date, a moment, or a time of day."""
+    text = str(np.datetime64(round(seconds), "s"))
+    return text.rpartition("T")[2] if facts["type"] == "Time" else text.replace("T00:00:00", "")
 
 
 def _few(names: tuple[str, ...]) -> str:
