@@ -125,7 +125,7 @@ class ImageDomain:
         """Return how surely pieces at their own size are told apart; a target raises RecipeError."""
         if target is not None:
             raise RecipeError(f"--target {target}: is a column of a table, and pictures have none; leave it out")
-        figure = told_by_details(judged.generated, judged.held_out, self.compared, seed)
+        figure = told_by_details(judged.generated, judged.held_out, seed)
         return Examination() if figure is None else Examination({DETAILS: figure.to_dict()}, {DETAILS: figure})
 
     def lines(self, data_report: dict[str, Any]) -> list[str]:

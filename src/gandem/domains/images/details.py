@@ -9,20 +9,20 @@ from gandem.domains.images.features import SIDE, load_features
 from gandem.judge.figure import Figure
 from gandem.judge.two_sample import two_sample
 
-PIECES = 4
-"""Of each picture, at random places; of their features the mean counts."""
+PIECES, MOST = 4, 2_000
+"""Pieces of each picture, at random places; of their features the mean counts. Pictures that are looked at."""
 
 
-def told_by_details(generated: np.ndarray, real: np.ndarray, most: int, seed: int) -> Figure | None:
+def told_by_details(generated: np.ndarray, real: np.ndarray, seed: int) -> Figure | None:
     """Return the AUC of a classifier that sees pieces of SIDE pixels only, or None where those are whole pictures.
 
-    generated, real: uint8 (n, H, W, C) and (m, H, W, C), of which `most` are looked at.
+    generated, real: uint8 (n, H, W, C) and (m, H, W, C), of which MOST are looked at.
     """
     if max(real.shape[1:3]) <= SIDE:
         return None
     features = load_features()
     seen = []
-    for number, images in enumerate((generated[:most], real[:most])):
+    for number, images in enumerate((generated[:MOST], real[:MOST])):
         rng = np.random.default_rng([seed, number])
         seen.append(torch.stack([features(pieces(images, rng)) for _ in range(PIECES)]).mean(0))
     return two_sample(*seen, seed=seed)
