@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gandem.domains.given import Frame
-from gandem.domains.tables import TABLES, frames, patterns, personal
+from gandem.domains.tables import TABLES, dates, frames, patterns, personal
 from gandem.domains.tables.kinds import look
 from gandem.domains.tables.matching import read_as
 from gandem.errors import GandemError
@@ -338,3 +338,17 @@ def test_years_of_two_and_of_four_digits_are_not_taken_for_each_other() -> None:
     texts = pl.Series(["31.05.22", "01.06.2022"])
     assert dates.read(texts, "%d.%m.%y").dt.year().to_list() == [2022, None]
     assert dates.read(texts, "%d.%m.%Y").dt.year().to_list() == [None, 2022]
+
+
+def test_moments_that_the_clock_skips_come_later() -> None:
+    """An hour in spring in Berlin, and a whole day when Samoa crossed the date line; in older runs all is by UTC."""
+    for zone, moment, later in (
+        ("Europe/Berlin", dt.datetime(2023, 3, 26, 2, 30), dt.datetime(2023, 3, 26, 3, 30)),
+        ("Pacific/Apia", dt.datetime(2011, 12, 30, 5), dt.datetime(2011, 12, 31, 5)),
+        ("Europe/Berlin", dt.datetime(2023, 7, 1), dt.datetime(2023, 7, 1)),
+    ):
+        asked = dates.seconds(pl.Series([moment]))
+        made = dates.dated(asked, pl.Datetime("us", zone))
+        assert made.dt.replace_time_zone(None).to_list() == [later]
+        assert dates.seconds(made).tolist() == dates.seconds(pl.Series([later])).tolist()
+        assert dates.seconds(dates.dated(asked, pl.Datetime("us", zone), by_zone=False), by_zone=False) == asked

@@ -126,6 +126,9 @@ def test_names_of_a_fixed_list_come_back_as_such() -> None:
     made = table(read(frame))
     assert made["size"].dtype == sizes and set(made["size"]) == {"low", "high"}
     assert made["ward"].cast(pl.String).to_list() == frame["ward"].cast(pl.String).to_list()
+    mails = [f"user{number}@mail.org" for number in range(40)]
+    data = read(frame.with_columns(pl.Series("mail", mails, pl.Enum(mails)), several=pl.lit([], pl.List(sizes))))
+    assert table(data)["mail"].null_count() == 0 and "user7@" not in str(data.codec.to_dict())
 
 
 class OtherFrame:

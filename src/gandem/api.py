@@ -70,8 +70,8 @@ def resume(
     """Continue a run to the end of its budget, or give it more with budget="+10m" or "+50k".
 
     source: where the data lie now, if they were moved; the data again if they were an array.
-    A finished run without more budget is returned as it is. The continued training is the uninterrupted one to the bit,
-    on the same machine, when the budget counts images.
+    A finished run without more budget is returned as it is, or judged if it was killed before it was. The continued
+    training is the uninterrupted one to the bit, on the same machine, when the budget counts images.
     """
     run = open_run(path)
     if run.recipe.network.kind == OWN:
@@ -161,8 +161,9 @@ def evaluate(
     made: a run, its folder, or samples in any form that `train` takes. real: real samples; for a run, None takes those
     that were held out of its training, but a model file (.safetensors) needs them. held_out: for samples whose
     generator was trained on `real`, other real ones to judge by. out: an .html page to write; a run has its own,
-    report.html, and keeps the facts too. count: samples to judge at most. features: weights to look with, .onnx or
-    .safetensors. target: the column of a table whose prediction is to be judged.
+    report.html, and keeps the facts too (by other data, or of another average, the page alone, report-other.html).
+    count: samples to judge at most. features: weights to look with, .onnx or .safetensors. target: the column of a
+    table whose prediction is to be judged.
     Raises GandemError with one line that says what to do.
     """
     if count < 1:

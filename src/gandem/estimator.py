@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import weakref
@@ -155,6 +156,10 @@ class TableGAN(TransformerMixin, BaseEstimator):
         for name, dtype in self._dtypes.items():
             if isinstance(dtype, pd.DatetimeTZDtype):
                 made[name] = made[name].dt.tz_localize("UTC").dt.tz_convert(dtype.tz)
+            elif isinstance(dtype, pd.CategoricalDtype):
+                known = set(made[name].dropna()) <= set(dtype.categories)  # a cell that nobody knew stays
+                made[name] = made[name].astype(dtype if known else "category")
             elif isinstance(dtype, pd.api.extensions.ExtensionDtype):
-                made[name] = made[name].astype(dtype)
+                with contextlib.suppress(TypeError, ValueError):  # a sum may have left its type
+                    made[name] = made[name].astype(dtype)
         return made

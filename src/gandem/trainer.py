@@ -159,7 +159,7 @@ def _can_be_kept(name: str, player: nn.Module) -> None:
     try:
         copy.deepcopy(player)
     except Exception as error:  # a module may hold anything
-        reason = str(error).strip().splitlines()[0]
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise RecipeError(
             f"the {name} cannot be copied, as its averages must be ({reason}); of torch.nn.utils take "
             "parametrizations.spectral_norm or .weight_norm, which can"

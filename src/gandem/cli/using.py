@@ -195,7 +195,7 @@ def evaluate(
         real: Real samples; for a run folder its own held-out part if not given.
         held_out: Real samples to judge by, where those of --real are all that the generator was trained on; only then
             can attacks on training rows be tried out.
-        out: The page to write (.html); a run has its own, report.html.
+        out: The page to write (.html); a run has its own, report.html (by other data report-other.html).
         count: How many samples to judge, if there are as many held-out real ones.
         features: Weights to look with (.onnx or .safetensors) instead of those that ship with gandem.
         target: The column of a table to predict: how well is that learnt from the generated rows?

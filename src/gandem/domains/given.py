@@ -142,7 +142,7 @@ def _on_the_host(values: Any) -> Any:
 
 def _numbers(values: Any, where: str) -> np.ndarray:
     """Return an array of numbers (n, ...), or raise SourceError with what it is instead."""
-    if isinstance(values, np.ma.MaskedArray):
+    if isinstance(values, np.ma.MaskedArray) and values.dtype.kind in "biuf":
         values = np.ma.filled(values.astype(np.float64), np.nan) if np.ma.is_masked(values) else values.data
     try:
         array = np.asarray(_on_the_host(values))

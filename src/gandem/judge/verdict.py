@@ -40,7 +40,7 @@ def _least(of: Numbers, name: str, otherwise: float) -> float:
 
 def _told_apart(of: Numbers) -> Figure:
     """Return how surely a fresh classifier tells the samples apart, of whole samples or of details, the surer one."""
-    return max((of[name] for name in ("two-sample AUC", DETAILS) if name in of), key=lambda figure: figure.value)
+    return max((of[name] for name in ("two-sample AUC", DETAILS) if name in of), key=lambda figure: figure.high)
 
 
 def _improving(of: Numbers) -> bool:

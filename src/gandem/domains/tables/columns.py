@@ -57,6 +57,7 @@ class Field:
 
     dtype: of polars, as text. why: how the kind was found. format: of dates that stood as text, as strftime has it.
     made: what makes the values of a column that is not modelled, in plain JSON types: the constant, or the pattern.
+    by_zone: whether dates go by the clock of their zone; in older runs by UTC.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Field:
     why: str = ""
     format: str | None = None
     made: dict[str, Any] = field(default_factory=dict)
+    by_zone: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

@@ -143,20 +143,23 @@ def read(texts: pl.Series, form: str) -> pl.Series:
     return texts.str.to_datetime(form.replace("%.6f", "%.f"), strict=False, time_unit="us", time_zone=zone)
 
 
-def seconds(values: pl.Series) -> np.ndarray:
-    """Return dates or times as seconds since 1970 or since midnight, float64 (n,), NaN for missing."""
+def seconds(values: pl.Series, by_zone: bool = True) -> np.ndarray:
+    """Return dates or times as seconds since 1970 or since midnight, float64 (n,), NaN for missing.
+
+    by_zone: by the clock of their zone, if they have one, or else by UTC.
+    """
     if values.dtype == pl.Date:
         number = values.to_physical().cast(pl.Float64) * 86_400
     elif values.dtype == pl.Time:
         number = values.to_physical().cast(pl.Float64) / 1e9
     else:
-        values = values.dt.replace_time_zone(None) if getattr(values.dtype, "time_zone", None) else values
+        values = values.dt.replace_time_zone(None) if by_zone and getattr(values.dtype, "time_zone", None) else values
         number = values.dt.cast_time_unit("us").to_physical().cast(pl.Float64) / 1e6
     return number.fill_null(np.nan).to_numpy().astype(np.float64)
 
 
-def dated(values: np.ndarray, dtype: pl.DataType) -> pl.Series:
-    """Return seconds (n,) as a column of dates of a type."""
+def dated(values: np.ndarray, dtype: pl.DataType, by_zone: bool = True) -> pl.Series:
+    """Return seconds (n,), as `seconds` gives them, as a column of dates of a type."""
     series = pl.Series(values).fill_nan(None)
     if dtype == pl.Date:
         return (series / 86_400).round().cast(pl.Int32).cast(pl.Date)
@@ -166,9 +169,13 @@ def dated(values: np.ndarray, dtype: pl.DataType) -> pl.Series:
     zone = getattr(dtype, "time_zone", None)
     if zone is None:
         return made.cast(dtype)
-    # In spring an hour of the clock does not exist, and what would fall into it comes an hour later.
-    placed, later = (
-        each.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-        for each in (made, made.dt.offset_by("1h"))
+    if not by_zone:
+        return made.dt.replace_time_zone("UTC").dt.convert_time_zone(zone).cast(dtype)
+    # In spring an hour of the clock does not exist, and of islands that crossed the date line a day.
+    placed, *later = (
+        made.dt.offset_by(wait).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+        for wait in ("0h", "1h", "24h")
     )
-    return placed.fill_null(later).cast(dtype)
+    for each in later:
+        placed = placed.fill_null(each)
+    return placed.cast(dtype)

@@ -30,7 +30,7 @@ def read(text: str) -> pl.DataType:
         return pl.Decimal(None if match[1] == "None" else int(match[1]), int(match[2]))
     if match := re.fullmatch(r"List\((.*)\)", text):
         return pl.List(read(match[1]))
-    if match := re.fullmatch(r"Enum\((.*)\)", text):
+    if match := re.fullmatch(r"Enum\((\[.*\])\)", text):
         return pl.Enum(json.loads(match[1]))
     found = getattr(pl, text, None)
     if isinstance(found, type) and issubclass(found, pl.DataType):

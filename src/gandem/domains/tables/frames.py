@@ -29,7 +29,7 @@ def _modelled(field: Field, column: Column, values: np.ndarray) -> pl.Series:
     elif column.kind == "date":
         zone = "UTC" if (field.format or "").endswith("%:z") else None
         shown = pl.Datetime("us", zone) if dtype == pl.String else dtype
-        series = dates.dated(values, shown)
+        series = dates.dated(values, shown, field.by_zone)
         if dtype == pl.String:
             series = series.dt.strftime(field.format or "%Y-%m-%d")
     else:
@@ -62,7 +62,7 @@ def _made(field: Field, count: int) -> pl.Series:
     if field.kind in ("constant", "text"):
         value = how.get("value")
         if value is not None and dtype.is_temporal() and dtype != pl.Duration:
-            return dates.dated(np.full(count, value), dtype).alias(field.name)
+            return dates.dated(np.full(count, value), dtype, field.by_zone).alias(field.name)
         plain = pl.String if isinstance(value, str) else pl.Int64 if dtype == pl.Duration else dtype
         return pl.Series(field.name, [value] * count, plain).cast(dtype)
     if "personal" in how:

@@ -46,7 +46,7 @@ def _number_of(series: pl.Series) -> pl.Series:
 
 def _dates(series: pl.Series, field: Field) -> np.ndarray:
     if series.dtype != pl.String:
-        return dates.seconds(series) if series.dtype.is_temporal() else np.full(len(series), np.nan)
+        return dates.seconds(series, field.by_zone) if series.dtype.is_temporal() else np.full(len(series), np.nan)
     values = dates.seconds(dates.read(series, field.format)) if field.format else np.full(len(series), np.nan)
     rest = pl.Series(np.isnan(values)) & series.is_not_null()
     if rest.any() and (guessed := dates.parsed(series.filter(rest))) is not None:

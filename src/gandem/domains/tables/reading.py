@@ -15,7 +15,7 @@ from gandem.domains.domain import Progress
 from gandem.domains.given import Frame
 from gandem.domains.tables import dtypes
 from gandem.domains.tables.codec import TableCodec
-from gandem.domains.tables.columns import Column
+from gandem.domains.tables.columns import Column, Field
 from gandem.domains.tables.data import OtherRows, TableData
 from gandem.domains.tables.finding import MOST_COLUMNS, Modelled, find_keys
 from gandem.domains.tables.groups import rules_and_groups
@@ -85,10 +85,7 @@ def _looked_at(
         series = table.column(name)
         digest.update(name.encode() + content(series))
         each = look(series, options.columns.get(name), table.text)
-        named = each.field.kind not in ("integer", "decimal", "date")  # those of numbers and dates come back as text
-        if table.dtypes[name] in (pl.Categorical, pl.Enum) and each.field.dtype == "String" and named:
-            dtype = dtypes.of_names(table.dtypes[name])
-            each = dataclasses.replace(each, field=dataclasses.replace(each.field, dtype=dtype))
+        each = dataclasses.replace(each, field=_as_it_stood(each.field, table.dtypes[name]))
         if each.column is not None and each.tokens is not None:
             values[number] = each.values
             columns.append(Modelled(each.column, each.tokens, values[number]))
@@ -96,6 +93,14 @@ def _looked_at(
         if progress:
             progress("columns", number + 1, len(table.names))
     return found, columns
+
+
+def _as_it_stood(field: Field, dtype: pl.DataType) -> Field:
+    """Return a field with what its type in the source says besides: names of a list, and the zone of its dates."""
+    listed = dtype == pl.Categorical or (dtype == pl.Enum and field.kind in ("category", "boolean"))
+    if listed and field.dtype == "String" and field.kind not in ("integer", "decimal", "date"):  # these come as text
+        return dataclasses.replace(field, dtype=dtypes.of_names(dtype))
+    return dataclasses.replace(field, by_zone=getattr(dtype, "time_zone", None) is not None)
 
 
 def read_like(source: str | Path | Frame, codec: TableCodec, cache: Path | None = None) -> OtherRows:

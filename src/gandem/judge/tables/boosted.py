@@ -64,7 +64,7 @@ def classifier(categorical: np.ndarray, seed: int, trees: int = TREES) -> Any:
     """Return gradient boosting of scikit-learn that takes categories as they are; equal calls learn equal trees."""
     ensemble = optional("sklearn.ensemble", "tables")
     return ensemble.HistGradientBoostingClassifier(
-        max_iter=trees, categorical_features=categorical, early_stopping=False, random_state=seed
+        max_iter=trees, categorical_features=categorical, early_stopping=False, random_state=seed % 2**32
     )
 
 
@@ -77,7 +77,7 @@ def regressor(categorical: np.ndarray, seed: int, trees: int = TREES) -> Any:
     """Return the same for a number."""
     ensemble = optional("sklearn.ensemble", "tables")
     return ensemble.HistGradientBoostingRegressor(
-        max_iter=trees, categorical_features=categorical, early_stopping=False, random_state=seed
+        max_iter=trees, categorical_features=categorical, early_stopping=False, random_state=seed % 2**32
     )
 
 
