@@ -6,7 +6,12 @@ from typing import Any
 
 Result = dict[str, Any]
 """A result file: name, command, commit, date, machine, load, seed and figures."""
-ARMS = {"real": "real images", "gandem": "gandem", "dcgan": "textbook DCGAN"}
+ARMS = {
+    "real": "real images",
+    "gandem": "gandem",
+    "dcgan": "textbook DCGAN",
+    "dcgan_small": "the same, its discriminator a quarter as wide",
+}
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
