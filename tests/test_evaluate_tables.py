@@ -156,3 +156,22 @@ def test_drawings_of_hard_columns(categorical: bool) -> None:
 def test_drawings_escape_names() -> None:
     figure = Figure(0.5, 0.4, 0.6, 9)
     assert "<b>" not in forest([("<b>", figure, figure)]) + heat({(0, 1): 0.5}, {(0, 1): 1.0}, ["<b>", "x"])
+
+
+def test_a_column_that_is_almost_empty_and_a_single_one_are_judged(tmp_path: Path) -> None:
+    """Trees of scikit-learn fail on columns that hold nothing, and on none; seeds may be larger than theirs."""
+    rng = np.random.default_rng(0)
+    value, lab = rng.normal(size=700), np.full(700, np.nan)
+    lab[rng.permutation(700)[:5]] = 1.5
+    rows = [
+        f"{a:.3f},{'' if np.isnan(b) else b},{'xy'[n % 2]}" for n, (a, b) in enumerate(zip(value, lab, strict=True))
+    ]
+    for name, header, lines in (
+        ("rare", "a,lab,kind", rows),
+        ("one", "a", [row.split(",")[0] for row in rows]),
+    ):
+        for part, chosen in (("real", lines[:450]), ("made", lines[450:])):
+            (tmp_path / f"{name}-{part}.csv").write_text("\n".join([header, *chosen]) + "\n")
+        facts = gandem.evaluate(tmp_path / f"{name}-made.csv", tmp_path / f"{name}-real.csv", seed=2**40)
+        assert facts["verdict"]["verdict"] in ORDER
+        assert ("global utility" in facts["verdict"]["because"]) <= (name == "rare")

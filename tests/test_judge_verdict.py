@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from gandem.judge.diversity import rank_ratio, spread_ratio
 from gandem.judge.figure import Figure
 from gandem.judge.judgement import METRICS, Copying, Judgement, judge
 from gandem.judge.two_sample import two_sample
-from gandem.judge.verdict import ORDER, RULES, Verdict, evidence_of, improvement
+from gandem.judge.verdict import DETAILS, ORDER, RULES, Verdict, _over, _told_apart, evidence_of, improvement
 
 D, MODES = 8, 10
 CENTRES = normal(99, MODES, D, scale=4.0)
@@ -174,3 +175,23 @@ def test_what_few_real_rows_have_by_chance_does_not_count_against_a_generator() 
     assert judgement.real["frechet_share"].value > 0.03
     found = evidence_of(judgement)["Frechet share beyond real"]
     assert found.low <= found.value <= found.high and found.value < 0.03
+
+
+def test_the_surer_of_two_tests_counts_and_few_judgements_are_less_sure() -> None:
+    """A second test never makes a verdict better; a line through four points has two degrees of freedom."""
+    one, other = Figure(0.58, 0.53, 0.63, 400), Figure(0.585, 0.575, 0.595, 4000)
+    assert _told_apart({"two-sample AUC": one, DETAILS: other}) is one
+    assert _told_apart({"two-sample AUC": one, DETAILS: Figure(0.9, 0.88, 0.92, 400)}).value == 0.9
+    figure = improvement(told(20, 18, 9, 9.2, 8.8, 9.1))
+    assert figure is not None and figure.n == 4
+    at, fallen = np.array([3, 4, 5, 6]) / 6, -np.log([9, 9.2, 8.8, 9.1])
+    slope, start = np.polyfit(at, fallen, 1)
+    error = (((fallen - start - slope * at) ** 2).sum() / 2 / ((at - at.mean()) ** 2).sum()) ** 0.5
+    ends = [slope / 2 - 4.303 * error / 2, slope / 2 + 4.303 * error / 2]
+    assert -np.log([1 - figure.low, 1 - figure.high]) == pytest.approx(ends, rel=1e-3)
+
+
+def test_the_error_of_the_whole_counts_in_a_share_of_it() -> None:
+    """0.9 of 1.0, each known to 0.03: to 0.03 (1 + 0.9^2)^(1/2)."""
+    share = _over(Figure(0.9, 0.87, 0.93, 100), Figure(1.0, 0.97, 1.03, 100))
+    assert (share.value, share.high - 0.9) == pytest.approx((0.9, 0.03 * 1.81**0.5))

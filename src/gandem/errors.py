@@ -88,6 +88,11 @@ class Interrupted(GandemError):
         return f"stopped at {self.done or f'{self.images:,} images'}; continue with: {again}"
 
 
+def first_line(error: BaseException) -> str:
+    """Return what an error of another library says, in a line: its first one, or its kind where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint such as " Did you mean 'gamma'?" for a misspelt name, or the list of known ones."""
     known = sorted(known)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from gandem.errors import RecipeError, nearest
+from gandem.errors import RecipeError, first_line, nearest
 
 Auto = Literal["auto"]
 OWN = "own"
@@ -317,7 +317,7 @@ def load_recipe(name_or_file: str | Path = "default", settings: dict[str, Any] |
     try:
         state = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not a YAML recipe: {str(error).splitlines()[0]}") from error
+        raise RecipeError(f"{path} is not a YAML recipe: {first_line(error)}") from error
     if not isinstance(state, dict):
         raise RecipeError(f"{path} is not a YAML recipe: it holds no sections such as 'game:'")
     return validated(state, str(path)).replace(settings or {})

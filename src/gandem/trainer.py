@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from gandem.api import data_of
 from gandem.domains.domain import Dataset, Domain
 from gandem.domains.given import Given, opened, path_of
-from gandem.errors import RecipeError, RunError
+from gandem.errors import RecipeError, RunError, first_line
 from gandem.game.losses import LOSSES
 from gandem.game.noise_game import NoiseGame, ask
 from gandem.game.penalties import PENALTIES
@@ -159,9 +159,8 @@ def _can_be_kept(name: str, player: nn.Module) -> None:
     try:
         copy.deepcopy(player)
     except Exception as error:  # a module may hold anything
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise RecipeError(
-            f"the {name} cannot be copied, as its averages must be ({reason}); of torch.nn.utils take "
+            f"the {name} cannot be copied, as its averages must be ({first_line(error)}); of torch.nn.utils take "
             "parametrizations.spectral_norm or .weight_norm, which can"
         ) from error
 
@@ -183,9 +182,9 @@ def _fit_together(game: NoiseGame, dataset: Dataset) -> None:
         try:
             made = ask(players[name], batch[given], label)
         except (TypeError, RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
             raise RecipeError(
-                f"the {name} cannot be called with {tuple(batch[given].shape)}{classes}, as these data ask: {reason}"
+                f"the {name} cannot be called with {tuple(batch[given].shape)}{classes}, as these data ask: "
+                f"{first_line(error)}"
             ) from error
         made_shape = tuple(getattr(made, "shape", ()))
         if made_shape != shape and (name == "generator" or math.prod(made_shape) != 2):

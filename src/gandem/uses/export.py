@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from gandem.errors import ExportError, RunError, optional
+from gandem.errors import ExportError, RunError, first_line, optional
 from gandem.recipe import OWN
 from gandem.run import FORMAT, SUFFIX, Run
 from gandem.training import checkpoint
@@ -150,7 +150,7 @@ def _write(generator: nn.Module, example: dict[str, Tensor], path: Path) -> None
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise ExportError(f"this generator cannot be written as ONNX: {reason}") from error
 
 

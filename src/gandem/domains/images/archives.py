@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from gandem.domains.images.records import Source, file_source
-from gandem.errors import SourceError
+from gandem.errors import SourceError, first_line
 
 ZIP_SUFFIXES = (".zip",)
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -93,5 +93,5 @@ def _whole(file: IO[bytes] | None, size: int) -> BinaryIO:
 
 
 def _damaged(path: Path, kind: str, error: BaseException) -> SourceError:
-    reason = (str(error) or type(error).__name__).splitlines()[0]
+    reason = first_line(error)
     return SourceError(f"{path}: not a readable {kind} archive ({reason}); pack or download it again")

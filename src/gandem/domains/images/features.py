@@ -22,7 +22,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from gandem.errors import JudgeError, optional
+from gandem.errors import JudgeError, first_line, optional
 from gandem.holdout import digests
 
 SIDE, WIDTH = 32, 128
@@ -154,7 +154,7 @@ def _onnx(path: Path, _: bytes) -> Network:
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no root
-        raise JudgeError(f"{path} is not a readable ONNX file; export it again: {_first_line(error)}") from error
+        raise JudgeError(f"{path} is not a readable ONNX file; export it again: {first_line(error)}") from error
     entry, *others = session.get_inputs()
     shape = [size if isinstance(size, int) else None for size in entry.shape]
     fits = len(shape) == 4 and shape[0] is None and shape[1] in (None, 3) and not others
@@ -170,7 +170,7 @@ def _onnx(path: Path, _: bytes) -> Network:
             return found.reshape(len(images), -1)
         except Exception as error:
             what = f"does not map images {batch.shape} to one row each"
-            raise JudgeError(f"{path} {what}; export it again: {_first_line(error)}") from error
+            raise JudgeError(f"{path} {what}; export it again: {first_line(error)}") from error
 
     return of_block, ONNX_BLOCK, np.zeros(0, np.uint64)
 
@@ -189,7 +189,3 @@ def _opaque(images: np.ndarray) -> np.ndarray:
         opaque = pixels[..., -1:] / 255
         pixels = pixels[..., :-1] * opaque + 255 * (1 - opaque)
     return pixels
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -17,7 +17,7 @@ from gandem.domains.given import Frame
 from gandem.domains.tables.delimited import SEPARATED, read_text
 from gandem.domains.tables.suffixes import ARROW, EXCEL, PARQUET, PART, SQLITE, TEXT, parted
 from gandem.domains.tables.tidy import COMMA_OR_NOT, header, tidied, with_points
-from gandem.errors import SourceError, optional
+from gandem.errors import SourceError, first_line, optional
 
 _READS = ".csv, .tsv (also .gz), .parquet, .arrow, .xlsx, .sqlite or a data frame"
 _CHUNK = 100_000
@@ -142,8 +142,9 @@ def _from_frame(source: Frame, notes: list[str]) -> pl.DataFrame:
         try:
             frame = pl.from_dataframe(value)
         except Exception:
-            reason = str(first).splitlines()[0][:150]
-            raise SourceError(f"the data frame cannot be read ({reason}); give each column one type") from first
+            raise SourceError(
+                f"the data frame cannot be read ({first_line(first)[:150]}); give each column one type"
+            ) from first
     frame = frame.drop([name for name in frame.columns if name.startswith("__index_level_")])
     if not frame.width:
         raise SourceError("the data frame has no columns; give one with columns and rows")
