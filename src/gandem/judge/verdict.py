@@ -169,7 +169,7 @@ class Verdict:
         return cls(
             "cannot tell",
             {name: Figure(count, count, count, count) for name, count in counts.items()},
-            f"At least {FEWEST} of each are needed. Bring more data, or hold more of it out (--set data.held_out=0.3).",
+            f"At least {FEWEST} of each are needed. Bring more, or hold out more (--set data.held_out=0.5 at most).",
         )
 
     def to_dict(self) -> dict[str, Any]:
