@@ -5,7 +5,8 @@
 
 2,500 generated points of each training: how many modes have a point within three deviations, how many of the points lie
 so near one, and the reverse KL divergence of these over the modes (Lin et al. 2018, "PacGAN"). What differs between the
-rows is the loss alone. Leaves benchmarks/results/gaussians-<shape>-<loss>.json, written anew after every seed.
+rows is the loss alone. Leaves benchmarks/results/gaussians-<shape>-<loss>.json, written after every seed; trainings of
+other seeds at the same budget that lie there stay, each with its commit.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measured import RESULTS, save_result
+from measured import RESULTS, commit, load_results, save_result
 
 from gandem.game.losses import LOSSES
 from gandem.training.budget import Budget, parse_budget
@@ -29,11 +30,20 @@ def play(shape: str, loss: str, budget: Budget, seed: int) -> dict[str, Any]:
     played = learn_shape(find_shape(shape), budget, loss=loss, seed=seed)
     return {
         "seed": seed,
+        "commit": commit(),
         "steps": played.steps,
         "seconds": played.seconds,
         "processor_seconds": time.process_time() - before,
         **{name.replace(" ", "_"): figure.to_dict() for name, figure in played.figures.items()},
     }
+
+
+def earlier(name: str, budget: Budget, folder: Path) -> list[dict[str, Any]]:
+    """Return the trainings with this budget that result `name` has already."""
+    record = load_results(folder).get(name)
+    if record is None or record["figures"]["budget"] != str(budget):
+        return []
+    return [{"commit": record["commit"]} | row for row in record["figures"]["trainings"]]
 
 
 def main() -> None:
@@ -49,14 +59,15 @@ def main() -> None:
     budget = parse_budget(options.budget)
     for loss in options.losses:
         for shape in options.shapes:
-            rows = []
+            name = f"gaussians-{shape}-{loss}"
+            rows = earlier(name, budget, options.results)
             for seed in options.seeds:
                 row = play(shape, loss, budget, seed)
-                rows.append(row)
+                rows = sorted([other for other in rows if other["seed"] != seed] + [row], key=lambda row: row["seed"])
                 said = {name: row[name]["value"] for name in ("modes", "high_quality", "reverse_KL")}
                 print(shape, loss, {"seed": seed, "seconds": round(row["seconds"], 1)} | said, flush=True)
                 figures = {"shape": shape, "loss": loss, "budget": str(budget), "trainings": rows}
-                save_result(f"gaussians-{shape}-{loss}", figures, folder=options.results)
+                save_result(name, figures, folder=options.results)
 
 
 if __name__ == "__main__":
