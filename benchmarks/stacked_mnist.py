@@ -20,22 +20,22 @@ from typing import Any
 import judge
 import numpy as np
 import torch
+import unrolled_dcgan
 from images import DEVICE
 from measured import RESULTS, save_result
 from PIL import Image
 from sources import read_idx
-from textbook_dcgan import WIDTH, train_dcgan
+from textbook_dcgan import train_dcgan
 
 import gandem
 
 STACKS, SAMPLES, MODES, EPOCHS = 128_000, 26_000, 1000, 8
-ARMS = ("real", "gandem", "dcgan", "dcgan_small")
-SMALLER = {"dcgan": 1, "dcgan_small": 4}
-"""How many times narrower than the textbook's the discriminator is: a small one misses modes (Metz et al. 2017)."""
+ARMS = ("real", "gandem", "dcgan", "unrolled", "unrolled_gandem")
+"""The last two are tiny networks that are known to collapse, in the game of their paper and in gandem's."""
 Digits = tuple[np.ndarray, np.ndarray]
 
 
-def stack(digits: np.ndarray, count: int, seed: int) -> np.ndarray:
+def stack(digits: np.ndarray, count: int, seed: int | np.random.Generator) -> np.ndarray:
     """Draw three digits for each of `count` pictures; uint8 (count, 28, 28, 3)."""
     rows = np.random.default_rng(seed).integers(0, len(digits), (count, 3))
     return np.concatenate([digits[rows[:, place]] for place in range(3)], axis=3)
@@ -86,14 +86,24 @@ def make(arm: str, training: np.ndarray, test: np.ndarray, minutes: float, seed:
     """Return (samples, facts of the training) of one arm."""
     if arm == "real":
         return stack(test, SAMPLES, seed), {}
-    if arm in SMALLER:
-        width = WIDTH // SMALLER[arm]
-        made = train_dcgan(training, None, seconds=60 * minutes, seed=seed, device=DEVICE, width=width)
+    if arm == "dcgan":
+        made = train_dcgan(stack(training, STACKS, seed), None, seconds=60 * minutes, seed=seed, device=DEVICE)
         return made.sample(SAMPLES, None, seed), {"images": made.images, "seconds": made.seconds}
-    file, out = work / "stacked.npz", work / f"stacked-gandem-seed{seed}"
-    np.savez(file, images=training)
+    if arm == "unrolled":
+        sample, images = unrolled_dcgan.train(
+            lambda rng: stack(training, unrolled_dcgan.BATCH, rng), seconds=60 * minutes, seed=seed
+        )
+        return sample(SAMPLES), {"images": images, "seconds": 60 * minutes}
+    file, out = work / "stacked.npz", work / f"stacked-{arm}-seed{seed}"
+    np.savez(file, images=stack(training, STACKS, seed))
     shutil.rmtree(out, ignore_errors=True)
-    run = gandem.train(file, out, budget=f"{minutes:g}m", seed=seed)
+    if arm == "unrolled_gandem":
+        torch.manual_seed(seed)
+        networks = unrolled_dcgan.generator(), unrolled_dcgan.discriminator()
+        game = gandem.NoiseGame(*networks, unrolled_dcgan.LATENT)
+        run = gandem.Trainer(game, file, out, seed=seed).fit(f"{minutes:g}m")
+    else:
+        run = gandem.train(file, out, budget=f"{minutes:g}m", seed=seed)
     report = run.report
     facts = {key: report["plan"][key] for key in ("width", "batch", "precision", "parameters_generator")}
     facts |= {"images": report["images"], "seconds": report["seconds"]}
@@ -118,9 +128,8 @@ def main() -> None:
     encoder, accuracy = classifier(training, test, options.work)
     print(f"the classifier names {accuracy:.2%} of the test digits", flush=True)
     for seed in options.seeds:
-        stacks = stack(training[0], STACKS, seed)
         for arm in options.arms:
-            made, facts = make(arm, stacks, test[0], options.minutes, seed, options.work)
+            made, facts = make(arm, training[0], test[0], options.minutes, seed, options.work)
             figures = {"arm": arm, "minutes": options.minutes, "classifier_accuracy": accuracy, "training": facts}
             figures |= counted(modes(encoder, made))
             print(arm, seed, {key: figures[key] for key in ("modes", "kl")}, flush=True)

@@ -54,11 +54,11 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images (n, C, size, size) and label (n,) to logits (n,) by strided convolutions."""
 
-    def __init__(self, size: int, channels: int, classes: int, width: int = WIDTH) -> None:
+    def __init__(self, size: int, channels: int, classes: int) -> None:
         super().__init__()
         self.classes = classes
         halvings, side = stages(size)
-        widths = [width * 2**level for level in range(halvings)]
+        widths = [WIDTH * 2**level for level in range(halvings)]
         layers: list[nn.Module] = [nn.Conv2d(channels + classes, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
         for before, width in pairwise(widths):
             layers += [nn.Conv2d(before, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
@@ -115,19 +115,15 @@ def train_dcgan(
     seed: int,
     device: torch.device,
     mirror: bool = False,
-    width: int = WIDTH,
 ) -> TrainedDcgan:
-    """Train on uint8 (n, size, size, C) images and int64 labels (n,) for so many seconds of the clock.
-
-    width: base width of the discriminator.
-    """
+    """Train on uint8 (n, size, size, C) images and int64 labels (n,) for so many seconds of the clock."""
     torch.manual_seed(seed)
     real = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device)
     known = torch.zeros(len(real), dtype=torch.int64) if labels is None else torch.from_numpy(labels)
     known = known.to(device)
     classes = 0 if labels is None else int(labels.max()) + 1
     generator = Generator(images.shape[1], images.shape[3], classes).to(device)
-    discriminator = Discriminator(images.shape[1], images.shape[3], classes, width).to(device)
+    discriminator = Discriminator(images.shape[1], images.shape[3], classes).to(device)
     # The fused Adam is the fastest there is: the baseline shall not lose for want of it.
     generator_adam = torch.optim.Adam(generator.parameters(), 2e-4, (0.5, 0.999), fused=True)
     discriminator_adam = torch.optim.Adam(discriminator.parameters(), 2e-4, (0.5, 0.999), fused=True)
