@@ -10,7 +10,8 @@ ARMS = {
     "real": "real images",
     "gandem": "gandem",
     "dcgan": "textbook DCGAN",
-    "dcgan_small": "the same, its discriminator a quarter as wide",
+    "unrolled": "tiny networks of Metz et al., their game",
+    "unrolled_gandem": "tiny networks of Metz et al., gandem's game",
 }
 
 

@@ -225,7 +225,8 @@ Each training to its full length on one core. Oracle: of the generators at its q
 kernel distance x100, by features and real samples that no training has seen. Stopped: the same training, cooled down
 and ended from the judgement at which the referee says "settled"; if it never does, the full one. Right: the stopped
 one's distance is within 10 % of the oracle's, or cannot be told from it at this count. Still gained: how much smaller
-the distance is at the end than at the last judgement before 70 % of the time, where it can be told from 0. Judging:
+the distance is at the end than at the last judgement before 70 % of the time, where it can be told from 0. The
+"stopped" are of an earlier rule: today's ends fewer of them (docs/experiments.md, "Settled, once more"). Judging:
 seconds of all quick judgements and of the final one."""
 
 

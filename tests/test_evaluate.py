@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,15 @@ from gandem.holdout import digests
 from gandem.judge.judgement import METRICS
 from gandem.judge.verdict import ORDER
 from gandem.run import Run
+from gandem.uses.evaluate import _improvement
 from gandem.uses.export import export
+
+
+@pytest.mark.parametrize(("ended", "improving"), [("it settled", False), ("the budget was spent", True)])
+def test_what_cooling_down_gains_is_no_improvement(ended: str, improving: bool) -> None:
+    judged = [{"progress": at / 10, "distance": 20.0 if at < 7 else 20.0 - 3 * (at - 6)} for at in range(1, 11)]
+    figure = _improvement(SimpleNamespace(report={"referee": {"ended": ended, "judgements": judged}}))  # type: ignore[arg-type]
+    assert (figure is not None and figure.low > 0) == improving
 
 
 def save(path: Path, data: ImageData, rows: slice, images: np.ndarray | None = None) -> Path:

@@ -256,19 +256,19 @@ def test_ties_go_to_the_later() -> None:
 def test_a_plateau_settles(stop: bool) -> None:
     rng = np.random.default_rng(1)
     referee = Referee(1000, stop=stop)
-    flat = [5 * 0.5**number for number in range(6)] + [0.16 * float(rng.lognormal(0, 0.03)) for _ in range(14)]
+    flat = [5.0, 1.0] + [0.16 * float(rng.lognormal(0, 0.03)) for _ in range(18)]
     actions = [ruling.action for ruling in judge_all(referee, flat)]
     assert actions.count("settle") == stop
     if stop:
         settled = actions.index("settle") + 1
-        assert 8 <= settled <= 14 and referee.memory.settled == settled / 20
+        assert 8 <= settled <= 13 and referee.memory.settled == settled / 20
 
 
 def test_who_has_settled_never_learns_again_in_words() -> None:
     referee = Referee(1000)
     words = [ruling.state for ruling in judge_all(referee, [1.0] * 20)]
-    assert words[8].startswith("learning: distance 1,") and words[9] == "settled: cooling down to the end"
-    assert set(words[10:]) == {"settled: cooling down to the end, distance 1, variety 0.95 of real"}
+    assert words[6].startswith("learning: distance 1,") and words[7] == "settled: cooling down to the end"
+    assert set(words[8:]) == {"settled: cooling down to the end, distance 1, variety 0.95 of real"}
     assert referee.look(21_000, signals(1), DIALS).state == words[-1]
     referee.reopen()  # given a larger budget
     assert referee.look(21_016, signals(2), DIALS).state == "learning"
@@ -282,8 +282,8 @@ def test_steady_gains_never_settle(seed: int) -> None:
     assert all(ruling.action == "play on" for ruling in judge_all(Referee(1000), gains))
 
 
-@pytest.mark.parametrize(("gain", "settles"), [(0.01, True), (0.04, False)])
-def test_settled_is_who_gains_less_than_an_eighth_in_a_fifth_of_the_budget(gain: float, settles: bool) -> None:
+@pytest.mark.parametrize(("gain", "settles"), [(0.01, True), (0.015, False)])
+def test_settled_is_who_gains_less_than_a_twentieth_in_a_fifth_of_the_budget(gain: float, settles: bool) -> None:
     rulings = judge_all(Referee(1000), [(1 - gain) ** number for number in range(20)])
     assert any(ruling.action == "settle" for ruling in rulings) == settles
 
@@ -310,6 +310,14 @@ def test_noise_settles_nothing() -> None:
         (0.12, 0.21, 0.31, 0.40, 0.50, 0.59, 0.68, 0.77), (16.3, 12.7, 11.4, 12.2, 11.8, 10.7, 9.9, 9.2), strict=True
     ):
         assert referee.judged(round(1e5 * progress), progress, examined(distance), DIALS).action == "play on"
+
+
+def test_a_halt_settles_nothing() -> None:
+    """Distances of a training on 3,600 pictures of Fashion-MNIST, which stood still for a while: 17 in the end."""
+    course = [257.8, 97.7, 60.8, 41.3, 34.6, 27.8, 23.5, 27.6, 25.8, 28.3, 26.7, 21.9, 23.0, 26.0, 24.2, 23.8, 23.7]
+    course += [23.4, 24.8, 26.0, 24.6, 22.6, 20.5, 19.5, 17.1, 16.0, 17.2, 16.9, 17.1, 17.1, 17.2, 17.2, 17.2, 17.0]
+    rulings = judge_all(Referee(1000), [*course, 17.3, 17.5, 17.1, 17.0, 16.9, 17.0])
+    assert not any(ruling.action == "settle" for ruling in rulings)
 
 
 @given(st.floats(0.4, 0.99), st.floats(0, 1), st.floats(0, 1))
@@ -362,14 +370,14 @@ def test_augmentation_grows_only_where_the_game_stands_still() -> None:
 def test_who_turns_the_augmentation_has_not_settled() -> None:
     referee = Referee(1000, adapt=True)
     dials = DIALS | {"augmentation": 0.8}
-    for number in range(1, 9):
-        dials |= {"augmentation": 0.8 if number < 8 else 0.5}
+    for number in range(1, 7):
+        dials |= {"augmentation": 0.8 if number < 6 else 0.5}
         referee.judged(1000 * number, number / 20, examined(1.0, gap=1.0), dials)
-    assert referee.memory.turned == 0.4
+    assert referee.memory.turned == 0.3
     after = [
-        referee.judged(1000 * number, number / 20, examined(1.0, gap=0.5), dials).action for number in range(9, 16)
+        referee.judged(1000 * number, number / 20, examined(1.0, gap=0.5), dials).action for number in range(7, 16)
     ]
-    assert after.index("settle") == 4, "six judgements from 0.4 on"
+    assert after.index("settle") == 12 - 7, "as long as all that was before"
     referee.reopen()
     assert referee.memory.turned == 0, "a larger budget begins anew"
 
@@ -406,7 +414,7 @@ def test_nothing_settles_on_what_was_judged_while_the_samples_grew() -> None:
         actions = [referee.judged(round(time * 20_000), time, examined(1.0), DIALS).action for time in times]
         return times[actions.index("settle")]
 
-    assert settles(0.0) == pytest.approx(0.5) and 0.35 + 0.2 < settles(0.35) < 0.7
+    assert settles(0.0) == pytest.approx(0.4) and settles(0.35) == pytest.approx(0.7)
 
 
 def test_a_larger_budget_reopens_the_game() -> None:

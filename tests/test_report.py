@@ -59,7 +59,7 @@ def page_of(folder: Path, log: list[str] | None, **changes: Any) -> str:
     plan = {"width": 32, "precision": "bf16", "device": "cuda", "processes": 2, "gflops_per_image": 2.0}
     plan |= {"parameters_generator": 2_000_000, "parameters_discriminator": 1_500_000}
     report = {"status": "finished", "images": 3_000_000, "seconds": 600.0, "plan": plan, "held_out_size": 77}
-    report |= {"referee": {"ended": "converged", "best": None, "judgements": [], "rulings": []}} | changes
+    report |= {"referee": {"ended": "it settled", "best": None, "judgements": [], "rulings": []}} | changes
     domain = SimpleNamespace(name="images", noun="images", lines=lambda data: [f"4 images of {data['source']}"])
     run = SimpleNamespace(path=folder, report=report, domain=domain, data_report={"source": HOSTILE})
     useful = dict.fromkeys(("generated_to_real", "real_to_real", "real_to_generated"), figure())
@@ -154,7 +154,7 @@ def test_the_page_of_a_run_is_complete(tmp_path: Path) -> None:
     said = re.sub(r"<[^>]*>", "", page)
     assert "went on from 200 images; since then gamma × 4.0" in said
     assert "settled after 400 images: cooling down to the end" in said
-    for cost in ("10.0 minutes", "5,000 images/s", "cuda, bf16, 2 processes", "2 GFLOP", "6.0 PFLOP", "converged"):
+    for cost in ("10.0 minutes", "5,000 images/s", "cuda, bf16, 2 processes", "2 GFLOP", "6.0 PFLOP", "it settled"):
         assert cost in said
     assert "77 held out" in said and "4 images of" in said and "note: " in said
     assert re.search(r'<th scope="row">Bag</th><td>40</td><td>0\.8 \(0\.[67] to 0\.[89]\)</td>', page)

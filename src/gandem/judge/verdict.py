@@ -121,7 +121,8 @@ RULES = (
         "too little training",
         lambda of: True,
         ("Frechet share beyond real", "coverage", "two-sample AUC", DETAILS, "global utility"),
-        "Give it more time (gandem resume RUN --budget +10m), or a larger network if time does not help.",
+        "Give it more time (gandem resume RUN --budget +10m); if it has settled, or time does not help, a larger "
+        "network (--set network.width=, more than its recipe.yaml says).",
     ),
 )
 """Tried from the top; the first that holds decides. "cannot tell" stands before them all: see `Verdict.cannot_tell`.

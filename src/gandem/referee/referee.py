@@ -21,20 +21,22 @@ MILESTONES = frozenset(round(8 * 1.25**power) for power in range(100))
 """Looks after which a training without trouble is saved while nothing is judged: going back costs a fifth at most."""
 ROLLBACKS = 3
 """After so many, turned dials among them, going on does not help."""
-EARLIEST, FEWEST, SURE, NEXT_PART, LEAST_GAIN = 0.4, 6, 1.28, 0.2, 0.12
-"""Settled: after 40 % of the budget, and by the trend of six judgements at least, it is 90 % sure (one-sided, normal)
-that the next fifth of the budget would lower the distance by less than 12 %."""
+EARLIEST, SINCE, FEWEST, SURE, NEXT_PART, LEAST_GAIN = 0.4, 0.25, 6, 1.28, 0.2, 0.05
+"""Settled: after 40 % of the budget, and by the trend of six judgements at least since a quarter of what has passed, it
+is 90 % sure (one-sided, normal) that the next fifth of the budget would lower the distance by less than 5 %."""
 LEAST_PART = 0.1
 """Part of the budget between two judgements at least, while the samples grow."""
 COOLING = 0.15
 """Part of the budget in which the rest of the schedules is played once the quality has settled."""
 LEARNING, SETTLED = "learning", "settled: cooling down to the end"
 """How a training without trouble goes, in words: the second from when it has settled."""
+SETTLED_END = "it settled"
+"""Why it ended then."""
 TIE = 1.02
 """The best is the last judgement whose distance is within this factor of the shortest."""
-FASTER, STRONGEST, STILL = 4.0, 0.8, 0.1
+FASTER, STRONGEST, STILL, STILL_GAIN = 4.0, 0.8, 0.1, 0.06
 """Augmentation grows or shrinks by FASTER times the part of the budget at most, to STRONGEST. It grows only where the
-last tenth of the budget gained less than half of LEAST_GAIN: while quality rises, learning by heart does no harm."""
+last tenth of the budget gained less than 6 %: while quality rises, learning by heart does no harm."""
 
 
 UNREMARKABLE = {
@@ -199,13 +201,16 @@ class Referee:
     def has_settled(self, progress: float) -> bool:
         """Whether it is sure that going on would gain next to nothing.
 
-        The trend b is that of log distance ~ a + b progress over the later half of what has passed so far.
+        The trend b is that of log distance ~ a + b progress over the last three quarters of what has passed so far, or
+        over what has passed since samples have their full size or augmentation was turned up, if that is half of it.
 
-        Noise alone settles nothing: the less a few judgements can tell, the wider the interval of the trend b.
+        Noise alone settles nothing: the less a few judgements can tell, the wider the interval of the trend b. Nor does
+        a short halt: distances stand still now and then while the rates are high, and fall again when these do.
         """
-        since = max(self.grown, self.memory.turned, progress / 2)
+        since = max(self.grown, self.memory.turned, SINCE * progress)
         judged = [each for each in self.memory.judgements[self.memory.era :] if each["progress"] >= since]
-        in_time = self._earliest <= progress <= 1 - COOLING  # later there is nothing to save, and no word to be said
+        # After 1 - COOLING there is nothing to save, and no word to be said.
+        in_time = max(EARLIEST, 2 * since) <= progress <= 1 - COOLING
         if not self.stop or self.memory.settled is not None or not in_time or len(judged) < FEWEST:
             return False
         times = [each["progress"] for each in judged]
@@ -225,7 +230,7 @@ class Referee:
         before = min((distance for late, distance in stage if not late), default=math.inf)
         lately = min(distance for late, distance in stage if late)
         early = progress <= 1 - NEXT_PART and self.memory.settled is None
-        return early and lately > before * (1 - LEAST_GAIN / 2)
+        return early and lately > before * (1 - STILL_GAIN)
 
     def clock(self, progress: float) -> float:
         """Return the progress of the schedules: that of the budget, and faster once the quality has settled."""
@@ -253,7 +258,7 @@ class Referee:
     def summary(self) -> dict[str, Any]:
         """Return what a report says of the training, in plain JSON types."""
         memory = self.memory
-        ended = memory.over or ("converged" if memory.settled is not None else "the budget was spent")
+        ended = memory.over or (SETTLED_END if memory.settled is not None else "the budget was spent")
         kept = {"judgements": memory.judgements, "rulings": memory.rulings, "skipped_steps": memory.skipped}
         return {"best": memory.best, "ended": ended, **kept}
 
@@ -329,11 +334,6 @@ class Referee:
             {"images": images, "action": ruling.action, "reason": ruling.state, "dials": dict(ruling.dials)}
         )
         return ruling
-
-    @property
-    def _earliest(self) -> float:
-        """Part of the budget before which nothing has settled."""
-        return max(EARLIEST, self.grown + NEXT_PART) if self.grown else EARLIEST
 
     def _augmentation(self, examined: Numbers, dials: Numbers) -> dict[str, float]:
         """Turn the augmentation p by the gap, and up only where the game stands still.

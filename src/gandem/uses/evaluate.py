@@ -23,6 +23,7 @@ from gandem.judge.judgement import FEWEST, Copying, Judgement, judge
 from gandem.judge.usefulness import usefulness
 from gandem.judge.verdict import Verdict, improvement
 from gandem.recipe import Recipe
+from gandem.referee.referee import SETTLED_END
 from gandem.run import Model, Run
 
 COUNT = 10_000
@@ -270,7 +271,9 @@ def _of_run(run: Run, real: Given, seed: int) -> _Sets:
 
 
 def _improvement(run: Run) -> Figure | None:
-    return improvement(run.report.get("referee", {}).get("judgements", []))
+    """Return what the training still gained; nothing of one that settled, since cooling down gains but once."""
+    told = run.report.get("referee", {})
+    return None if told.get("ended") == SETTLED_END else improvement(told.get("judgements", []))
 
 
 def _made_by(run: Run, data: Dataset, seed: int) -> Callable[[int], Samples]:
