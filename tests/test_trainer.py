@@ -264,7 +264,7 @@ def test_a_settled_training_ends_before_its_budget(few: ImageData) -> None:
     trainer.referee.every = 256
     trainer.examine = lambda trainer: {"distance": 1.0, **rest}
     trainer.fit(notes)
-    assert trainer.images == pytest.approx((0.70 + 0.15) * 320 * 16, abs=16 * 16) and trainer.progress == 1
+    assert trainer.images == pytest.approx((0.45 + 0.15) * 320 * 16, abs=16 * 16) and trainer.progress == 1
     assert trainer.referee.summary()["ended"] == "it settled"
 
 
