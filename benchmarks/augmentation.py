@@ -38,7 +38,7 @@ from sklearn.datasets import make_classification
 from sklearn.tree import DecisionTreeClassifier
 
 import gandem
-from benchmarks.measured import RESULTS, save_result
+from benchmarks.measured import RESULTS, commit, load_results, save_result
 from benchmarks.sources import read_idx
 from gandem.augmentation.arms import AMOUNTS, FREE, Generator
 from gandem.augmentation.controls import Copies, Fresh, Shuffled
@@ -231,14 +231,20 @@ def of_images(sources: list[str], data: Path, work: Path) -> Iterator[tuple[str,
 
 
 def ask(what: str, sources: Iterable[tuple[str, Path, str]], work: Path, folder: Path, **asked: Any) -> None:
-    """Ask of every source whether gandem's own generator helps, whatever the answer is; what was stopped goes on."""
-    answers = {}
+    """Ask of every source whether gandem's own generator helps, whatever the answer is; what was stopped goes on.
+
+    Answers for other sources that the result has already stay, each with its commit, if they were asked for alike.
+    """
+    record = load_results(folder).get(f"augmentation-{what}")
+    answers: dict[str, Any] = {}
+    if record is not None and all(record["figures"][key] == value for key, value in asked.items()):
+        answers = {name: {"commit": record["commit"]} | each for name, each in record["figures"][what].items()}
     for source, path, target in sources:
         name = path.stem
         facts = gandem.augment(path, target, out=work / name, watch=tell, **asked)
         kept = ("verdict", "sentence", "baseline", "difference", "smallest", "calibration", "worth", "arms", "beside")
         kept += ("amounts", "learner", "curve", "table", "counts", "folds", "margin")
-        answers[source] = {key: facts[key] for key in kept}
+        answers[source] = {"commit": commit()} | {key: facts[key] for key in kept}
         answers[source]["seconds"] = sum(json.loads(line)["seconds"] for line in (work / name / LOG).open())
         save_result(f"augmentation-{what}", asked | {what: answers}, folder=folder)
 
