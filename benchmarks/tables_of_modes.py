@@ -10,12 +10,12 @@ from typing import Any
 from table_parts import ARMS, Result, interval, origin, table
 
 GAUSSIANS = """
-{count:,} points of each training's generator; budget of a training: {budget}. Modes: those with a point within 3
-deviations, and the standard error of their mean. High quality: points so near a mode. Reverse KL: of these points over
+{count:,} points of each training's generator; budget of a training: {budget}, or as its row says. Modes: those with a
+point within 3 deviations, and the standard error of their mean. High quality: points so near a mode. Reverse KL: of these points over
 the modes; as many of the right distribution have {floors} in the mean. Means of all
 seeds, the worst one in brackets. All three: seeds with every mode, at least 95 % and at most 0.02. Seconds: of one
-processor core. What differs between our rows is the loss alone. Published: means of 10 trainings (Lin et al. 2018,
-"PacGAN", table 1), whose protocol this is; nothing of theirs was run here.
+processor core. What differs between our rows is the loss alone, and the budget where it is said. Published: means of
+10 trainings (Lin et al. 2018, "PacGAN", table 1), whose protocol this is; nothing of theirs was run here.
 """
 PUBLISHED = {
     "GAN": [("6.3 ± 0.5", "98.2", "0.45"), ("17.3 ± 0.8", "94.8", "0.70")],
@@ -30,8 +30,10 @@ MODES = {"ring": 8, "grid": 25}
 def gaussians_section(results: list[Result]) -> list[str]:
     """Return how well every loss learns the ring and the grid, beside what was published."""
     by_loss: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(dict)
-    for result in results:
-        by_loss[result["figures"]["loss"]][result["figures"]["shape"]] = result["figures"]["trainings"]
+    first = results[0]["figures"]
+    for figures in (result["figures"] for result in results):
+        longer = "" if figures["budget"] == first["budget"] else f", {figures['budget'].replace('images', 'points')}"
+        by_loss[figures["loss"] + longer][figures["shape"]] = figures["trainings"]
     rows = [
         [f"gandem, {loss}"] + [cell for name in MODES for cell in learnt(name, shapes.get(name))]
         for loss, shapes in by_loss.items()
@@ -42,7 +44,6 @@ def gaussians_section(results: list[Result]) -> list[str]:
     ]
     parts = ["modes of {modes}", "high quality, %", "reverse KL", "all three", "seconds"]
     head = [""] + [f"{name}: {part.format(modes=modes)}" for name, modes in MODES.items() for part in parts]
-    first = results[0]["figures"]
     count = first["trainings"][0]["modes"]["n"]
     floors = " and ".join(f"{(modes - 1) / 2 / count:.4f} ({name})" for name, modes in MODES.items())
     text = GAUSSIANS.format(count=count, budget=first["budget"].replace("images", "points"), floors=floors)
