@@ -11,11 +11,11 @@ from table_parts import ARMS, Result, interval, origin, table
 
 GAUSSIANS = """
 {count:,} points of each training's generator; budget of a training: {budget}, or as its row says. Modes: those with a
-point within 3 deviations, and the standard error of their mean. High quality: points so near a mode. Reverse KL: of these points over
-the modes; as many of the right distribution have {floors} in the mean. Means of all
-seeds, the worst one in brackets. All three: seeds with every mode, at least 95 % and at most 0.02. Seconds: of one
-processor core. What differs between our rows is the loss alone, and the budget where it is said. Published: means of
-10 trainings (Lin et al. 2018, "PacGAN", table 1), whose protocol this is; nothing of theirs was run here.
+point within 3 deviations, and the standard error of their mean. High quality: points so near a mode. Reverse KL: of
+these points over the modes; as many of the right distribution have {floors} in the mean. Means of all seeds, the worst
+one in brackets. All three: seeds with every mode, at least 95 % and at most 0.02. Seconds: of one processor core. What
+differs between our rows is the loss alone, and the budget where it is said. Published: means of 10 trainings (Lin et
+al. 2018, "PacGAN", table 1), whose protocol this is; nothing of theirs was run here.
 """
 PUBLISHED = {
     "GAN": [("6.3 ± 0.5", "98.2", "0.45"), ("17.3 ± 0.8", "94.8", "0.70")],
