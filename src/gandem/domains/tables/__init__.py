@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
     from gandem.domains.tables.data import OtherRows, TableData
 
-WIDTH, BLOCKS, BATCH = 128, 2, 256
-"""Of the networks, and rows of a step."""
+WIDTH, BLOCKS, BATCH, FEWEST_ROWS = 128, 2, 256, 16
+"""Of the networks, and rows of a step, at most and at least."""
+CELLS, MOST = 100_000, 1_500
+"""Cells of a step, each of which takes some 25 kB, and of a row: they are drawn one after the other."""
 GAMMA = 0.1, 0.01
 """Weight of the penalty at the start and at the end."""
 RATE = 1e-3
@@ -96,17 +98,22 @@ class TableDomain:
     def decided(self, data: TableData, recipe: Recipe) -> Recipe:
         """Return the recipe with every "auto" replaced that follows from the data; raises RecipeError."""
         refuse_settings_of_pictures(recipe, "this is a table")
+        latent = latents(data.spec)
+        if latent > MOST:
+            raise RecipeError(
+                f"{len(data.spec.blocks)} columns to learn are too many: they have {latent:,} cells a row (numbers "
+                f"have two), and {MOST:,} can be learnt; leave columns out of the file, or learn parts of it"
+            )
         found = {
             "network.width": WIDTH,
             "network.blocks": BLOCKS,
-            "training.batch": BATCH,
+            "training.batch": min(max(CELLS // latent, FEWEST_ROWS), BATCH),
             "game.augment": 0.0,
             "game.likelihood": LIKELIHOOD,
             "game.opening": OPENING if recipe.game.likelihood != 0 else 0.0,
             "optimizer.lr": RATE,
             "training.precision": "fp32",
         }
-        latent = latents(data.spec)
         if recipe.network.latent not in (latent, NetworkOptions().latent):
             raise RecipeError(f"network.latent = {recipe.network.latent}: a row here has {latent}; leave it out")
         return recipe.replace({"network.latent": latent}).fill(found).with_gamma(*GAMMA)
