@@ -141,6 +141,15 @@ def test_balance_of_cells() -> None:
     assert dropped.missing == 5 and dropped.divergence.value == pytest.approx(math.log(6), rel=1e-9)
     assert dropped.missing_by_chance < 0.01
     assert cell_balance(real, torch.cat([real, torch.full((1, 3), 1e4)]), 7).missing == 0  # an outlier is no cell
+    assert cell_balance(normal(3, 200, 3, shift=90), real, 6, fresh=real - 0.01).missing == dropped.missing
+
+
+def test_cells_of_a_few_rows_in_many_dimensions_are_accidents() -> None:
+    """Fresh rows of the same distribution come to few of them, and have lost nothing."""
+    real, fresh, made = (normal(seed, 400, 900) for seed in (1, 2, 3))
+    assert cell_balance(made, real).missing > 5
+    balance = cell_balance(made, real, fresh=fresh)
+    assert balance.missing == 0 and balance.cells >= 1
 
 
 def test_divergence_of_equal_distributions_is_what_chance_gives() -> None:

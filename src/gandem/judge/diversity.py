@@ -139,12 +139,22 @@ def _support(same: Tensor) -> Figure:
     return Figure(every / pairs, every / (excess * (middle + half)), every / (excess * (middle - half)), n)
 
 
-def cell_balance(generated: Tensor, real: Tensor, cells: int = 50, *, seed: int = 0) -> Balance:
-    """Balance over at most `cells` k-means cells of the real rows, each with ten of them or more."""
+def cell_balance(
+    generated: Tensor, real: Tensor, cells: int = 50, *, fresh: Tensor | None = None, seed: int = 0
+) -> Balance:
+    """Balance over at most `cells` k-means cells of the real rows, each with ten of them or more.
+
+    fresh: other real rows (k, d). A cell to which they come less than half as often is no kind of the data but an
+    accident of the rows that it was made of, as most cells of a few rows in many dimensions are, and does not count.
+    """
     generated, real = comparable(2 * FILLED, generated=generated, real=real)
     centres = k_means(real, min(cells, len(real) // FILLED), seed=seed)
-    filled = torch.bincount(cell_of(real, centres), minlength=len(centres)) >= FILLED
-    centres = centres[filled]  # what is left over are outliers, which others may miss by chance
+    counts = torch.bincount(cell_of(real, centres), minlength=len(centres))
+    filled = counts >= FILLED
+    centres, counts = centres[filled], counts[filled]  # what is left over are outliers, which others may miss by chance
+    if fresh is not None:
+        others = torch.bincount(cell_of(fresh.to(real), centres), minlength=len(centres))
+        centres = centres[(others / len(fresh) >= counts / len(real) / 2) | (others == others.max())]
     return label_balance(cell_of(generated, centres), cell_of(real, centres), len(centres))
 
 

@@ -124,7 +124,7 @@ def judge(
     return Judgement(
         dict(zip(rows, _figures(list(rows.values()), held_out), strict=True)),
         support(rows["generated"], held_out),
-        cell_balance(rows["generated"], held_out),
+        cell_balance(rows["generated"], held_out, fresh=rows["real"]),
         copying,
     )
 
