@@ -19,7 +19,7 @@ from gandem.judge.distances import (
     kernel_distance,
     mind,
 )
-from gandem.judge.diversity import rank_ratio, spread_ratio
+from gandem.judge.diversity import cell_balance, rank_ratio, spread_ratio
 from gandem.judge.figure import Figure
 from gandem.judge.judgement import METRICS, Copying, Judgement, judge
 from gandem.judge.two_sample import two_sample
@@ -63,6 +63,14 @@ def test_a_generator_that_was_getting_better_is_told_to_go_on() -> None:
     poor = judged(MADE["too little training"]())
     assert Verdict.of(poor, Figure(0.2, 0.1, 0.3, 600)).verdict == "still improving"
     assert Verdict.of(poor, Figure(0.1, -0.1, 0.3, 600)).verdict == "too little training"
+
+
+def test_a_kind_that_other_real_rows_have_not_is_not_missing() -> None:
+    """Twelve held-out rows lie apart, by chance: other real rows do not come there either."""
+    held_out, real, made, training = (normal(seed, 126, 8) for seed in (11, 12, 13, 14))
+    held_out[:12] += 30
+    judgement = judge(made, held_out, real=real, floors={}, copying=Copying.of(made, training, held_out))
+    assert cell_balance(made, held_out).missing > 0 and judgement.cells.missing == 0
 
 
 def test_one_sample_repeated_has_collapsed_wherever_it_lies() -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 WIDTH, BLOCKS, BATCH, FEWEST_ROWS = 128, 2, 256, 16
 """Of the networks, and rows of a step, at most and at least."""
 CELLS, MOST = 100_000, 1_500
-"""Cells of a step, each of which takes some 25 kB, and of a row: they are drawn one after the other."""
+"""Cells of a step, each of which takes 20 to 35 kB, and of a row: they are drawn one after the other."""
 GAMMA = 0.1, 0.01
 """Weight of the penalty at the start and at the end."""
 RATE = 1e-3
