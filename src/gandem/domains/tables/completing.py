@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
+from torch import Tensor
 
 from gandem import latents
 from gandem.domains.given import Frame
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.columns import Column, Field
-from gandem.domains.tables.following import follow
+from gandem.domains.tables.completions import COMPLETIONS, chosen, log_weight
+from gandem.domains.tables.following import Choices, follow
 from gandem.domains.tables.keys import different
 from gandem.domains.tables.matching import read_as
 from gandem.domains.tables.networks import TableGenerator
@@ -42,7 +44,7 @@ def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | F
     values = stacked(known, codec)
     filled, gaps = values.copy(), np.isnan(values)
     rng = torch.Generator().manual_seed(seed)
-    rows = np.arange(len(values))
+    rows = np.flatnonzero(gaps.any(1))
     for _ in range(TURNS):
         for part in (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE)):
             targets = {name: numbers[part] for name, numbers in known.items() if name not in codec.names}
@@ -71,6 +73,22 @@ def _filled(
     gaps = np.isnan(values)
     known = codec.cells(values)
     known[:, : gaps.shape[1]][torch.from_numpy(gaps)] = -1
+    drawn = [_drawn(codec, generator, known.clone(), gaps, choices, rng) for _ in range(COMPLETIONS)]
+    rows, chances = map(torch.stack, zip(*drawn, strict=True))
+    weights = chances + torch.stack([log_weight(generator, each, known) for each in rows])
+    return np.where(gaps, codec.read(chosen(rows, weights, torch.rand(len(values), generator=rng)), ~gaps), values)
+
+
+def _drawn(
+    codec: TableCodec,
+    generator: TableGenerator,
+    known: Tensor,
+    gaps: np.ndarray,
+    choices: Choices,
+    rng: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Fill the gaps of short rows `known`; return these, and the log of how probable what was allowed was, (n,)."""
+    chances = torch.zeros(len(known))
     for index in np.flatnonzero(gaps.any(0)).tolist():
         rows = torch.from_numpy(np.flatnonzero(gaps[:, index]))
         block = codec.spec.blocks[index]
@@ -80,11 +98,12 @@ def _filled(
         if block.missing:
             allowed[:, -1] = 0
         quantiles = torch.rand(len(rows), 2, generator=rng).clamp(1e-6, 1 - 1e-6)
-        cells, _ = generator.draw(index, known[rows], quantiles, allowed)
+        cells, chance = generator.draw(index, known[rows], quantiles, allowed)
+        chances[rows] += chance.log()
         if choice is not None:
             cells = choice.placed(cells, rows.numpy(), rng)
         known[rows[:, None], generator.places(index)] = cells
-    return np.where(gaps, codec.read(known, ~gaps), values)
+    return known, chances
 
 
 def _repeating(codec: TableCodec, rows: np.ndarray, gaps: np.ndarray) -> np.ndarray:

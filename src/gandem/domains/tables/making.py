@@ -13,6 +13,7 @@ from torch import Tensor
 from gandem.conditions import Told
 from gandem.domains.tables.asking import whole
 from gandem.domains.tables.codec import TableCodec
+from gandem.domains.tables.completions import completed
 from gandem.domains.tables.networks import TableGenerator
 
 BLOCK = 2_048
@@ -25,7 +26,7 @@ def made(codec: TableCodec, generator: TableGenerator, latent: Tensor, told: Tol
 
     def make(part: slice) -> None:
         known = whole(codec, generator, told, part)
-        rows[part] = codec.read(generator.cells(latent[part], known), told.fixed)
+        rows[part] = codec.read(completed(generator, latent[part], known), told.fixed)
 
     parts = [slice(start, start + BLOCK) for start in range(0, len(latent), BLOCK)]
     with _one_thread_each() as workers, ThreadPoolExecutor(workers) as pool:

@@ -100,6 +100,27 @@ class TableGenerator(nn.Module):
                 cells[place] = cell if open_ is None else torch.where(open_, cell, cells[place])
         return torch.cat(cells, 1)
 
+    @torch.no_grad()
+    def log_chance(self, cells: Tensor, known: Tensor | None = None) -> Tensor:
+        """Return log p (n,) of whole short rows, of the cells that are not known, when they are drawn as in `cells`."""
+        h, found = self._know(known), torch.zeros(len(cells))
+        for at in range(self.columns):
+            open_ = None if known is None else known[:, [at]] < 0
+            if open_ is not None and not open_.any():
+                continue
+            token = cells[:, [at]].long()
+            logits = self._logits(at, h)
+            chance = (logits.expand(len(cells), -1).gather(1, token) - logits.logsumexp(1, keepdim=True)).squeeze(1)
+            after = h + self.embedding[self._token_starts[at] :].index_select(0, token.squeeze(1))
+            if at in self.residuals:
+                residual = cells[:, [self.columns + self.residuals[at]]]
+                chance = chance + self._log_density(at, after, residual)
+                slope = self.slopes[self._slope_starts[at] :].index_select(0, token.squeeze(1))
+                after = torch.addcmul(after, residual, slope)
+            h = after if open_ is None else torch.where(open_, after, h)
+            found += chance if open_ is None else torch.where(open_.squeeze(1), chance, 0.0)
+        return found
+
     def log_likelihood(self, rows: Tensor, bounds: Tensor | None = None) -> Tensor:
         """Return log p(row) (n,) of rows (n, *shape), in nats; the density of a residual is that within its bin.
 

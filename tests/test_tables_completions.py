@@ -1,0 +1,107 @@
+"""Rows of which something is known: as the generator's own order would have them, and no row hangs on another."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from gandem.domains.tables.completions import COMPLETIONS, chosen, completed
+from gandem.domains.tables.networks import TableGenerator, latents
+from gandem.domains.tables.spec import Block, TableSpec
+
+SHARES = (0.5, 0.3, 0.2), (0.9, 0.1), (0.25, 0.25, 0.25, 0.25)
+COUNT = 100_000
+
+
+def generator(residual: bool = False) -> TableGenerator:
+    """One whose orders disagree: nobody has taught it anything."""
+    blocks = [
+        Block(len(each), residual and at == 1, False, (), tuple(map(math.log, each)), False)
+        for at, each in enumerate(SHARES)
+    ]
+    made = TableGenerator(TableSpec.of(blocks), width=16)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(0.4 * torch.randn_like(parameter))
+    return made.eval()
+
+
+def noise(made: TableGenerator, count: int = COUNT) -> Tensor:
+    return torch.randn(count, latents(made.spec), generator=torch.Generator().manual_seed(1))
+
+
+def knowing(made: TableGenerator, column: int, token: int, count: int = COUNT) -> Tensor:
+    rows = made.nothing(count)
+    rows[:, column] = token
+    return rows
+
+
+def every(made: TableGenerator) -> Tensor:
+    """Every short row there is, (24, 3), without residuals."""
+    return torch.cartesian_prod(*(torch.arange(float(len(each))) for each in SHARES))
+
+
+def shares(rows: Tensor) -> Tensor:
+    number = (rows[:, 0] * 8 + rows[:, 1] * 4 + rows[:, 2]).long()
+    return torch.bincount(number, minlength=24) / len(rows)
+
+
+def test_chances_of_what_is_open_add_up_to_one() -> None:
+    made, rows = generator(), every(generator())
+    assert float(made.log_chance(rows).exp().sum()) == pytest.approx(1, abs=1e-5)
+    there = rows[rows[:, 2] == 1]
+    assert float(made.log_chance(there, knowing(made, 2, 1, len(there))).exp().sum()) == pytest.approx(1, abs=1e-5)
+    assert made.log_chance(rows, rows).abs().max() == 0  # nothing is open
+
+
+def test_chances_are_those_that_training_goes_by() -> None:
+    made = generator(residual=True)
+    short = made.cells(noise(made, 500))
+    whole = torch.zeros(500, *made.spec.shape)
+    for at, start in enumerate(made.spec.starts):
+        whole[torch.arange(500), start + short[:, at].long()] = 1
+    whole[:, made.spec.starts[1] + 2] = short[:, 3]
+    torch.testing.assert_close(made.log_chance(short), made.log_likelihood(whole), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("column", "token"), [(2, 3), (1, 1)])
+def test_rows_are_as_the_generators_own_order_has_them(column: int, token: int) -> None:
+    made = generator()
+    rows = every(made)
+    right = made.log_chance(rows).exp() * (rows[:, column] == token)
+    right = right / right.sum()
+    known = knowing(made, column, token)
+
+    def off(found: Tensor) -> float:
+        assert (found[:, column] == token).all()
+        return float((shares(found) - right).abs().sum() / 2)
+
+    before, after = off(made.cells(noise(made), known)), off(completed(made, noise(made), known))
+    assert before > 0.05  # otherwise this test tests nothing
+    assert after < before / 3
+
+
+def test_what_the_order_begins_with_needs_no_choice() -> None:
+    made = generator()
+    for known in (None, knowing(made, 0, 1, 50), torch.zeros(50, 3)):
+        torch.testing.assert_close(completed(made, noise(made, 50), known), made.cells(noise(made, 50), known))
+
+
+def test_a_row_hangs_on_its_own_latents_alone() -> None:
+    made = generator(residual=True)
+    rows = completed(made, noise(made, 50), knowing(made, 2, 3, 50))
+    again = completed(made, noise(made, 50)[20:30], knowing(made, 2, 3, 10))
+    torch.testing.assert_close(again, rows[20:30])
+
+
+def test_choice_goes_by_weights_and_survives_ones_that_are_no_numbers() -> None:
+    rows = torch.arange(float(COMPLETIONS)).view(-1, 1, 1).expand(-1, 1000, 1)
+    turn = (torch.arange(1000) + 0.5) / 1000
+    weights = torch.tensor([0.5, 0.25, 0.25, 0.0]).log()[:, None].expand(-1, 1000)
+    assert chosen(rows, weights, turn).flatten().long().bincount(minlength=4).tolist() == [500, 250, 250, 0]
+    lost = torch.full((COMPLETIONS, 1000), torch.nan)
+    assert chosen(rows, lost, turn).flatten().long().bincount().tolist() == [250] * 4
