@@ -36,7 +36,7 @@ TABLES = {
     "adult": ("adult.csv", "income", "600k"),
     "credit": ("credit_default_uci.csv", "default.payment.next.month", "1200k"),
     "german": ("german_credit.csv", "credit_risk", "100k"),
-    "mammography": ("mammography.csv", "class", "300k"),
+    "mammography": ("mammography.csv", "class", "1200k"),
 }
 """File, target, and the rows that gandem is shown."""
 PARTS, MISSING = 10, "missing"
