@@ -16,6 +16,7 @@ from typing import Any
 from measured import ROOT, load_results
 from rows import TABLES
 from table_parts import ARMS, Result, interval, origin, table
+from tables_of_augmentation import augmentation_section
 from tables_of_comparisons import classics_section, small_section
 from tables_of_judging import judging_section
 from tables_of_modes import gaussians_section, stacked_section
@@ -312,6 +313,8 @@ def page(results: dict[str, Result]) -> str:
         lines += conditions_section(results["conditions"])
     if "drawing" in results:
         lines += drawing_section(results["drawing"])
+    if augmentation := {name: result for name, result in results.items() if name.startswith("augmentation-")}:
+        lines += augmentation_section(augmentation)
     if "kill" in results:
         lines += kill_section(results["kill"])
     return "\n".join(lines).rstrip() + "\n"
