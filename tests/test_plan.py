@@ -43,6 +43,12 @@ def test_wide_networks_learn_more_slowly() -> None:
     assert OptimizerOptions(lr=2e-3, lr_end=1e-5).rates(128) == (2e-3, 1e-5)
 
 
+def test_the_second_beta_rises_unless_it_is_given() -> None:
+    assert OptimizerOptions().second_betas() == (0.9, 0.99)
+    assert OptimizerOptions(beta2=0.5).second_betas() == (0.5, 0.99)
+    assert OptimizerOptions(beta2=0.999, beta2_end=0.999).decided(64).beta2_end == 0.999
+
+
 @pytest.fixture(scope="module")
 def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """100 images of noise, 64 x 64."""

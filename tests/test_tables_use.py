@@ -44,6 +44,7 @@ def test_rows_have_the_columns_and_types_of_the_data(run: gandem.Run) -> None:
     made, real = run.sample(200), people()
     assert made.schema == real.schema and made.equals(run.sample(200))
     assert made["country"].unique().to_list() == ["DE"]
+    assert run.recipe.optimizer.second_betas() == (0.999, 0.999)  # what is rare is remembered
     assert made["age"].min() >= 10 and made["age"].max() < 80
     assert 0.02 < made["income"].null_count() / 200 < 0.25
 

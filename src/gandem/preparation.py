@@ -123,6 +123,8 @@ def decide(
             "network.width": plan.width,
             "optimizer.lr": optimizer.lr,
             "optimizer.lr_end": optimizer.lr_end,
+            "optimizer.beta2": optimizer.beta2,
+            "optimizer.beta2_end": optimizer.beta2_end,
             "game.growth": wanted.game.growth if len(plan.growth) > 1 else 0.0,
             "training.batch": plan.batch,
             "training.precision": plan.precision,

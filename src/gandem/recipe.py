@@ -184,8 +184,10 @@ class OptimizerOptions(Section):
     """Images over which the learning rate rises from zero."""
     beta1: float = Field(0.5, ge=0, lt=1)
     """Of the optimisers that take betas, as Adam does; beta2 goes from the next value to the last, cosine."""
-    beta2: float = Field(0.9, ge=0, lt=1)
-    beta2_end: float = Field(0.99, ge=0, lt=1)
+    beta2: Annotated[float, Field(ge=0, lt=1)] | Auto = "auto"
+    """Auto: 0.9, for tables 0.999: a memory of ten steps takes what occurs once in a thousand rows for an accident."""
+    beta2_end: Annotated[float, Field(ge=0, lt=1)] | Auto = "auto"
+    """Auto: 0.99, for tables 0.999."""
 
     @field_validator("lr", "lr_end")
     @classmethod
@@ -204,9 +206,18 @@ class OptimizerOptions(Section):
         end = start / (10 if width <= RATE_WIDTH else 100)  # wide networks swing for longer
         return start, end if self.lr_end == "auto" else float(self.lr_end)
 
+    def second_betas(self) -> tuple[float, float]:
+        """Return (beta2, beta2_end), those that are auto as pictures need them."""
+        start, end = (
+            default if given == "auto" else float(given)
+            for given, default in ((self.beta2, 0.9), (self.beta2_end, 0.99))
+        )
+        return start, end
+
     def decided(self, width: int) -> OptimizerOptions:
-        """Return the same with both rates as numbers."""
-        return self.model_copy(update=dict(zip(("lr", "lr_end"), self.rates(width), strict=True)))
+        """Return the same with rates and betas as numbers."""
+        keys, numbers = ("lr", "lr_end", "beta2", "beta2_end"), (*self.rates(width), *self.second_betas())
+        return self.model_copy(update=dict(zip(keys, numbers, strict=True)))
 
 
 class TrainingOptions(Section):

@@ -104,7 +104,7 @@ class Loop:
         self._warmup = optimizer.warmup
         self._lr = cosine(*optimizer.rates())
         self._beta1 = optimizer.beta1
-        self._beta2 = cosine(optimizer.beta2, optimizer.beta2_end)
+        self._beta2 = cosine(*optimizer.second_betas())
         # Time passes evenly, images do not: small ones come first, and faster.
         self._work = game.effort(two_rows(game, dataset)) if budget.images else float
         for player in game.players.values():

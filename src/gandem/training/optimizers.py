@@ -58,7 +58,7 @@ def make_optimizer(options: OptimizerOptions, player: nn.Module) -> torch.optim.
             raise RecipeError(f"optimizer.options has '{key}', unknown to {options.kind}.{nearest(key, known)}")
     choices: dict[str, Any] = {"lr": options.rates()[0], **options.options}
     if "betas" in known:
-        choices["betas"] = (options.beta1, options.beta2)
+        choices["betas"] = (options.beta1, options.second_betas()[0])
     if options.weight_decay or "weight_decay" in known:  # 0 is said as well: the default of AdamW is another
         choices["weight_decay"] = options.weight_decay
     if options.kind in FUSED:

@@ -39,7 +39,7 @@ CELLS, MOST = 100_000, 1_500
 """Cells of a step, each of which takes 20 to 35 kB, and of a row: they are drawn one after the other."""
 GAMMA = 0.1, 0.01
 """Weight of the penalty at the start and at the end."""
-RATE = 1e-3
+RATE, BETA2 = 1e-3, 0.999
 LIKELIHOOD, OPENING = 1.0, 0.5
 
 
@@ -112,6 +112,8 @@ class TableDomain:
             "game.likelihood": LIKELIHOOD,
             "game.opening": OPENING if recipe.game.likelihood != 0 else 0.0,
             "optimizer.lr": RATE,
+            "optimizer.beta2": BETA2,
+            "optimizer.beta2_end": BETA2,
             "training.precision": "fp32",
         }
         if recipe.network.latent not in (latent, NetworkOptions().latent):
