@@ -20,6 +20,7 @@ from gandem.domains.tables.networks import TableDiscriminator, TableGenerator
 from gandem.domains.tables.rules import Determined
 from gandem.domains.tables.spec import Block, TableSpec
 from gandem.domains.tables.tokens import CategoryTokens
+from gandem.errors import RecipeError
 from gandem.recipe import DataOptions
 
 
@@ -83,6 +84,34 @@ def test_marks_for_what_is_missing_are_gaps_among_dates_as_among_numbers(tmp_pat
         assert filled[name].null_count() == 0
     assert filled["day"].cast(pl.String)[3:].to_list() == days[3:].tolist()
     assert scored(data.codec, generator, source)["unseen"].sum() == 0  # the training data held them
+
+
+def test_true_and_false_are_known_however_they_are_written_and_stay_so() -> None:
+    rng = np.random.default_rng(0)
+    flag = rng.random(300) < 0.5
+    frame = pl.DataFrame({"flag": flag, "zone": np.where(flag, "in", "out"), "x": rng.integers(0, 99, 300)})
+    texts = frame.with_columns(pl.col("flag").cast(pl.String).str.to_titlecase())
+    for learnt in (frame, texts):
+        data = TABLES.read(Frame(learnt), DataOptions())
+        generator = TableGenerator(data.spec, 8).eval()
+        for given, spelt in ((frame, {True, False}), (texts, {"True", "False"})):
+            assert scored(data.codec, generator, Frame(given))["unseen"].sum() == 0
+            holes = given.with_columns(pl.when(pl.col("x") > 20).then("flag").alias("flag"))
+            filled = imputed(data.codec, generator, Frame(holes), 0)["flag"]
+            assert filled.dtype == given["flag"].dtype and set(filled) == spelt
+            assert filled.filter(given["x"] > 20).equals(given["flag"].filter(given["x"] > 20))
+
+
+def test_columns_that_the_generator_does_not_know_stay_where_they_are(
+    codec: TableCodec, generator: TableGenerator
+) -> None:
+    more = people().head(20).select(pl.lit(7).alias("ward"), *reversed(people().columns)).with_columns(job=None)
+    filled = imputed(codec, generator, Frame(more), 0)
+    assert filled.columns == more.columns and filled["ward"].to_list() == [7] * 20
+    assert filled["job"].null_count() == 0
+    for seed in (-1, 2**63):
+        with pytest.raises(RecipeError, match="seed"):
+            imputed(codec, generator, Frame(more), seed)
 
 
 def test_very_many_keys_are_not_laid_out_for_every_row() -> None:

@@ -58,7 +58,10 @@ def conditions(where: Where | None) -> tuple[Condition, ...]:
         return ()
     if isinstance(where, Mapping):
         return tuple(found for name, value in where.items() for found in _mapped(str(name), value))
-    return tuple(_written(text) for text in ([where] if isinstance(where, str) else where))
+    texts = [where] if isinstance(where, str) else where
+    if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
+        raise RecipeError(f"where = {where!r}: give a mapping, as {{'sex': 'F'}}, or texts, as ['sex=F', 'age>=60']")
+    return tuple(_written(text) for text in texts)
 
 
 def _mapped(name: str, value: Any) -> list[Condition]:
@@ -67,7 +70,21 @@ def _mapped(name: str, value: Any) -> list[Condition]:
             raise RecipeError(f"where {name!r}: a range has two ends, as in (60, None), not {value!r}")
         ends = zip((">=", "<="), value, strict=True)
         return [Condition(name, operator, (end,)) for operator, end in ends if end is not None]
-    return [Condition(name, "=", tuple(value) if isinstance(value, list | set) else (value,))]
+    several = value if isinstance(value, list | set) else [value]
+    if not several:
+        raise RecipeError(f"where {name!r}: the list of values is empty, so no sample meets it")
+    return [Condition(name, "=", tuple(map(_plain, several)))]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as Python has it: None for what stands for missing, and no scalars of numpy."""
+    try:
+        missing = bool(value != value)
+    except TypeError:  # NA of pandas is neither
+        missing = True
+    except ValueError:  # an array is no value
+        missing = False
+    return None if missing else value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def _written(text: str) -> Condition:

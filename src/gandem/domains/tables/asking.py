@@ -23,7 +23,7 @@ from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.columns import Column
 from gandem.domains.tables.keys import different
 from gandem.domains.tables.networks import TableGenerator
-from gandem.domains.tables.rules import Determined, Order, Total, implied
+from gandem.domains.tables.rules import Determined, Total
 from gandem.domains.tables.tokens import CategoryTokens
 from gandem.errors import RecipeError, nearest
 
@@ -174,7 +174,7 @@ def _drawn(
         known = rows
         found = values[codec.names[index]] = wanted.values(cells)
         weights *= torch.where(torch.from_numpy(wanted.met(found)), chance.double() * wanted.part(cells), 0.0)
-    for rule in implied(rule for rule in codec.rules if isinstance(rule, Order)):
+    for rule in codec.orders:
         if rule.low in values and rule.high in values:
             weights[torch.from_numpy(rule.wrong(values))] = 0.0
     return rows[:, _places(generator, asked)], weights, values
@@ -325,8 +325,19 @@ def _value(column: Column, value: Any, condition: Condition) -> float:
         raise RecipeError(f"--where {condition}: {column.name} takes {like}") from None
     low, high = column.low, column.high
     if condition.operator == "=" and low is not None and high is not None and not low <= number <= high:
-        raise RecipeError(f"--where {condition}: the data know {column.name} only from {low:g} to {high:g}")
+        ends = (_said(column, end) for end in (low, high))
+        raise RecipeError(f"--where {condition}: the data know {column.name} only from {' to '.join(ends)}")
     return number
+
+
+def _said(column: Column, number: float) -> str:
+    """Return a number, date or time of a column as a person writes it."""
+    if column.kind != "date":
+        return f"{number:g}"
+    from datetime import UTC, datetime
+
+    moment = datetime.fromtimestamp(number, UTC).replace(tzinfo=None)
+    return str(moment.time() if _is_clock(column) else moment).removesuffix(" 00:00:00")
 
 
 def _is_clock(column: Column) -> bool:

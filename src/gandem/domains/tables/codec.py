@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gandem.domains.tables.columns import Column, Field
 from gandem.domains.tables.keys import Key, keys_from
-from gandem.domains.tables.rules import Order, Rule, Values, from_the_bottom, rule_from
+from gandem.domains.tables.rules import Order, Rule, Values, from_the_bottom, implied, rule_from
 from gandem.domains.tables.spec import TableSpec
 from gandem.domains.tables.tokens import CategoryTokens, NumberTokens, tokens_from
 
@@ -83,12 +83,22 @@ class TableCodec:
         fixed: names of columns, or cells bool (n, c), that must come out as they stand there, as somebody has asked for
         them; where a rule puts two numbers in order, the other one gives way; two that are fixed stay as they are.
         """
-        parts = [each.decode(codes[:, index], residuals[:, index]) for index, each in enumerate(self.tokens)]
-        self._put_in_order(parts, fixed)
-        return np.stack(parts, 1)
+        return self.in_order(self._values(codes, residuals), fixed)
 
-    def _put_in_order(self, parts: list[np.ndarray], fixed: Fixed) -> None:
-        """Put numbers into the order that rules want: lower what leaves no room above it, then raise the others."""
+    def _values(self, codes: np.ndarray, residuals: np.ndarray) -> np.ndarray:
+        return np.stack([each.decode(codes[:, at], residuals[:, at]) for at, each in enumerate(self.tokens)], 1)
+
+    @property
+    def orders(self) -> list[Order]:
+        """The rules that put two numbers in order, and what follows from them."""
+        return implied(rule for rule in self.rules if isinstance(rule, Order))
+
+    def in_order(self, samples: np.ndarray, fixed: Fixed = ()) -> np.ndarray:
+        """Return samples (n, c) with numbers in the order that rules want; fixed: as for `decoded`.
+
+        What leaves no room above it is lowered, then the others are raised.
+        """
+        parts = list(samples.T.copy())
         place = {name: index for index, name in enumerate(self.names)}
         orders = from_the_bottom(rule for rule in self.rules if isinstance(rule, Order))
         most, held = {}, {}
@@ -107,6 +117,7 @@ class TableCodec:
             low, high = parts[place[rule.low]], parts[place[rule.high]]
             if (wrong := rule.wrong({rule.low: low, rule.high: high}) & ~held[rule.high]).any():
                 high[wrong] = self._numbers(rule.high).raised(low[wrong], rule.strictly)
+        return np.stack(parts, 1)
 
     def _numbers(self, name: str) -> NumberTokens:
         tokens = self.tokens[self.names.index(name)]
@@ -181,10 +192,14 @@ class TableCodec:
 
     def read(self, cells: Tensor, fixed: Fixed = ()) -> np.ndarray:
         """Turn such short rows into samples (n, c). fixed: as for `decoded`."""
+        return self.in_order(self.values(cells), fixed)
+
+    def values(self, cells: Tensor) -> np.ndarray:
+        """Return what such short rows stand for (n, c), in whatever order."""
         codes, found = np.split(cells.numpy(), [len(self.columns)], 1)
         residuals = np.zeros(codes.shape, np.float32)
         residuals[:, self._with_bins] = found
-        return self.decoded(codes.astype(np.int32), residuals, fixed)
+        return self._values(codes.astype(np.int32), residuals)
 
     def given(self, samples: np.ndarray) -> pl.DataFrame:
         """Turn samples (n, c) into a table with all columns of the source, in their order, by their names and types."""

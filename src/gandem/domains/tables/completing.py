@@ -18,12 +18,13 @@ from gandem.domains.tables.columns import Column, Field
 from gandem.domains.tables.completions import COMPLETIONS, chosen, log_weight
 from gandem.domains.tables.following import Choices, follow
 from gandem.domains.tables.keys import different
-from gandem.domains.tables.matching import read_as
+from gandem.domains.tables.matching import is_truth, read_as
 from gandem.domains.tables.networks import TableGenerator
 from gandem.domains.tables.networks import latents as latents_of
 from gandem.domains.tables.reading import described, numbers_like, stacked
 from gandem.domains.tables.rules import Order
 from gandem.domains.tables.source import open_table
+from gandem.errors import RecipeError
 
 AT_ONCE, COMPARED = 4_096, 2_000
 """Rows at a time, and new rows beside which others are typical or not."""
@@ -35,12 +36,15 @@ TURNS = 100
 def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | Frame, seed: int) -> pl.DataFrame:
     """Return the table with every gap in a learnt column filled by a draw, given all that its row holds.
 
+    Other columns stay as they are, also those that the generator does not know.
     A row that repeats the key of another one by what it was filled with is filled anew, TURNS times at most.
     """
+    if not 0 <= seed < 2**63:
+        raise RecipeError(f"seed = {seed}: must lie between 0 and 2^63")
     learnt, fields = described(codec), {field.name: field for field in codec.fields}
     with closing(open_table(source)) as table:
         known = numbers_like(table, codec, [])
-        given = {name: table.column(name) for name in fields}
+        given = {name: table.column(name) for name in table.names}
     values = stacked(known, codec)
     filled, gaps = values.copy(), np.isnan(values)
     rng = torch.Generator().manual_seed(seed)
@@ -55,8 +59,8 @@ def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | F
     made = codec.given(filled)
     return pl.DataFrame(
         [
-            _kept(given[name], made[name], learnt[name], fields[name]) if name in learnt else given[name]
-            for name in fields
+            _kept(column, made[name], learnt[name], fields[name]) if name in learnt else column
+            for name, column in given.items()
         ]
     )
 
@@ -75,8 +79,9 @@ def _filled(
     known[:, : gaps.shape[1]][torch.from_numpy(gaps)] = -1
     drawn = [_drawn(codec, generator, known.clone(), gaps, choices, rng) for _ in range(COMPLETIONS)]
     rows, chances = map(torch.stack, zip(*drawn, strict=True))
-    weights = chances + torch.stack([log_weight(generator, each, known) for each in rows])
-    return np.where(gaps, codec.read(chosen(rows, weights, torch.rand(len(values), generator=rng)), ~gaps), values)
+    weights = chances + torch.stack([log_weight(codec, generator, each, known) for each in rows])
+    taken = chosen(rows, weights, torch.rand(len(values), generator=rng))
+    return codec.in_order(np.where(gaps, codec.values(taken), values), ~gaps)
 
 
 def _drawn(
@@ -128,12 +133,25 @@ def _kept(given: pl.Series, made: pl.Series, column: Column, field: Field) -> pl
     there = given.is_not_null().to_numpy()
     if column.takes_marks:
         there &= ~np.isnan(before)
+    if is_truth(column):
+        made = _as_written(made, given)
     if given.dtype != made.dtype:
         if not (there & (before != after)).any():
             return made
         made = made.dt.strftime(field.format) if field.format and made.dtype.is_temporal() else made
         given, made = given.cast(pl.String), made.cast(pl.String)
     return given.zip_with(pl.Series(there), made).alias(field.name)
+
+
+def _as_written(made: pl.Series, given: pl.Series) -> pl.Series:
+    """Return true and false in the type and spelling of the column that is given, where it has any."""
+    texts = made.cast(pl.String).str.to_lowercase()
+    if given.dtype == pl.Boolean:
+        return texts == "true"
+    if given.dtype != pl.String:
+        return made
+    spelt = {text.lower(): text for text in given.drop_nulls().unique()}
+    return texts.replace(list(spelt), list(spelt.values())) if spelt else made
 
 
 @torch.no_grad()

@@ -7,33 +7,42 @@ was to be drawn in another (sampling importance resampling, Rubin 1987).
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.networks import TableGenerator
 
 COMPLETIONS = 4
 
 
 @torch.no_grad()
-def completed(generator: TableGenerator, latent: Tensor, known: Tensor | None) -> Tensor:
+def completed(codec: TableCodec, generator: TableGenerator, latent: Tensor, known: Tensor | None) -> Tensor:
     """Return short rows (n, columns + residuals) of latents; what is known of them, as in `cells`, stays.
 
     The same columns must be known of all rows. A row depends on its own latents alone.
     """
-    if known is None or _is_beginning(generator, known):
+    if known is None or not (codec.orders or _is_other_order(generator, known)):
         return generator.cells(latent, known)
     quantiles = torch.special.ndtr(latent)
     turned = [torch.special.ndtri((quantiles + part / COMPLETIONS) % 1) for part in range(COMPLETIONS)]
     rows = torch.stack([generator.cells(each, known) for each in turned])
-    weights = torch.stack([log_weight(generator, each, known) for each in rows])
+    weights = torch.stack([log_weight(codec, generator, each, known) for each in rows])
     unused = int((known[0, : generator.columns] >= 0).int().argmax())
     return chosen(rows, weights, quantiles[:, unused])
 
 
-def log_weight(generator: TableGenerator, rows: Tensor, known: Tensor) -> Tensor:
-    """Return by how much, as a logarithm (n,), whole rows are more probable than they were to be drawn."""
-    return generator.log_chance(rows) - generator.log_chance(rows, known)
+def log_weight(codec: TableCodec, generator: TableGenerator, rows: Tensor, known: Tensor) -> Tensor:
+    """Return by how much, as a logarithm (n,), whole rows are more probable than they were to be drawn.
+
+    Rows whose numbers are not in the order that rules want have no weight.
+    """
+    weight = generator.log_chance(rows) - generator.log_chance(rows, known)
+    if codec.orders:
+        values = dict(zip(codec.names, codec.values(rows).T, strict=True))
+        weight[torch.from_numpy(np.any([rule.wrong(values) for rule in codec.orders], 0))] = -torch.inf
+    return weight
 
 
 def chosen(rows: Tensor, log_weights: Tensor, quantiles: Tensor) -> Tensor:
@@ -43,7 +52,7 @@ def chosen(rows: Tensor, log_weights: Tensor, quantiles: Tensor) -> Tensor:
     return rows[place, torch.arange(rows.shape[1])]
 
 
-def _is_beginning(generator: TableGenerator, known: Tensor) -> bool:
-    """Whether what is known is what the generator begins with, so that there is but one order."""
+def _is_other_order(generator: TableGenerator, known: Tensor) -> bool:
+    """Whether what is known is not what the generator begins with in its own order."""
     there = (known[0, : generator.columns] >= 0).int()
-    return bool((there.diff() <= 0).all()) if len(there) > 1 else True
+    return bool((there.diff() > 0).any())

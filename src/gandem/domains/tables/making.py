@@ -26,7 +26,7 @@ def made(codec: TableCodec, generator: TableGenerator, latent: Tensor, told: Tol
 
     def make(part: slice) -> None:
         known = whole(codec, generator, told, part)
-        rows[part] = codec.read(completed(generator, latent[part], known), told.fixed)
+        rows[part] = codec.read(completed(codec, generator, latent[part], known), told.fixed)
 
     parts = [slice(start, start + BLOCK) for start in range(0, len(latent), BLOCK)]
     with _one_thread_each() as workers, ThreadPoolExecutor(workers) as pool:

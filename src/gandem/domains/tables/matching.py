@@ -16,9 +16,11 @@ def read_as(series: pl.Series, column: Column, field: Field, notes: list[str]) -
     notes: gets a line when something is not known.
     """
     if column.is_category:
-        texts = series.cast(pl.String)
-        number = pl.Series(np.arange(len(column.categories), dtype=np.float64))
-        found = texts.replace_strict(pl.Series(column.categories, dtype=pl.String), number, default=None)
+        texts, names = series.cast(pl.String), column.categories
+        if is_truth(column):  # whatever wrote it
+            texts, names = texts.str.to_lowercase(), tuple(name.lower() for name in names)
+        number = pl.Series(np.arange(len(names), dtype=np.float64))
+        found = texts.replace_strict(pl.Series(names, dtype=pl.String), number, default=None)
         values = found.cast(pl.Float64).fill_null(np.nan).to_numpy()
     elif column.kind == "date":
         values = _dates(series, field)
@@ -30,6 +32,12 @@ def read_as(series: pl.Series, column: Column, field: Field, notes: list[str]) -
     if strange > 0 and not column.takes_marks:
         notes.append(f"WARNING: {series.name!r}: {strange:,} values that the real rows never have: read as missing")
     return np.asarray(values, np.float64)
+
+
+def is_truth(column: Column) -> bool:
+    """Whether the categories are true and false, however they are written."""
+    names = [name.lower() for name in column.categories]
+    return len(names) == len(set(names)) and set(names) <= {"false", "true"} and bool(names)
 
 
 def _number_of(series: pl.Series) -> pl.Series:
