@@ -91,7 +91,7 @@ def test_rows_are_as_the_generators_own_order_has_them(column: int, token: int) 
 
     before, after = off(made.cells(noise(made), known)), off(completed(PLAIN, made, noise(made), known))
     assert before > 0.05  # otherwise this test tests nothing
-    assert after < before / 3
+    assert after < before / 2  # three columns leave two latents to turn; tables have more
 
 
 def test_what_the_order_begins_with_needs_no_choice() -> None:
@@ -105,6 +105,12 @@ def test_a_row_hangs_on_its_own_latents_alone() -> None:
     rows = completed(PLAIN, made, noise(made, 50), knowing(made, 2, 3, 50))
     again = completed(PLAIN, made, noise(made, 50)[20:30], knowing(made, 2, 3, 10))
     torch.testing.assert_close(again, rows[20:30])
+
+
+def test_truncated_rows_stay_so() -> None:
+    made = generator()
+    rows = completed(PLAIN, made, 1e-3 * noise(made), knowing(made, 2, 3))
+    assert len(rows.unique(dim=0)) == 1  # the middle of each column, whatever the turn
 
 
 def test_choice_goes_by_weights_and_survives_ones_that_are_no_numbers() -> None:

@@ -25,12 +25,20 @@ def completed(codec: TableCodec, generator: TableGenerator, latent: Tensor, know
     """
     if known is None or not (codec.orders or _is_other_order(generator, known)):
         return generator.cells(latent, known)
-    quantiles = torch.special.ndtr(latent)
-    turned = [torch.special.ndtri((quantiles + part / COMPLETIONS) % 1) for part in range(COMPLETIONS)]
-    rows = torch.stack([generator.cells(each, known) for each in turned])
-    weights = torch.stack([log_weight(codec, generator, each, known) for each in rows])
     unused = int((known[0, : generator.columns] >= 0).int().argmax())
-    return chosen(rows, weights, quantiles[:, unused])
+    rows = torch.stack([generator.cells(_turned(latent, unused, turn), known) for turn in range(COMPLETIONS)])
+    weights = torch.stack([log_weight(codec, generator, each, known) for each in rows])
+    return chosen(rows, weights, torch.special.ndtr(latent[:, unused]))
+
+
+def _turned(latent: Tensor, unused: int, turn: int) -> Tensor:
+    """Return other latents (n, size) of the same size, and so as truncated: moved along, and negative every other turn.
+
+    unused: the one that stays, as it chooses.
+    """
+    rest = torch.cat([latent[:, :unused], latent[:, unused + 1 :]], 1)
+    rest = rest.roll(turn * rest.shape[1] // COMPLETIONS, 1) * (-1) ** turn
+    return torch.cat([rest[:, :unused], latent[:, [unused]], rest[:, unused:]], 1)
 
 
 def log_weight(codec: TableCodec, generator: TableGenerator, rows: Tensor, known: Tensor) -> Tensor:
