@@ -100,3 +100,12 @@ def test_what_no_determining_value_gives_and_what_hangs_on_a_sum_is_said() -> No
         asked(read(frame), "band=band 3")
     free = read(frame, "none")
     assert (asked(free, "band=band 3")["band"] == "band 3").all() and (asked(free, "total>=30")["total"] >= 30).all()
+
+
+def test_dates_and_times_are_said_as_people_write_them() -> None:
+    from gandem.domains.tables.asking import _said
+    from gandem.domains.tables.columns import Column
+
+    day, clock = Column("day", "date", low=1e9, high=2e9), Column("clock", "date", low=0.0, high=80_000.0)
+    assert [_said(day, 1717113600.0), _said(day, 1717144200.0)] == ["2024-05-31", "2024-05-31 08:30:00"]
+    assert _said(clock, 30_600.0) == "08:30:00" and _said(Column("x", "decimal"), 0.25) == "0.25"

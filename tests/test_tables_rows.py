@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import torch
 
+import gandem
 from gandem.domains.given import Frame
 from gandem.domains.tables import TABLES
 from gandem.domains.tables.codec import TableCodec
@@ -100,6 +101,19 @@ def test_true_and_false_are_known_however_they_are_written_and_stay_so() -> None
             filled = imputed(data.codec, generator, Frame(holes), 0)["flag"]
             assert filled.dtype == given["flag"].dtype and set(filled) == spelt
             assert filled.filter(given["x"] > 20).equals(given["flag"].filter(given["x"] > 20))
+
+
+def test_what_is_seldom_missing_is_not_preferred_where_it_is(tmp_path: Path) -> None:
+    """Told that b is there, which is asked of a filled row, nine in ten rows would have y; half of all have."""
+    rng = np.random.default_rng(0)
+    y = rng.random(2000) < 0.5
+    c, b = rng.choice(["p", "q"], 2000), pl.Series(rng.choice(["m", "n"], 2000))
+    gone = pl.Series(rng.random(2000) > np.where(y, 0.9, 0.1))
+    frame = pl.DataFrame({"c": c, "a": np.where(y, "y", "x"), "b": b.set(gone, None)})
+    run = gandem.train(frame, tmp_path / "run", budget="40k", settings={"network.width": 16, "referee.every": 0})
+    gap = pl.lit(None, pl.String)
+    filled = gandem.impute(run, frame.select("c", gap.alias("a"), gap.alias("b")))
+    assert filled["b"].null_count() == 0 and 0.43 < (filled["a"] == "y").mean() < 0.57
 
 
 def test_columns_that_the_generator_does_not_know_stay_where_they_are(

@@ -92,7 +92,7 @@ def _drawn(
     choices: Choices,
     rng: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Fill the gaps of short rows `known`; return these, and the log of how probable what was allowed was, (n,)."""
+    """Fill the gaps of short rows `known`; return these, and the log of how probable what rules leave was, (n,)."""
     chances = torch.zeros(len(known))
     for index in np.flatnonzero(gaps.any(0)).tolist():
         rows = torch.from_numpy(np.flatnonzero(gaps[:, index]))
@@ -104,8 +104,8 @@ def _drawn(
             allowed[:, -1] = 0
         quantiles = torch.rand(len(rows), 2, generator=rng).clamp(1e-6, 1 - 1e-6)
         cells, chance = generator.draw(index, known[rows], quantiles, allowed)
-        chances[rows] += chance.log()
-        if choice is not None:
+        if choice is not None:  # that a gap must not stay one is no evidence of other cells, what rules leave is
+            chances[rows] += chance.log()
             cells = choice.placed(cells, rows.numpy(), rng)
         known[rows[:, None], generator.places(index)] = cells
     return known, chances
