@@ -61,8 +61,15 @@ def by_gandem(train: Table, target: str, work: Path, budget: str, seed: int) -> 
     source, out = work / "rows-train.csv", work / "rows-run"
     train.write_csv(source)
     shutil.rmtree(out, ignore_errors=True)
-    run = gandem.train(source, out, budget=budget, seed=seed)
-    facts = {"budget": budget, "verdict": run.report.get("evaluation", {}).get("verdict", {}).get("verdict")}
+    trained = [0.0]
+
+    def watch(event: dict) -> None:
+        if event["event"] == "finished":
+            trained[0] = time.process_time()
+
+    run = gandem.train(source, out, budget=budget, seed=seed, watch=watch)
+    verdict = run.report.get("evaluation", {}).get("verdict", {}).get("verdict")
+    facts = {"budget": budget, "verdict": verdict, "judging_cpu_seconds": time.process_time() - trained[0]}
 
     def sample(count: int) -> Table:
         run.codec.given(run.sample_array(count, seed=seed)[0]).write_csv(work / "rows-made.csv")

@@ -13,7 +13,7 @@ A fifth of each table, never shown to anybody, judges. Told apart: AUC of a grad
 held-out real rows, equally many, each scored by a model that has not seen it; 0.5 if it cannot. Useful: AUC on held-out
 real rows of such a classifier that learnt the target from made rows. Pairs: 1 - total variation of two columns
 together, mean over all pairs. Target: share of its rarer value in made and in real rows. Seconds: of one processor
-core, for reading, training and, of ours, judging. Absent: categories of the training rows that are in none of as many
+core, for reading and training, and in brackets for the judgement that follows in ours, with its page. Absent: categories of the training rows that are in none of as many
 made rows as there are held-out ones, in brackets in none of those: rare ones are absent from real rows as well. Gaps:
 the largest difference, in points, of the share of rows in which a column is missing, and in which two are missing
 together. Means of the seeds, in brackets the half-width of the 95 % interval over the held-out rows of the first. CTGAN
@@ -56,11 +56,18 @@ def _cells(arm: str, results: list[Result]) -> list[str]:
         _figure([each["useful"] for each in found]),
         f"{_mean([each['pairs'] for each in found]):.3f}",
         f"{100 * _mean([each['target_share'] for each in found]):.1f} ({100 * found[0]['real_target_share']:.1f})",
-        f"{_mean([each['cpu_seconds'] for each in found]):,.0f}",
+        _seconds(found),
         _absent([each["absent"] for each in found if "absent" in each]),
         _gaps([each["gaps"] for each in found if "gaps" in each]),
         ", ".join(f"{key} {_mean([each['nonsense'][key] for each in found]):,.0f}" for key in found[0]["nonsense"]),
     ]
+
+
+def _seconds(found: list[dict[str, Any]]) -> str:
+    """Say how long the training took, and the judgement after it."""
+    judging = [each.get("judging_cpu_seconds", 0.0) for each in found]
+    training = [each["cpu_seconds"] - after for each, after in zip(found, judging, strict=True)]
+    return f"{_mean(training):,.0f}" + (f" (+ {_mean(judging):,.0f})" if any(judging) else "")
 
 
 def _absent(counts: list[dict[str, int]]) -> str:
