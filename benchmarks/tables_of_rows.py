@@ -13,12 +13,12 @@ A fifth of each table, never shown to anybody, judges. Told apart: AUC of a grad
 held-out real rows, equally many, each scored by a model that has not seen it; 0.5 if it cannot. Useful: AUC on held-out
 real rows of such a classifier that learnt the target from made rows. Pairs: 1 - total variation of two columns
 together, mean over all pairs. Target: share of its rarer value in made and in real rows. Seconds: of one processor
-core, for reading and training, and in brackets for the judgement that follows in ours, with its page. Absent: categories of the training rows that are in none of as many
-made rows as there are held-out ones, in brackets in none of those: rare ones are absent from real rows as well. Gaps:
-the largest difference, in points, of the share of rows in which a column is missing, and in which two are missing
-together. Means of the seeds, in brackets the half-width of the 95 % interval over the held-out rows of the first. CTGAN
-and TVAE at their own defaults (300 epochs); the real rows are the training rows themselves, which no generator can be
-better than; independent columns are the floor.
+core, for reading and training, and in brackets for the judgement that follows in ours, with its page. Absent:
+categories of the training rows that are in none of as many made rows as there are held-out ones, in brackets in none of
+those: rare ones are absent from real rows as well. Gaps: the largest difference, in points, of the share of rows in
+which a column is missing, and in which two are missing together. Means of the seeds, in brackets the half-width of the
+95 % interval over the held-out rows of the first. CTGAN and TVAE at their own defaults (300 epochs); the real rows are
+the training rows themselves, which no generator can be better than; independent columns are the floor.
 """
 ORDER = ("real", "gandem", "ctgan", "tvae", "independent")
 NAMES = {

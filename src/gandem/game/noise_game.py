@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,8 @@ from gandem.game.schedules import Schedule
 
 Batch = dict[str, Tensor]
 """Tensors with one row per sample: "real", "latent", "augment" and, when conditional, "label"."""
+
+KINDS = ("real", "fake")
 
 MIXING = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 """Layers by which the scores of a batch depend on one another."""
@@ -209,10 +211,10 @@ class NoiseGame:
         batch = batch | {"real": halve(batch["real"], halvings)}
         with torch.no_grad():
             fake = self._generate(batch, halvings)
-        every, rows = self.every, range(len(fake))
-        order = [row for row in rows if row % every] + list(rows[::every])
+        # To the end with every k-th row; indices are made where they are used, so that no GPU is waited for.
+        order = (torch.arange(len(fake), device=fake.device) % self.every == 0).byte().argsort(stable=True)
         batch = {name: tensor[order] for name, tensor in (batch | {"fake": fake.to(batch["real"].dtype)}).items()}
-        gamma, last = self.gamma(progress), len(rows[::every])
+        gamma, last = self.gamma(progress), len(range(0, len(fake), self.every))
         logits, penalties = self._scores(batch, last, gamma > 0)
         # A mean of 4 values spreads the slope over them: |dD/dx|^2 is a quarter.
         penalties = {name: norm / 4**halvings for name, norm in penalties.items()}
@@ -293,25 +295,31 @@ class NoiseGame:
 
         Those are taken at the last rows, which are scored in a pass of their own, once for loss and penalty.
         """
-        samples, draws = torch.cat([batch["real"], batch["fake"]]), batch["augment"].repeat(2, 1)
-        label = batch["label"].repeat(2) if "label" in batch else None
-        count, pack = len(batch["fake"]), self.packing
-        penalised = torch.arange(count) >= count - last
-        at = torch.cat([penalised & (kind in self.penalty.at) for kind in ("real", "fake")]).to(samples.device)
-        logits = torch.empty(len(at) // pack, device=samples.device)
-        norms = torch.zeros_like(logits)
-        real = torch.arange(len(at), device=samples.device) < count
-        for rows in (real, ~real) if self.mixes else (torch.ones_like(real),):
-            for chosen, slopes in ((rows & ~at, False), (rows & at, sloped)):
-                if chosen.any():
-                    points = samples[chosen].requires_grad_(slopes)
-                    scores = self._score(points, draws[chosen], None if label is None else label[chosen])
-                    logits[chosen[::pack]] = scores
-                    if slopes:
-                        norms[chosen[::pack]] = squared_gradient_norm(scores, points)
-        halves = dict(zip(("real", "fake"), zip(norms.chunk(2), at[::pack].chunk(2), strict=True), strict=True))
+        at, count = self.penalty.at, len(batch["fake"])
+        first = {kind: count - last if kind in at else count for kind in KINDS}
+        logits: dict[str, list[Tensor]] = {kind: [] for kind in KINDS}
+        means = {kind: torch.zeros((), device=batch["fake"].device) for kind in at}
+        groups = [(kind,) for kind in KINDS] if self.mixes else [KINDS]
+        for kinds, penalised in product(groups, (False, True)):
+            ends = {kind: (first[kind], count) if penalised else (0, first[kind]) for kind in kinds}
+            rows = {kind: slice(begin, end) for kind, (begin, end) in ends.items() if begin < end}
+            if not rows:
+                continue
+            slopes = penalised and sloped
+            points = torch.cat([batch[kind][part] for kind, part in rows.items()]).requires_grad_(slopes)
+            draws, label = (
+                torch.cat([batch[key][part] for part in rows.values()]) if key in batch else None
+                for key in ("augment", "label")
+            )
+            scores = self._score(points, draws, label)
+            sizes = [len(batch["fake"][part]) // self.packing for part in rows.values()]
+            for kind, some in zip(rows, scores.split(sizes), strict=True):
+                logits[kind].append(some)
+            if slopes:
+                norms = squared_gradient_norm(scores, points).split(sizes)
+                means |= {kind: some.mean() for kind, some in zip(rows, norms, strict=True)}
         names = {"real": "r1", "fake": "r2"}
-        return logits, {names[kind]: halves[kind][0][halves[kind][1]].mean() for kind in self.penalty.at}
+        return torch.cat([*logits["real"], *logits["fake"]]), {names[kind]: means[kind] for kind in at}
 
     def _penalty(self, term: Term, batch: Batch, last: int, halvings: int) -> Tensor:
         """Return the mean of a penalty that scores points of its own, which are made from the last rows."""

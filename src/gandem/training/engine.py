@@ -8,6 +8,7 @@ one process computes on the whole batch. What networks draw by themselves is dra
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable
 
 import torch
@@ -16,6 +17,8 @@ from accelerate.utils import broadcast, reduce
 from torch import Tensor
 
 from gandem.errors import RecipeError
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else its products are not the same twice; read once
 
 APART = 0x9E3779B1
 """Between the seeds of two processes: 2^32 over the golden ratio, so that they stay apart in the 32 bits that count."""
@@ -33,6 +36,9 @@ class Engine:
         self._state = PartialState(cpu=device == "cpu" or (device == "auto" and not _has_accelerator()))
         self.device = self._state.device if device == "auto" or self.processes > 1 else torch.device(device)
         self.precision = precision
+        if self.device.type == "cuda":  # the same bits again, as a run that is resumed must have; a CPU has them anyhow
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            torch.utils.deterministic.fill_uninitialized_memory = False
 
     @property
     def processes(self) -> int:
@@ -50,7 +56,10 @@ class Engine:
 
     def share(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return this process's rows of a batch, on its device."""
-        return {name: self._rows(tensor).to(self.device, non_blocking=True) for name, tensor in batch.items()}
+        mine = {name: self._rows(tensor) for name, tensor in batch.items()}
+        if self.device.type == "cuda":  # from pinned memory, so that nobody waits for the copy
+            mine = {name: tensor.pin_memory() for name, tensor in mine.items()}
+        return {name: tensor.to(self.device, non_blocking=True) for name, tensor in mine.items()}
 
     def seed(self, seed: int) -> None:
         """Seed what networks draw by themselves, such as dropout, here and on the device: each process otherwise.
@@ -137,3 +146,6 @@ def _check(device: str) -> None:
         raise RecipeError(f"device {device!r} is not present on this machine: use --device cpu or auto")
     if kind.type == "cuda" and (kind.index or 0) >= torch.cuda.device_count():
         raise RecipeError(f"device {device!r}: this machine has {torch.cuda.device_count()} GPUs, counted from 0")
+    wanted, there = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count()
+    if wanted > 1 and there and (device == "auto" or kind.type == "cuda") and wanted > there:
+        raise RecipeError(f"{wanted} processes cannot share {there} GPU(s): use --devices {there}, or --device cpu")

@@ -31,9 +31,13 @@ FEWEST_STEPS = 500
 
 WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 MEASURE_SECONDS, WARMING = 2.0, 2
-"""Of one measurement, and its first steps, which are slower: they count only where there is no time for others."""
+"""Of one measurement, and its first steps, which are slower: they count only where there is no time for others, and
+never on an accelerator, which gets ready in them."""
 MEASURE_SHARE, MEASURING_SHARE = 0.01, 0.05
 """Parts of a budget of time after which one measurement ends, at the next step, and after which no other begins."""
+
+IDLE = 1.5
+"""How many times more a device must do with other networks to have been waiting for work: then it is asked again."""
 
 FEWEST_JUDGEMENTS, JUDGEMENTS, JUDGING_SHARE = 10, 20, 0.03
 """Quick judgements in a training, if any: fewer do not show where it is going. The part of it that they may take."""
@@ -214,10 +218,17 @@ def _choose_for_time(asked: _Question) -> _Chosen:
     gflops = seconds * cost(game, asked.dataset)
     batch = asked.batch(expected(game, gflops * measured(width, precision, batch, full)))
     gflops *= measured(width, precision, batch, full)
-    if wanted == "auto":
+    idle = False
+    while wanted == "auto":
         # images * GFLOP is what the machine can do; images / GFLOP is what the networks need.
         width = choose_width(asked.build, asked.dataset, (gflops / asked.per_gflop) ** 0.5)
         game = asked.build(width)
+        precision = max(candidates if idle else (precision,), key=lambda each: measured(width, each, batch, full))
+        found = seconds * cost(game, asked.dataset) * measured(width, precision, batch, full)
+        idle = found > IDLE * gflops
+        if not idle:
+            break
+        gflops = found
     batch = asked.batch(expected(game, gflops))
     return _Chosen(width, precision, batch, [measured(width, precision, batch, each) for each in game.stages])
 
@@ -293,11 +304,11 @@ def measure(
         training=recipe.training,
     )
     began = since = time.monotonic()
-    images = 0
+    images, on_cpu = 0, engine.device.type == "cpu"
     while True:
         trainer.play_step(progress)
         spent, warm = engine.agree(time.monotonic() - began), trainer.step > WARMING
-        if spent >= MEASURE_SHARE * seconds or (warm and spent >= MEASURE_SECONDS):
+        if (spent >= MEASURE_SHARE * seconds and (warm or on_cpu)) or (warm and spent >= MEASURE_SECONDS):
             return engine.agree((trainer.images - images) / (time.monotonic() - since))
         if not warm:
             since, images = time.monotonic(), trainer.images
