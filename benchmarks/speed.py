@@ -286,7 +286,8 @@ def show(row: dict[str, Any]) -> None:
     most = row["fraction_of_peak_kernels"][precision]
     memory = row["peak_gib"]["gandem"]
     print(
-        f"{row['size']:>4} px x{row['channels']}  width {row['width']:>4}  {precision}  {own:>9,.0f} images/s  "
+        f"{row['size']:>4} px x{row['channels']}  width {row['width']:>4}  batch {row['batch']}  {precision}  "
+        f"{own:>9,.0f} images/s  "
         f"{row['gflops_per_second']['gandem']:>8,.0f} GFLOP/s = {part:.2f} of the {precision} "
         f"peak ({peak[precision]:,.0f}; fp32 {peak['fp32']:,.0f}), {most:.2f} with nothing but its kernels  "
         f"{row['speed_up']:.2f}x the plain loop ({row['images_per_second']['plain']:,.0f})  "
@@ -312,8 +313,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             rows.append(measure(CASES[size], Path(folder), options))
         show(rows[-1])
-    kind = rows[0]["device"].partition(":")[0]
-    print(f"saved {save_result(f'speed-{kind}', {'rows': rows}, seed=0, folder=options.results)}")
+        kind = rows[0]["device"].partition(":")[0]
+        print(f"saved {save_result(f'speed-{kind}', {'rows': rows}, seed=0, folder=options.results)}")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def perturb(*modules: nn.Module) -> None:
     with torch.no_grad():
         for module in modules:
             for parameter in module.parameters():
-                parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng))
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng).to(parameter.device))
 
 
 def tiny_game(spec: SampleSpec, **options: object) -> NoiseGame:

@@ -6,6 +6,8 @@ because the changes are differentiable and drawn alike for both players, the gen
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -50,19 +52,34 @@ def _colour(images: Tensor, draws: Tensor, chosen: Tensor) -> Tensor:
 
 def _shift(images: Tensor, draws: Tensor, chosen: Tensor) -> Tensor:
     """Move by whole pixels, up to an eighth of a side, filling with zeros."""
-    n, _, height, width = images.shape
-    rows = _moved(height, draws[:, 0], chosen)
-    columns = _moved(width, draws[:, 1], chosen)
-    padded = F.pad(images, (1, 1, 1, 1)).permute(0, 2, 3, 1)
-    sample = torch.arange(n, device=images.device).view(-1, 1, 1)
-    return padded[sample, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    reaches = [max(side // 8, 1) for side in images.shape[2:]]
+    steps = [(draw * (2 * reach + 1)).floor() - reach for draw, reach in zip(draws.unbind(1), reaches, strict=True)]
+    moved: Tensor = _Shift.apply(images, (torch.stack(steps, 1) * chosen[:, None]).long())
+    return moved
 
 
-def _moved(side: int, draws: Tensor, chosen: Tensor) -> Tensor:
-    """Return for each sample the padded index that each pixel of a side comes from: (n, side)."""
-    reach = max(side // 8, 1)
-    shift = ((draws * (2 * reach + 1)).floor() - reach) * chosen
-    return (torch.arange(side, device=draws.device) + shift.long()[:, None] + 1).clamp(0, side + 1)
+class _Shift(torch.autograd.Function):
+    """Pixel p of image i comes from p + steps[i], steps (n, 2); its derivative is the shift back.
+
+    Said so, since torch only knows that pixels are picked, and adds their gradients up one by one.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, steps: Tensor) -> Tensor:
+        ctx.save_for_backward(steps)
+        n, _, *sides = images.shape
+        rows, columns = (
+            (torch.arange(side, device=steps.device) + step[:, None] + 1).clamp(0, side + 1)
+            for side, step in zip(sides, steps.unbind(1), strict=True)
+        )
+        padded = F.pad(images, (1, 1, 1, 1)).permute(0, 2, 3, 1)
+        sample = torch.arange(n, device=steps.device).view(-1, 1, 1)
+        return padded[sample, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (steps,) = ctx.saved_tensors
+        return _Shift.apply(gradient, -steps), None
 
 
 def _cutout(images: Tensor, draws: Tensor, chosen: Tensor) -> Tensor:

@@ -307,11 +307,12 @@ class NoiseGame:
                 continue
             slopes = penalised and sloped
             points = torch.cat([batch[kind][part] for kind, part in rows.items()]).requires_grad_(slopes)
-            draws, label = (
-                torch.cat([batch[key][part] for part in rows.values()]) if key in batch else None
+            drawn = {
+                key: torch.cat([batch[key][part] for part in rows.values()])
                 for key in ("augment", "label")
-            )
-            scores = self._score(points, draws, label)
+                if key in batch
+            }
+            scores = self._score(points, drawn["augment"], drawn.get("label"))
             sizes = [len(batch["fake"][part]) // self.packing for part in rows.values()]
             for kind, some in zip(rows, scores.split(sizes), strict=True):
                 logits[kind].append(some)

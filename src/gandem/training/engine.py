@@ -37,8 +37,8 @@ class Engine:
         self.device = self._state.device if device == "auto" or self.processes > 1 else torch.device(device)
         self.precision = precision
         if self.device.type == "cuda":  # the same bits again, as a run that is resumed must have; a CPU has them anyhow
-            torch.use_deterministic_algorithms(True, warn_only=True)
-            torch.utils.deterministic.fill_uninitialized_memory = False
+            torch.set_deterministic_debug_mode("warn")
+            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
     @property
     def processes(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import pairwise
 from typing import cast
 
@@ -59,7 +60,25 @@ def convolution(inputs: int, outputs: int, kernel: int = 3, gain: float = 1.0, s
 
 def double(images: Tensor) -> Tensor:
     """Double each side, bilinearly."""
+    if images.is_cuda:  # there the gradient of F.interpolate is another each time, and slow where it must not be
+        return doubled_by_products(images)
     return F.interpolate(images, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def doubled_by_products(images: Tensor) -> Tensor:
+    """Double each side as `double` does, by a matrix product for each: (n, c, h, w) -> (n, c, 2 h, 2 w)."""
+    n, channels, height, width = images.shape
+    rows, columns = (_doubling(side, images.device, images.dtype) for side in (height, width))
+    pixels = images.permute(0, 2, 3, 1).reshape(n * height, width, channels)
+    wide = (columns.expand(n * height, -1, -1) @ pixels).view(n, height, 2 * width * channels)
+    return (rows.expand(n, -1, -1) @ wide).view(n, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=64)
+def _doubling(side: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return the matrix (2 side, side) that doubles a row of pixels."""
+    each_pixel = torch.eye(side)[None]
+    return F.interpolate(each_pixel, scale_factor=2, mode="linear", align_corners=False)[0].T.to(device, dtype)
 
 
 def linear(inputs: int, outputs: int) -> nn.Linear:
