@@ -5,9 +5,11 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
-from gandem.domains.images.networks import NETWORKS, ResidualBlock, build_networks
+from gandem.domains.images.networks import NETWORKS, ResidualBlock, build_networks, double, doubled_by_products
 from gandem.domains.layers import Residual
 from gandem.errors import RecipeError
 from gandem.game.noise_game import NoiseGame
@@ -173,3 +175,9 @@ def test_r3gan_is_as_large_as_published() -> None:
 def test_an_unknown_kind_names_the_nearest() -> None:
     with pytest.raises(RecipeError, match="Did you mean 'residual'"):
         build_networks(SPECS[0], NetworkOptions(kind="residul", width=32))
+
+
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))
+def test_matrix_products_double_as_interpolation_does(count: int, channels: int, height: int, width: int) -> None:
+    images = torch.randn(count, channels, height, width, dtype=torch.float64)
+    assert torch.allclose(doubled_by_products(images), double(images), atol=1e-12)

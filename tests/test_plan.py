@@ -144,6 +144,21 @@ def test_where_measuring_takes_long_the_rest_is_reckoned(
     assert work == pytest.approx(100 * planned["gflops_at_full_size"]) and planned["images_per_second"] > 100
 
 
+def test_a_device_that_waited_for_work_is_asked_again(colours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a step takes equally long whatever the networks, they grow until it no longer does."""
+    asked: list[tuple[int, str]] = []
+
+    def launch_bound(build: Any, width: int, precision: str, *_: Any) -> float:
+        asked.append((width, precision))
+        return 2000.0 * min(1.0, 192 / width) * (1.1 if (precision == "bf16") == (width > 64) else 1.0)
+
+    monkeypatch.setattr("gandem.training.plan.measure", launch_bound)
+    planned = gandem.plan_training(colours, budget="10h", device="cpu")["plan"]
+    widths = [width for width, _ in asked]
+    assert widths[0] == 64 and widths == sorted(widths) and planned["width"] > 192
+    assert planned["precision"] == "bf16"  # which was the slower one of the first two
+
+
 def test_groups_decide_what_the_batch_is_a_multiple_of(colours: Path) -> None:
     settings = {"network.width": 16, "network.minibatch_std": 12}
     planned = gandem.plan_training(colours, settings=settings, budget="10k", device="cpu")

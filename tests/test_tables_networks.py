@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gandem.domains.tables.networks import TableDiscriminator, TableGenerator, _noise, build_networks, latents
+from gandem.domains.tables.distributions import StraightThrough, gumbel_noise
+from gandem.domains.tables.networks import TableDiscriminator, TableGenerator, build_networks, latents
 from gandem.domains.tables.spec import Block, TableSpec
 from gandem.errors import RecipeError
 from gandem.game.noise_game import NoiseGame
@@ -67,7 +68,7 @@ def test_any_order_gives_rows_their_first_frequencies() -> None:
     expected = (math.log(0.5) + math.log(0.9) + math.log(0.25)) + math.log(0.5)  # residuals even over [-1, 1]
     row = cells()[:1]
     for order in ([0, 1, 2], [2, 0, 1]):
-        assert float(made._log_likelihood(row, torch.tensor(order))) == pytest.approx(expected, abs=1e-4)
+        assert float(made._log_likelihood(row, [order])) == pytest.approx(expected, abs=1e-4)
 
 
 def test_known_cells_stay_and_change_the_others() -> None:
@@ -120,7 +121,46 @@ def test_a_drawn_column_keeps_to_what_is_allowed() -> None:
 def test_the_noise_makes_the_drawn_token_the_largest() -> None:
     logits = 3 * torch.randn(1000, 5)
     places = torch.distributions.Categorical(logits=logits).sample()
-    assert torch.equal((logits + _noise(logits, places)).argmax(1), places)
+    assert torch.equal((logits + gumbel_noise(logits, places)).argmax(1), places)
+
+
+def test_drawn_tokens_have_the_gradient_of_what_was_relaxed() -> None:
+    """The same noise twice: once from the formula, once through the function."""
+    logits, weight = (3 * torch.randn(50, 5)).requires_grad_(), torch.randn(50, 5)
+    places = torch.distributions.Categorical(logits=logits).sample()
+    gradients = []
+    for drawn in (
+        lambda: (logits + gumbel_noise(logits.detach(), places)).softmax(1),
+        lambda: StraightThrough.apply(logits, torch.nn.functional.one_hot(places, 5).float(), places),
+    ):
+        torch.manual_seed(1)
+        (gradient,) = torch.autograd.grad((drawn() * weight).sum(), logits)
+        gradients.append(gradient)
+    assert torch.allclose(*gradients, atol=1e-6) and float(gradients[0].abs().max()) > 0.01
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+def test_all_columns_at_once_are_one_after_the_other(order: list[int]) -> None:
+    """Column by column, each given those before it in the order; one that is not known tells and is told nothing."""
+    torch.manual_seed(0)
+    spec = TableSpec.of([block(0.5, 0.3, 0.2), block(0.9, 0.1), block(0.25, 0.25, 0.25, 0.25)])
+    made = TableGenerator(spec, 16).eval()
+    for parameter in made.parameters():
+        parameter.add_(0.5 * torch.randn_like(parameter))
+    row, tokens = torch.zeros(1, 9), {0: 1, 1: 0, 2: 3}
+    row[0, [1, 3, 8]] = 1
+    for unknown in (None, 0, 2):
+        known, expected = made.nothing(1), 0.0
+        for at in order:
+            if at != unknown:
+                allowed = torch.arange(spec.blocks[at].tokens) == tokens[at]
+                expected += math.log(float(made.draw(at, known, torch.rand(1, 2), allowed)[1]))
+                known[0, at] = tokens[at]
+        seen = row.clone()
+        if unknown is not None:
+            seen[0, spec.starts[unknown] : spec.starts[unknown] + spec.blocks[unknown].tokens] = 0
+        assert float(made._log_likelihood(seen, [order])) == pytest.approx(expected, abs=1e-4)
 
 
 def test_gradients_reach_the_heads_through_drawn_tokens() -> None:

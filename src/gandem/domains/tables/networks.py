@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gandem.domains.layers import Residual
+from gandem.domains.tables.distributions import (
+    TINY,
+    StraightThrough,
+    cumulated,
+    logistic_log_chance,
+    logistic_log_density,
+    quantiles_of,
+    tokens_at,
+)
 from gandem.domains.tables.spec import TableSpec
 from gandem.errors import RecipeError, nearest
 from gandem.recipe import NetworkOptions
@@ -20,7 +29,6 @@ LEVELS = 16
 """Thresholds of a number that the discriminator sees, at even parts of the training data."""
 SIDE_BY_SIDE = 16
 """Columns whose sizes are seen by one matrix: more of them at once would mostly be zeros."""
-_TINY = 1e-6
 
 
 class TableGenerator(nn.Module):
@@ -38,6 +46,12 @@ class TableGenerator(nn.Module):
     """
 
     at_once = 2048
+    binned: Tensor
+    residual_places: Tensor
+    column_of: Tensor
+    token_of: Tensor
+    token_starts: Tensor
+    slope_starts: Tensor
 
     def __init__(self, spec: TableSpec, width: int) -> None:
         super().__init__()
@@ -50,6 +64,9 @@ class TableGenerator(nn.Module):
         binned = [tokens[at] for at in self.residuals]
         self._slope_starts = dict(zip(self.residuals, accumulate(binned[:-1], initial=0), strict=False))
         self.slopes = nn.Parameter(torch.zeros(sum(binned), width))
+        starts = {"token_starts": self._token_starts, "slope_starts": self._slope_starts.values()}
+        for name, numbers in (starts | _places_in_rows(spec)).items():
+            self.register_buffer(name, torch.tensor([*numbers], dtype=torch.long), persistent=False)
         heads = [nn.Linear(width, block.tokens) for block in spec.blocks]
         self.heads = nn.ModuleList(heads)
         self.residual_heads = nn.ModuleList(nn.Linear(width, 2) for _ in self.residuals)
@@ -58,7 +75,7 @@ class TableGenerator(nn.Module):
             nn.init.zeros_(head.bias)
         with torch.no_grad():
             for head, block in zip(heads, spec.blocks, strict=True):
-                head.bias.copy_(torch.tensor(block.log_probabilities).clamp_min(math.log(_TINY)))
+                head.bias.copy_(torch.tensor(block.log_probabilities).clamp_min(math.log(TINY)))
 
     @property
     def columns(self) -> int:
@@ -67,7 +84,7 @@ class TableGenerator(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         """Map latents (n, columns + residuals) to rows (n, *shape), through which gradients pass."""
-        quantiles = _quantiles(latent)
+        quantiles = quantiles_of(latent)
         h = self.start.expand(latent.shape[0], -1)
         rows = []
         for at in range(self.columns):
@@ -86,7 +103,7 @@ class TableGenerator(nn.Module):
 
         known: such rows, of which what is known stays; a token of -1 is not.
         """
-        quantiles = _quantiles(latent)
+        quantiles = quantiles_of(latent)
         cells = list(quantiles if known is None else known.split(1, 1))
         h = self._know(known)
         for at in range(self.columns):
@@ -114,7 +131,7 @@ class TableGenerator(nn.Module):
             after = h + self.embedding[self._token_starts[at] :].index_select(0, token.squeeze(1))
             if at in self.residuals:
                 residual = cells[:, [self.columns + self.residuals[at]]]
-                chance = chance + self._log_density(at, after, residual)
+                chance = chance + logistic_log_density(*self._logistic_of(at, after), residual).squeeze(1)
                 slope = self.slopes[self._slope_starts[at] :].index_select(0, token.squeeze(1))
                 after = torch.addcmul(after, residual, slope)
             h = after if open_ is None else torch.where(open_, after, h)
@@ -128,25 +145,51 @@ class TableGenerator(nn.Module):
         counts, and no density. In training the second half of the rows is read in another order each time, for all
         that may be known.
         """
-        if not self.training or len(rows) < 2:
-            return self._log_likelihood(rows, torch.arange(self.columns), bounds)
-        half = len(rows) // 2
-        orders = torch.arange(self.columns), torch.randperm(self.columns)
-        first, second = rows.split([len(rows) - half, half])
-        return torch.cat([self._log_likelihood(first, orders[0]), self._log_likelihood(second, orders[1])])
+        orders = [list(range(self.columns))]
+        if self.training and len(rows) > 1:
+            orders.append(torch.randperm(self.columns).tolist())
+        return self._log_likelihood(rows, orders, bounds)
 
-    def _log_likelihood(self, rows: Tensor, order: Tensor, bounds: Tensor | None = None) -> Tensor:
-        cells = [self._parts(rows, at) for at in order.tolist()]
-        embedded = torch.stack([self._embed(at, *cell) for at, cell in zip(order.tolist(), cells, strict=True)], 1)
-        before = (self.start + embedded.cumsum(1) - embedded).unbind(1)
-        found = torch.zeros(len(rows), device=rows.device)
-        for h, at, (token, residual) in zip(before, order.tolist(), cells, strict=True):
-            found = found - F.cross_entropy(self._logits(at, h), token, reduction="none")
-            if residual is not None:
-                after = h + self._embed(at, token)
-                told = self._log_density(at, after, residual) if bounds is None else self._log_chance(at, after, bounds)
-                found = found + token.sum(1) * told  # a cell that is not known has none
+    def _log_likelihood(self, rows: Tensor, orders: list[list[int]], bounds: Tensor | None = None) -> Tensor:
+        """Return log p of rows, of which each order reads an equal part; all columns are asked at once."""
+        tokens, residuals = self._read(rows)
+        there, places = (tokens >= 0).to(rows.dtype), tokens.clamp_min(0)
+        embedded = F.embedding(places + self.token_starts, self.embedding) * there[..., None]
+        binned = self.binned
+        sloped = F.embedding(places[:, binned] + self.slope_starts, self.slopes)
+        cells = embedded.index_add(1, binned, sloped * (residuals * there[:, binned])[..., None])
+        parts = zip(cells.tensor_split(len(orders)), orders, strict=True)
+        before = torch.cat([self._before(part, order) for part, order in parts])
+        expected = F.leaky_relu(before, 0.2).unbind(1)
+        surprises = [
+            F.cross_entropy(head(h), token, ignore_index=-1, reduction="none")
+            for head, h, token in zip(self.heads, expected, tokens.unbind(1), strict=True)
+        ]
+        found = -torch.stack(surprises).sum(0)
+        if self.residuals:
+            shift, scale = self._logistic((before + embedded)[:, binned])
+            told = (
+                logistic_log_density(shift, scale, residuals)
+                if bounds is None
+                else logistic_log_chance(shift, scale, bounds[:, binned])
+            )
+            found = found + (told * there[:, binned]).sum(1)  # a cell that is not known has none
         return found
+
+    def _before(self, cells: Tensor, order: list[int]) -> Tensor:
+        """Return h before each column, where cells (n, columns, width) come in an order; of the same shape."""
+        h, each, before = self.start.expand(len(cells), -1), cells.unbind(1), {}
+        for at in order:
+            before[at] = h
+            h = h + each[at]
+        return torch.stack([before[at] for at in range(self.columns)], 1)
+
+    def _read(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the tokens (n, columns) of whole rows, -1 where none is known, and residuals (n, residuals)."""
+        row, place = rows.nonzero().unbind(1)  # of every one-hot one place; what residuals fill goes to a last column
+        tokens = torch.full((len(rows), self.columns + 1), -1, device=rows.device)
+        tokens[row, self.column_of[place]] = self.token_of[place]
+        return tokens[:, :-1], rows[:, self.residual_places]
 
     def nothing(self, count: int) -> Tensor:
         """Return short rows, as in `cells`, (count, columns + residuals), of which nothing is known."""
@@ -178,13 +221,11 @@ class TableGenerator(nn.Module):
             return self.start[None]
         tokens = known[:, : self.columns]
         there, places = (tokens >= 0).to(known.dtype), tokens.clamp_min(0).long()
-        starts = torch.tensor(self._token_starts, device=known.device)
-        h = self.start + F.embedding_bag(places + starts, self.embedding, mode="sum", per_sample_weights=there)
+        of_tokens, of_slopes = places + self.token_starts, places[:, self.binned] + self.slope_starts
+        h = self.start + F.embedding_bag(of_tokens, self.embedding, mode="sum", per_sample_weights=there)
         if self.residuals:
-            binned = [*self.residuals]
-            starts = torch.tensor([*self._slope_starts.values()], device=known.device)
-            weights = known[:, self.columns :] * there[:, binned]
-            h += F.embedding_bag(places[:, binned] + starts, self.slopes, mode="sum", per_sample_weights=weights)
+            weights = known[:, self.columns :] * there[:, self.binned]
+            h += F.embedding_bag(of_slopes, self.slopes, mode="sum", per_sample_weights=weights)
         return h
 
     def _drawn(self, at: int, h: Tensor, logits: Tensor, quantiles: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
@@ -192,7 +233,7 @@ class TableGenerator(nn.Module):
 
         One row of h and logits stands for all.
         """
-        token = _places(logits, quantiles[0])
+        token = tokens_at(logits, quantiles[0])
         h = h + self.embedding[self._token_starts[at] :].index_select(0, token.squeeze(1))
         if at not in self.residuals:
             return [token.to(h.dtype)], h
@@ -204,16 +245,9 @@ class TableGenerator(nn.Module):
         logits: Tensor = self.heads[at](F.leaky_relu(h, 0.2))
         return logits
 
-    def _parts(self, rows: Tensor, at: int) -> tuple[Tensor, Tensor | None]:
-        """Return (one-hot token (n, tokens), residual (n, 1) or None) of a column."""
-        start, block = self.spec.starts[at], self.spec.blocks[at]
-        cell = rows[:, start : start + block.width]
-        return cell[:, : block.tokens], cell[:, block.tokens :] if block.residual else None
-
-    def _embed(self, at: int, token: Tensor, residual: Tensor | None = None) -> Tensor:
+    def _embed(self, at: int, token: Tensor) -> Tensor:
         start = self._token_starts[at]
-        embedded = token @ self.embedding[start : start + token.shape[1]]
-        return embedded if residual is None else embedded + self._slope(at, token, residual)
+        return token @ self.embedding[start : start + token.shape[1]]
 
     def _slope(self, at: int, token: Tensor, residual: Tensor) -> Tensor:
         start = self._slope_starts[at]
@@ -221,60 +255,31 @@ class TableGenerator(nn.Module):
 
     def _one_hot(self, at: int, logits: Tensor, quantiles: Tensor) -> tuple[Tensor, Tensor]:
         """Return one-hots (n, tokens) of the tokens at quantiles (n, 1), and their embeddings (n, width)."""
-        reached = _reached(logits.detach())
-        places = (reached < quantiles * reached[:, -1:]).sum(1)  # what `_places` finds, but can be exported
+        reached = cumulated(logits.detach())
+        places = (reached < quantiles * reached[:, -1:]).sum(1)  # what `tokens_at` finds, but can be exported
         token = F.one_hot(places, logits.shape[1]).to(logits.dtype)
         if not (self.training and logits.requires_grad):
             return token, self.embedding[self._token_starts[at] + places]
-        relaxed = (logits + _noise(logits.detach(), places)).softmax(1)
-        token = token + relaxed - relaxed.detach()
+        token = StraightThrough.apply(logits, token, places)
         return token, self._embed(at, token)
 
     def _residual(self, at: int, h: Tensor, quantiles: Tensor) -> Tensor:
         """Return residuals (n, 1) at quantiles (n, 1): logit((1 + r) / 2) is logistic, around what the head says."""
-        shift, scale = self.residual_heads[self.residuals[at]](F.leaky_relu(h, 0.2)).chunk(2, 1)
+        shift, scale = self._logistic_of(at, h)
         return 2 * torch.sigmoid(shift + scale.exp() * torch.logit(quantiles)) - 1
 
-    def _log_density(self, at: int, h: Tensor, residual: Tensor) -> Tensor:
+    def _logistic_of(self, at: int, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Return shift and log scale (n, 1) of a column's residual, after its token came to h (n, width)."""
         shift, scale = self.residual_heads[self.residuals[at]](F.leaky_relu(h, 0.2)).chunk(2, 1)
-        part = ((1 + residual) / 2).clamp(1e-3, 1 - 1e-3)
-        z = (torch.logit(part) - shift) * torch.exp(-scale)
-        density = F.logsigmoid(z) + F.logsigmoid(-z) - scale - torch.log(2 * part * (1 - part))
-        return density.squeeze(1)
+        return shift, scale
 
-    def _log_chance(self, at: int, h: Tensor, bounds: Tensor) -> Tensor:
-        """Return the log probability (n,) that a column's residual lies within its bounds."""
-        shift, scale = self.residual_heads[self.residuals[at]](F.leaky_relu(h, 0.2)).double().chunk(2, 1)
-        ends = (torch.logit((1 + bounds[:, at]) / 2, eps=1e-9) - shift) * torch.exp(-scale)
-        # Of two ends above 0 the difference is that below it, where small numbers are told apart.
-        low, high = torch.where(ends.sum(1, keepdim=True) > 0, -ends.flip(1), ends).sigmoid().unbind(1)
-        return (high - low).clamp_min(1e-15).log()
-
-
-def _quantiles(latent: Tensor) -> tuple[Tensor, ...]:
-    """Return a quantile (n, 1) for each number of latents (n, size)."""
-    return torch.special.ndtr(latent.T.contiguous()).clamp(_TINY, 1 - _TINY)[..., None].unbind()
-
-
-def _reached(logits: Tensor) -> Tensor:
-    """Return what is in proportion to the probability of each token and all before it, of logits (n, k)."""
-    return (logits - logits.amax(1, keepdim=True)).exp_().cumsum_(1)
-
-
-def _places(logits: Tensor, quantiles: Tensor) -> Tensor:
-    """Return the numbers (n, 1) of the tokens at quantiles (n, 1); one row of logits stands for all."""
-    reached = _reached(logits)
-    alone = reached[0] if reached.shape[0] == 1 else reached
-    places = torch.searchsorted(alone, quantiles * reached[:, -1:])
-    return places.clamp_max_(logits.shape[1] - 1)  # of weights that have come apart, anything but a place outside
-
-
-def _noise(logits: Tensor, places: Tensor) -> Tensor:
-    """Return Gumbel noise (n, k) under which the largest of logits + noise is at `places` (n,)."""
-    exponential = torch.empty_like(logits).exponential_()
-    top = logits.logsumexp(1, keepdim=True) - exponential.gather(1, places[:, None]).clamp_min(1e-20).log()
-    others = -torch.log(exponential * torch.exp(-logits) + torch.exp(-top))
-    return others.scatter(1, places[:, None], top) - logits
+    def _logistic(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Return shifts and log scales (n, residuals) of all residuals, from h (n, residuals, width)."""
+        heads = cast(Sequence[nn.Linear], self.residual_heads)
+        weight, bias = torch.stack([head.weight for head in heads]), torch.stack([head.bias for head in heads])
+        found = F.leaky_relu(h, 0.2).transpose(0, 1) @ weight.transpose(1, 2) + bias[:, None]
+        shift, scale = found.transpose(0, 1).unbind(2)
+        return shift, scale
 
 
 class TableDiscriminator(nn.Module):
@@ -326,6 +331,21 @@ class _Sizes(nn.Module):
 
 def _with_residuals(spec: TableSpec) -> list[int]:
     return [at for at, block in enumerate(spec.blocks) if block.residual]
+
+
+def _places_in_rows(spec: TableSpec) -> dict[str, list[int]]:
+    """Return which columns have a residual and where in a row, and the column and token of every place in a row.
+
+    The column of a residual's place is one that there is not, behind all others.
+    """
+    blocks, binned = spec.blocks, _with_residuals(spec)
+    places = [(at, token) for at, block in enumerate(blocks) for token in range(block.width)]
+    return {
+        "binned": binned,
+        "residual_places": [spec.starts[at] + blocks[at].tokens for at in binned],
+        "column_of": [at if token < blocks[at].tokens else len(blocks) for at, token in places],
+        "token_of": [token for _, token in places],
+    }
 
 
 def latents(spec: TableSpec) -> int:
