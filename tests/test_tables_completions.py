@@ -153,3 +153,18 @@ def test_filled_numbers_are_in_order_with_known_ones_that_nobody_has_seen(ordere
     holes = pl.DataFrame({"high": [None] * 50, "low": [60] * 50, "zone": ["a"] * 50}).cast({"high": pl.Int64})
     filled = imputed(data.codec, TableGenerator(data.spec, 8).eval(), Frame(holes), 0)
     assert (filled["high"] >= 60).all() and (filled["low"] == 60).all()
+
+
+def test_rows_out_of_order_are_drawn_again(ordered: pl.DataFrame) -> None:
+    """Independent columns are out of order in every third row; four draws leave one in a hundred."""
+    data = TABLES.read(Frame(ordered), DataOptions())
+    made, names = TableGenerator(data.spec, 8).eval(), data.codec.names
+    latent = torch.randn(2000, latents(data.spec), generator=torch.Generator().manual_seed(1))
+    drawn, rows = made.cells(latent), completed(data.codec, made, latent, None)
+    low, high = names.index("low"), names.index("high")
+    wrong = [values[:, low] > values[:, high] for values in map(data.codec.values, (drawn, rows))]
+    assert 0.2 < wrong[0].mean() < 0.5 and wrong[1].mean() < 0.03
+    kept = torch.from_numpy(~wrong[0])
+    assert torch.equal(rows[kept], drawn[kept])  # a row that is in order stays
+    part = completed(data.codec, made, latent[500:600], None)
+    torch.testing.assert_close(part, rows[500:600])

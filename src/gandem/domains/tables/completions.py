@@ -23,22 +23,39 @@ def completed(codec: TableCodec, generator: TableGenerator, latent: Tensor, know
 
     The same columns must be known of all rows. A row depends on its own latents alone.
     """
-    if known is None or not (codec.orders or _is_other_order(generator, known)):
+    if known is None:
+        return _in_order(codec, generator, latent)
+    if not (codec.orders or _is_other_order(generator, known)):
         return generator.cells(latent, known)
     unused = int((known[0, : generator.columns] >= 0).int().argmax())
-    rows = torch.stack([generator.cells(_turned(latent, unused, turn), known) for turn in range(COMPLETIONS)])
+    others = torch.cat([latent[:, :unused], latent[:, unused + 1 :]], 1)
+
+    def turned(turn: int) -> Tensor:
+        rest = _turned(others, turn)
+        return torch.cat([rest[:, :unused], latent[:, [unused]], rest[:, unused:]], 1)
+
+    rows = torch.stack([generator.cells(turned(turn), known) for turn in range(COMPLETIONS)])
     weights = torch.stack([log_weight(codec, generator, each, known) for each in rows])
     return chosen(rows, weights, torch.special.ndtr(latent[:, unused]))
 
 
-def _turned(latent: Tensor, unused: int, turn: int) -> Tensor:
-    """Return other latents (n, size) of the same size, and so as truncated: moved along, and negative every other turn.
+def _in_order(codec: TableCodec, generator: TableGenerator, latent: Tensor) -> Tensor:
+    """Return short rows of latents; those whose numbers are not in the order that rules want are drawn again.
 
-    unused: the one that stays, as it chooses.
+    What is still wrong after that is put right when it is decoded, which makes numbers equal more often than they are.
     """
-    rest = torch.cat([latent[:, :unused], latent[:, unused + 1 :]], 1)
-    rest = rest.roll(turn * rest.shape[1] // COMPLETIONS, 1) * (-1) ** turn
-    return torch.cat([rest[:, :unused], latent[:, [unused]], rest[:, unused:]], 1)
+    rows = generator.cells(latent)
+    for turn in range(1, COMPLETIONS):
+        wrong = _out_of_order(codec, rows)
+        if not wrong.any():
+            break
+        rows[wrong] = generator.cells(_turned(latent[wrong], turn))
+    return rows
+
+
+def _turned(latent: Tensor, turn: int) -> Tensor:
+    """Return other latents of the same size, and so as truncated: moved along, and negative every other turn."""
+    return latent.roll(turn * latent.shape[1] // COMPLETIONS, 1) * (-1) ** turn
 
 
 def log_weight(codec: TableCodec, generator: TableGenerator, rows: Tensor, known: Tensor) -> Tensor:
@@ -47,10 +64,16 @@ def log_weight(codec: TableCodec, generator: TableGenerator, rows: Tensor, known
     Rows whose numbers are not in the order that rules want have no weight.
     """
     weight = generator.log_chance(rows) - generator.log_chance(rows, known)
-    if codec.orders:
-        values = dict(zip(codec.names, codec.values(rows).T, strict=True))
-        weight[torch.from_numpy(np.any([rule.wrong(values) for rule in codec.orders], 0))] = -torch.inf
+    weight[_out_of_order(codec, rows)] = -torch.inf
     return weight
+
+
+def _out_of_order(codec: TableCodec, rows: Tensor) -> Tensor:
+    """Return which rows (n,) hold numbers in another order than rules want."""
+    if not codec.orders:
+        return torch.zeros(len(rows), dtype=torch.bool)
+    values = dict(zip(codec.names, codec.values(rows).T, strict=True))
+    return torch.from_numpy(np.any([rule.wrong(values) for rule in codec.orders], 0))
 
 
 def chosen(rows: Tensor, log_weights: Tensor, quantiles: Tensor) -> Tensor:
