@@ -203,3 +203,10 @@ def test_the_error_of_the_whole_counts_in_a_share_of_it() -> None:
     """0.9 of 1.0, each known to 0.03: to 0.03 (1 + 0.9^2)^(1/2)."""
     share = _over(Figure(0.9, 0.87, 0.93, 100), Figure(1.0, 0.97, 1.03, 100))
     assert (share.value, share.high - 0.9) == pytest.approx((0.9, 0.03 * 1.81**0.5))
+
+
+def test_the_slowest_part_says_how_far_it_is() -> None:
+    heard: list[tuple[int, int]] = []
+    copying = Copying.of(REAL[:200], REAL[200:], HELD_OUT[:200])
+    judge(REAL[:300], HELD_OUT, real=REAL, floors={}, copying=copying, tell=lambda done, of: heard.append((done, of)))
+    assert [done for done, _ in heard] == list(range(heard[0][1]))

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gandem.judge.figure import Figure, comparable, errors_by_halves, second_order_error
+from gandem.judge.figure import Figure, Rounds, comparable, errors_by_halves, second_order_error
 from gandem.judge.moments import Moments, errors_of_moments
 
 DIRECTIONS = 256
@@ -45,12 +45,16 @@ def frechet_share(generated: Tensor, real: Tensor) -> Figure:
     return frechet_figures([generated], real)[0][1]
 
 
-def frechet_figures(sets: Sequence[Tensor], real: Tensor) -> list[tuple[Figure, Figure]]:
+def frechet_figures(
+    sets: Sequence[Tensor], real: Tensor, tell: Rounds = lambda done, of: None
+) -> list[tuple[Figure, Figure]]:
     """Return each set's distance and its share: nearly all of the work is in the halves, which serve for both."""
     n, m = len(sets[0]), len(real)
-    errors = iter(
-        errors_of_moments(lambda *halves: [n for part in quick_parts(*halves) for n in _frechet(*part)], sets, real)
-    )
+
+    def of_halves(made: Sequence[Moments], there: Moments) -> list[float]:
+        return [number for part in quick_parts(made, there) for number in _frechet(*part)]
+
+    errors = iter(errors_of_moments(of_halves, sets, real, tell))
     found = []
     for rows in sets:
         distance, share = (

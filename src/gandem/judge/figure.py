@@ -18,6 +18,8 @@ T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """97.5 % points of Student's t with 1, 2, ... degrees of freedom."""
 ROUNDS = 50
 """Random halvings behind an interval: its half-width is then right to about a tenth."""
+Rounds = Callable[[int, int], None]
+"""Called as rounds(done, of how many): many columns take minutes."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,11 @@ def errors_by_halves(
 
 
 def errors_by_opposites(
-    both: Callable[..., Sequence[Sequence[float]]], *counts: int, rounds: int = ROUNDS, seed: int = 0
+    both: Callable[..., Sequence[Sequence[float]]],
+    *counts: int,
+    rounds: int = ROUNDS,
+    seed: int = 0,
+    tell: Rounds = lambda done, of: None,
 ) -> list[float]:
     """Return the same, given a function that finds the statistics of both halves at once.
 
@@ -116,7 +122,8 @@ def errors_by_opposites(
     """
     generator = torch.Generator().manual_seed(seed)
     pairs = []
-    for _ in range(rounds):
+    for done in range(rounds):
+        tell(done, rounds)
         pairs.append(both(*(torch.randperm(count, generator=generator) for count in counts)))
     first, second = torch.tensor(pairs, dtype=torch.float64).unbind(1)
     varied = ((first - second) / 2).var(0).tolist(), ((first + second) / 2).var(0).tolist()

@@ -16,7 +16,7 @@ from torch import Tensor
 from gandem.judge.coverage import Neighbourhood, density_and_coverage, precision, recall
 from gandem.judge.distances import frechet_figures, kernel_distances, minds
 from gandem.judge.diversity import Balance, Support, cell_balance, rank_ratios, spread_ratios, support
-from gandem.judge.figure import Figure, comparable
+from gandem.judge.figure import Figure, Rounds, comparable
 from gandem.judge.memorisation import Memorisation, Pairs, Shares
 from gandem.judge.two_sample import two_samples
 
@@ -109,10 +109,12 @@ def judge(
     floors: Mapping[str, Tensor],
     copying: Copying,
     seed: int = 0,
+    tell: Rounds = lambda done, of: None,
 ) -> Judgement:
     """Compare features (n, d) of generated samples with those of held-out real ones.
 
-    real: other real rows, the ceiling. floors: rows by name that must lose. copying: see `Copying.of`.
+    real: other real rows, the ceiling. floors: rows by name that must lose. copying: see `Copying.of`. tell: hears of
+    the slowest part, the intervals of distances.
     Every row of figures rests on the same count, that of the smallest set, since most numbers depend on it.
     Raises JudgeError for fewer than 100 rows, other widths, or numbers that are not finite.
     """
@@ -122,16 +124,16 @@ def judge(
     rows = {name: _some(features.double(), count, seed) for name, features in sets.items()}
     held_out = held_out.double()
     return Judgement(
-        dict(zip(rows, _figures(list(rows.values()), held_out), strict=True)),
+        dict(zip(rows, _figures(list(rows.values()), held_out, tell), strict=True)),
         support(rows["generated"], held_out),
         cell_balance(rows["generated"], held_out, fresh=rows["real"]),
         copying,
     )
 
 
-def _figures(sets: list[Tensor], real: Tensor) -> list[dict[str, Figure]]:
+def _figures(sets: list[Tensor], real: Tensor, tell: Rounds) -> list[dict[str, Figure]]:
     """Return every metric of each set; what is asked of the real rows is found once for all sets."""
-    distances, shares = zip(*frechet_figures(sets, real), strict=True)
+    distances, shares = zip(*frechet_figures(sets, real, tell), strict=True)
     here, there = [Neighbourhood.of(rows) for rows in sets], Neighbourhood.of(real)
     densities, coverages = zip(*(density_and_coverage(these, there) for these in here), strict=True)
     columns = {

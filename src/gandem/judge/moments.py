@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gandem.judge.figure import errors_by_opposites
+from gandem.judge.figure import Rounds, errors_by_opposites
 
 
 class Moments(NamedTuple):
@@ -45,7 +45,10 @@ class Halved:
 
 
 def errors_of_moments(
-    statistics: Callable[[Sequence[Moments], Moments], list[float]], sets: Sequence[Tensor], real: Tensor
+    statistics: Callable[[Sequence[Moments], Moments], list[float]],
+    sets: Sequence[Tensor],
+    real: Tensor,
+    tell: Rounds = lambda done, of: None,
 ) -> list[float]:
     """Return the standard errors of statistics(moments of each set, moments of the real rows); see `errors_by_halves`.
 
@@ -57,7 +60,7 @@ def errors_of_moments(
         sides = zip(zip(*(rows(i) for rows in here), strict=True), there(j), strict=True)
         return [statistics(*side) for side in sides]
 
-    return errors_by_opposites(both, len(sets[0]), len(real))
+    return errors_by_opposites(both, len(sets[0]), len(real), tell=tell)
 
 
 def _products(rows: Tensor) -> Tensor:

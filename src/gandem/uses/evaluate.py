@@ -34,6 +34,8 @@ AT_ONCE, MOST_BYTES = 512, 500_000_000
 """Samples that are in memory as floats at a time, and bytes of one set of decoded samples."""
 SHOWN, PAIRS = 64, 8
 """Samples in a picture, and closest pairs."""
+TELL_SECONDS = 2.0
+"""Between two words on how far the comparison is."""
 MOST_LOST = 0.01
 """Share of generated samples that may be unreadable; to judge the others alone would be to praise what is left."""
 
@@ -172,7 +174,7 @@ def _evaluate(
     ours, theirs = (torch.cat([extract(samples) for samples in variants]) for variants in varied)
     try:
         copying = Copying.of(ours, seen["known"], theirs, len(varied[0]))
-        judgement = _compared(seen, floors, copying, sets.domain.compared, seed)
+        judgement = _compared(seen, floors, copying, sets.domain.compared, seed, tell)
     except JudgeError as error:  # such as data of a few samples over and over
         verdict = Verdict("cannot tell", {}, str(error))
         shown = _shown(sets, held_rows[:SHOWN])
@@ -205,12 +207,20 @@ def _evaluate(
 
 
 def _compared(
-    seen: dict[str, torch.Tensor], floors: dict[str, torch.Tensor], copying: Copying, most: int, seed: int
+    seen: dict[str, torch.Tensor], floors: dict[str, torch.Tensor], copying: Copying, most: int, seed: int, tell: Tell
 ) -> Judgement:
-    """Compare the features of so many samples of each kind at most."""
+    """Compare the features of so many samples of each kind at most; say how far it is where that takes long."""
+    told = time.monotonic()
+
+    def rounds(done: int, of: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > TELL_SECONDS:
+            told = time.monotonic()
+            tell(f"comparing them, round {done} of {of}")
+
     generated, held_out, real = (seen[name][:most] for name in ("generated", "held-out", "real"))
     lower = {name: features[:most] for name, features in floors.items()}
-    return judge(generated, held_out, real=real, floors=lower, copying=copying, seed=seed)
+    return judge(generated, held_out, real=real, floors=lower, copying=copying, seed=seed, tell=rounds)
 
 
 def _judged(
