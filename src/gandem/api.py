@@ -41,7 +41,8 @@ def train(
     labels (n,)); or a data frame of pandas, polars or whatever speaks Arrow. What is trained on an array samples
     arrays, what is trained on a table frames of polars, also where that was a frame of pandas.
     out: the run folder to make (default: a free name under runs/). settings: dotted recipe keys, {"game.gamma": 1.0}.
-    budget: "90s", "10m", "2h" or images, "200k". With images, equal calls on one machine give equal bytes.
+    budget: "90s", "10m", "2h" or images, "200k". With images, equal calls on one machine give equal bytes,
+    on a GPU but for rounding.
     watch: receives every event as a dict while it happens, as in events.jsonl.
     Raises GandemError with one line that says what to do; Interrupted after SIGINT or SIGTERM, with a checkpoint saved.
     """
@@ -71,7 +72,8 @@ def resume(
 
     source: where the data lie now, if they were moved; the data again if they were an array.
     A finished run without more budget is returned as it is, or judged if it was killed before it was. The continued
-    training is the uninterrupted one to the bit, on the same machine, when the budget counts images.
+    training is the uninterrupted one to the bit, on the same machine, when the budget counts images; on a GPU but for
+    rounding.
     """
     run = open_run(path)
     if run.recipe.network.kind == OWN:
