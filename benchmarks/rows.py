@@ -2,6 +2,7 @@
 
     python benchmarks/rows.py adult --rows 600k --seeds 0 1 2
     python benchmarks/rows.py adult --arms ctgan tvae --seeds 0      # pip install ctgan, which is not free software
+    python benchmarks/rows.py german --folds --arms gandem real      # how useful, with every row a test row once
 
 A fifth of the rows is never shown to anybody and judges all: by a gradient-boosted classifier that tells made rows
 from real ones (AUC, of equal counts, each row scored by a model that has not seen it), by a classifier that is trained
@@ -45,15 +46,16 @@ GAPS = (MISSING, "NaN")
 Table = pl.DataFrame
 
 
-def load(name: str, folder: Path) -> tuple[Table, Table, str]:
-    """Return (training rows, test rows, target): a fifth, stratified, is for the test."""
+def load(name: str, folder: Path, fold: int | None = None) -> tuple[Table, Table, str]:
+    """Return (training rows, test rows, target): a fifth, stratified, is for the test; a random one, or one of five."""
     file, target, _ = TABLES[name]
     frame = pl.read_csv(folder / "tables" / file, infer_schema_length=None)
     texts = [column for column in frame.columns if frame[column].dtype == pl.String]
     frame = frame.with_columns(pl.col(texts).str.strip_chars().replace("?", None))
-    train, test = train_test_split(
-        np.arange(len(frame)), test_size=0.2, random_state=0, stratify=frame[target].cast(pl.String).to_numpy()
-    )
+    classes = frame[target].cast(pl.String).to_numpy()
+    train, test = train_test_split(np.arange(len(frame)), test_size=0.2, random_state=0, stratify=classes)
+    if fold is not None:
+        train, test = list(StratifiedKFold(5, shuffle=True, random_state=0).split(classes, classes))[fold]
     return frame[np.sort(train)], frame[np.sort(test)], target
 
 
@@ -214,6 +216,22 @@ def nonsense(name: str, made: Table, train: Table) -> dict[str, int]:
     return found
 
 
+def fold_by_fold(options: argparse.Namespace, arm: str, budget: str) -> None:
+    """Save how useful an arm is on each fifth of a table; of folds the number is the seed."""
+    found = []
+    for fold in range(5):
+        train, test, target = load(options.table, Path(options.data), fold)
+        place = train.columns.index(target)
+        began = time.process_time()
+        sample, facts = ARMS[arm](train, target, options.work, budget, fold)
+        seconds = time.process_time() - began
+        (made, tested), categorical = numbers([sample(len(train)).select(train.columns), test])
+        categorical[place] = False
+        found.append({"useful": useful(made, tested, categorical, place), "cpu_seconds": seconds} | facts)
+        print(arm, fold, found[-1], flush=True)
+    save_result(f"folds-{options.table}-{arm}", {"folds": found}, folder=options.results)
+
+
 def main() -> None:
     """Measure every arm with every seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -221,6 +239,7 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=sorted(ARMS), default=["gandem", "independent", "real"])
     parser.add_argument("--rows", help="rows that gandem is shown, or a time such as 1m")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--folds", action="store_true", help="only how useful rows are, on each fifth of the table")
     parser.add_argument("--data", type=Path, default=os.environ.get("GANDEM_DATA", "data"))
     parser.add_argument("--work", type=Path, default=Path("runs/benchmarks"))
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -231,7 +250,9 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     budget = options.rows or TABLES[options.table][2]
     place = train.columns.index(target)
-    for seed in options.seeds:
+    for arm in options.arms if options.folds else []:
+        fold_by_fold(options, arm, budget)
+    for seed in [] if options.folds else options.seeds:
         for arm in options.arms:
             began = time.process_time()
             sample, facts = ARMS[arm](train, target, options.work, budget, seed)
