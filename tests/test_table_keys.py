@@ -196,6 +196,16 @@ def test_what_is_filled_repeats_no_key(data: TableData, generator: TableGenerato
     assert not filled.equals(imputed(data.codec, generator, Frame(holes), 1))
 
 
+def test_where_too_few_values_are_free_gaps_stay(data: TableData, generator: TableGenerator) -> None:
+    """One store has more rows without a date than there are dates."""
+    days = sales()["date"].n_unique()
+    holes = pl.concat([sales().head(1)] * (days + 50)).with_columns(date=pl.lit(None, sales()["date"].dtype))
+    filled = imputed(data.codec, generator, Frame(holes), 0)
+    there = filled.drop_nulls("date")
+    assert 50 <= filled["date"].null_count() < 150 and there.select(KEY).n_unique() == len(there)
+    assert filled.drop("date").equals(holes.drop("date"))
+
+
 def test_rows_that_repeat_a_key_are_counted(data: TableData, generator: TableGenerator) -> None:
     wrong = pl.concat([sales().head(50), sales().head(3), sales().head(3).with_columns(store=pl.lit(None, pl.String))])
     broken = TABLES.matching(Frame(wrong), data.codec, DataOptions()).report["broken"]

@@ -91,11 +91,14 @@ def impute(
     must_end(out, TABLES)
     must_be_free(out, force)
     import gandem
-    from gandem.uses.rows import write_rows
+    from gandem.uses.rows import gaps_left, write_rows
 
     opened = gandem.open_run(run)
-    written = write_rows(opened, gandem.impute(opened, source, seed), out)
-    report(written, json) if json else print(f"wrote {out}")
+    filled = gandem.impute(opened, source, seed)
+    left = gaps_left(opened, filled)
+    written = write_rows(opened, filled, out) | {"gaps_left": left}
+    told = f"; {left:,} gap(s) are left: whatever was drawn for them repeats a key" if left else ""
+    report(written, json) if json else print(f"wrote {out}{told}")
 
 
 @app.command

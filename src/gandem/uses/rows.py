@@ -20,7 +20,8 @@ def impute(run: Run, source: Given, seed: int = 0) -> pl.DataFrame:
 
     source: rows as `gandem.train` takes a table. Each gap is drawn from what the generator expects, given all that the
     row holds, so that fillings vary as real values do: for an analysis fill several times, with other seeds (Rubin
-    1987). Raises SourceError for other columns, RecipeError for a run of something other than tables.
+    1987). A gap stays where all that was drawn for it repeats a key of the data. Raises SourceError for other columns,
+    RecipeError for a run of something other than tables.
     """
     filled: pl.DataFrame = run.domain.imputed(run.codec, run.generator(), opened(source), seed)
     return filled
@@ -36,6 +37,12 @@ def score(run: Run, source: Given) -> pl.DataFrame:
     """
     scores: pl.DataFrame = run.domain.scored(run.codec, run.generator(), opened(source))
     return scores
+
+
+def gaps_left(run: Run, filled: pl.DataFrame) -> int:
+    """Return how many cells of the learnt columns are missing in what `impute` returned."""
+    names = cast("TableCodec", run.codec).names
+    return sum(filled[name].null_count() for name in names if name in filled.columns)
 
 
 def write_rows(run: Run, frame: pl.DataFrame, out: Path) -> dict[str, Any]:

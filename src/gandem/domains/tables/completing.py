@@ -37,7 +37,8 @@ def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | F
     """Return the table with every gap in a learnt column filled by a draw, given all that its row holds.
 
     Other columns stay as they are, also those that the generator does not know.
-    A row that repeats the key of another one by what it was filled with is filled anew, TURNS times at most.
+    A row that repeats the key of another one by what it was filled with is filled anew, TURNS times at most: where few
+    values are free that may not do, and then its part of the key stays a gap.
     """
     if not 0 <= seed < 2**63:
         raise RecipeError(f"seed = {seed}: must lie between 0 and 2^63")
@@ -56,6 +57,9 @@ def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | F
         rows = _repeating(codec, filled, gaps)
         if not len(rows):
             break
+    in_keys = [codec.names.index(name) for key in codec.keys for name in key.columns]
+    of_keys = np.isin(np.arange(len(codec.names)), in_keys)
+    filled[rows] = np.where(gaps[rows] & of_keys, np.nan, filled[rows])
     made = codec.given(filled)
     return pl.DataFrame(
         [
