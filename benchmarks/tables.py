@@ -20,7 +20,7 @@ from tables_of_augmentation import augmentation_section
 from tables_of_comparisons import classics_section, small_section
 from tables_of_judging import judging_section
 from tables_of_modes import gaussians_section, stacked_section
-from tables_of_rows import conditions_section, drawing_section, rows_section
+from tables_of_rows import conditions_section, drawing_section, folds_section, rows_section
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 TASKS = {
@@ -311,6 +311,8 @@ def page(results: dict[str, Result]) -> str:
         lines += small_section(small)
     if rows := {name: result for name, result in results.items() if name.startswith("rows-")}:
         lines += rows_section(rows)
+    if folds := {name: result for name, result in results.items() if name.startswith("folds-")}:
+        lines += folds_section(folds)
     if "conditions" in results:
         lines += conditions_section(results["conditions"])
     if "drawing" in results:
