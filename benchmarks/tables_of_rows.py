@@ -46,8 +46,8 @@ def rows_section(results: dict[str, Result]) -> list[str]:
 
 FOLDS = """
 A single fifth of a small table tells little, so here each of five is the test once, and every arm learns from the other
-four. Mean of the five AUCs on real rows, half-width of its 95 % interval from that of each; difference of gandem, fold by
-fold (paired t, five folds: 2.776 standard errors); seconds of one processor core for a fold, as above.
+four. Mean of the five AUCs on real rows, half-width of its 95 % interval from that of each; difference of gandem, fold
+by fold (paired t, five folds: 2.776 standard errors); seconds of one processor core for a fold, as above.
 """
 T_FIVE = 2.776
 """97.5 % point of Student's t with four degrees of freedom."""
