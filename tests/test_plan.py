@@ -159,6 +159,20 @@ def test_a_device_that_waited_for_work_is_asked_again(colours: Path, monkeypatch
     assert planned["precision"] == "bf16"  # which was the slower one of the first two
 
 
+def test_what_was_measured_first_stays_where_time_is_up(
+    colours: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fourth measurement is the last one: of the width that follows no precision is known to be faster."""
+
+    def slow(build: Any, width: int, precision: str, *_: Any) -> float:
+        clock[0] += 600
+        return 2000.0 * (1.6 if precision == "bf16" else 1.0)
+
+    monkeypatch.setattr("gandem.training.plan.measure", slow)
+    planned = gandem.plan_training(colours, budget="10h", device="cpu")["plan"]
+    assert planned["width"] > 64 and planned["precision"] == "bf16"
+
+
 def test_groups_decide_what_the_batch_is_a_multiple_of(colours: Path) -> None:
     settings = {"network.width": 16, "network.minibatch_std": 12}
     planned = gandem.plan_training(colours, settings=settings, budget="10k", device="cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import json
 from pathlib import Path
@@ -204,6 +205,44 @@ def test_where_too_few_values_are_free_gaps_stay(data: TableData, generator: Tab
     there = filled.drop_nulls("date")
     assert 50 <= filled["date"].null_count() < 150 and there.select(KEY).n_unique() == len(there)
     assert filled.drop("date").equals(holes.drop("date"))
+
+
+def test_the_command_counts_the_gaps_that_stay(
+    tmp_path: Path, data: TableData, generator: TableGenerator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sales(rows=400).write_csv(tmp_path / "sales.csv")
+    gandem.train(tmp_path / "sales.csv", tmp_path / "run", budget="256", settings={"network.width": 16})
+    holes = pl.concat([sales().head(1)] * 220).with_columns(date=pl.lit(None, pl.Date))
+    holes.write_csv(tmp_path / "holes.csv")
+    line = f"impute {tmp_path}/run {tmp_path}/holes.csv --out {tmp_path}/full.csv"
+    assert main(line.split()) == 0 and " gap(s) are left" in capsys.readouterr().out
+    assert main([*line.split(), "--force", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["gaps_left"] == pl.read_csv(tmp_path / "full.csv")["date"].null_count() >= 20
+
+
+def test_a_gap_of_another_key_is_filled_all_the_same(data: TableData, generator: TableGenerator) -> None:
+    """Twenty rows of one day: there are stores for twelve, and numbers for all."""
+    codec = copy.copy(data.codec)
+    codec.keys = Key(("store", "date")), Key(("date", "sold"))
+    holes = pl.concat([sales().head(1)] * 20).with_columns(
+        store=pl.lit(None, pl.String), region=pl.lit(None, pl.String), sold=pl.lit(None, pl.Int64)
+    )
+    filled = imputed(codec, generator, Frame(holes), 0)
+    stores, sold = (filled[name].drop_nulls() for name in ("store", "sold"))
+    assert stores.n_unique() == len(stores) <= 12
+    assert sold.n_unique() == len(sold) >= 16  # but where the last draw repeated one of them as well
+
+
+def test_names_nobody_has_seen_are_parts_of_keys(data: TableData, generator: TableGenerator) -> None:
+    days = sales()["date"].n_unique()
+    holes = pl.concat([sales().head(1)] * (days + 20)).with_columns(
+        store=pl.lit("a new one"), date=pl.lit(None, sales()["date"].dtype)
+    )
+    filled = imputed(data.codec, generator, Frame(holes), 0)
+    there = filled.drop_nulls("date")
+    assert len(there) > days / 2 and there.select(KEY).n_unique() == len(there)
+    assert set(filled["store"]) == {"a new one"}
 
 
 def test_rows_that_repeat_a_key_are_counted(data: TableData, generator: TableGenerator) -> None:

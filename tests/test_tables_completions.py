@@ -157,7 +157,8 @@ def test_filled_numbers_are_in_order_with_known_ones_that_nobody_has_seen(ordere
 
 def test_rows_out_of_order_are_drawn_again(ordered: pl.DataFrame) -> None:
     """Independent columns are out of order in every third row; four draws leave one in a hundred."""
-    data = TABLES.read(Frame(ordered), DataOptions())
+    rng = np.random.default_rng(1)
+    data = TABLES.read(Frame(ordered.with_columns(ward=pl.Series(rng.choice(["x", "y"], 2000)))), DataOptions())
     made, names = TableGenerator(data.spec, 8).eval(), data.codec.names
     latent = torch.randn(2000, latents(data.spec), generator=torch.Generator().manual_seed(1))
     drawn, rows = made.cells(latent), completed(data.codec, made, latent, None)
@@ -168,3 +169,6 @@ def test_rows_out_of_order_are_drawn_again(ordered: pl.DataFrame) -> None:
     assert torch.equal(rows[kept], drawn[kept])  # a row that is in order stays
     part = completed(data.codec, made, latent[500:600], None)
     torch.testing.assert_close(part, rows[500:600])
+    for name in ("zone", "ward"):  # which have nothing to do with it
+        again = rows[:, names.index(name)][~kept]
+        assert float((again == again.min()).float().mean()) == pytest.approx(0.5, abs=0.07)

@@ -124,6 +124,14 @@ def test_the_noise_makes_the_drawn_token_the_largest() -> None:
     assert torch.equal((logits + gumbel_noise(logits, places)).argmax(1), places)
 
 
+def test_rare_tokens_do_not_tie_in_half_precision() -> None:
+    """Of 8 bits, a draw of exactly 0 is one of some hundreds, and made any token as likely as the drawn one."""
+    logits = torch.tensor([0.0, -12.0, -12.0, -12.0]).expand(20_000, -1).bfloat16()
+    places = torch.zeros(20_000, dtype=torch.long)
+    relaxed = (logits + gumbel_noise(logits, places)).softmax(1).mean(0)
+    assert float(relaxed[1:].max()) < 1e-4
+
+
 def test_drawn_tokens_have_the_gradient_of_what_was_relaxed() -> None:
     """The same noise twice: once from the formula, once through the function."""
     logits, weight = (3 * torch.randn(50, 5)).requires_grad_(), torch.randn(50, 5)

@@ -309,7 +309,9 @@ def test_a_rate_that_is_too_high_is_seen_long_before_the_warm_up_is_over(
 def test_more_processes_than_gpus_get_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     with pytest.raises(RecipeError, match=r"2 processes cannot share 1 GPU.*--devices 1, or --device cpu"):
         Engine("auto")
+    monkeypatch.delenv("RANK")
     assert Engine("cpu").device.type == "cpu"

@@ -83,7 +83,10 @@ class TableGAN(TransformerMixin, BaseEstimator):
         return self._given(self.run_.sample(n_samples, where, random_state))
 
     def transform(self, X: Any) -> Any:  # noqa: N803
-        """Return the data frame with its gaps filled, each by a draw given all that the row holds."""
+        """Return the data frame with its gaps filled, each by a draw given all that the row holds.
+
+        One stays where all that was drawn for it repeats a key of the data.
+        """
         check_is_fitted(self, "run_")
         return self._given(impute(self.run_, X), getattr(X, "index", None))
 

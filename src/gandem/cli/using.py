@@ -60,11 +60,8 @@ def sample(
         interpolate=interpolate,
         frames=frames,
     )
-    if json:
-        report(written, json)
-    else:
-        of_all = f"; {written['chance']:.2%} of all rows meet the conditions" if "chance" in written else ""
-        print(f"wrote {out}{of_all}")
+    of_all = f"; {written['chance']:.2%} of all rows meet the conditions" if "chance" in written else ""
+    report(written, json) if json else print(f"wrote {out}{of_all}")
 
 
 @app.command

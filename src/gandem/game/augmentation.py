@@ -65,8 +65,7 @@ class _Shift(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, steps: Tensor) -> Tensor:
-        ctx.save_for_backward(steps)
+    def forward(images: Tensor, steps: Tensor) -> Tensor:
         n, _, *sides = images.shape
         rows, columns = (
             (torch.arange(side, device=steps.device) + step[:, None] + 1).clamp(0, side + 1)
@@ -75,6 +74,10 @@ class _Shift(torch.autograd.Function):
         padded = F.pad(images, (1, 1, 1, 1)).permute(0, 2, 3, 1)
         sample = torch.arange(n, device=steps.device).view(-1, 1, 1)
         return padded[sample, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:

@@ -146,6 +146,6 @@ def _check(device: str) -> None:
         raise RecipeError(f"device {device!r} is not present on this machine: use --device cpu or auto")
     if kind.type == "cuda" and (kind.index or 0) >= torch.cuda.device_count():
         raise RecipeError(f"device {device!r}: this machine has {torch.cuda.device_count()} GPUs, counted from 0")
-    wanted, there = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count()
-    if wanted > 1 and there and (device == "auto" or kind.type == "cuda") and wanted > there:
+    wanted, there = int(os.environ.get("LOCAL_WORLD_SIZE") or 1), torch.cuda.device_count()
+    if "RANK" in os.environ and there and (device == "auto" or kind.type == "cuda") and wanted > there:
         raise RecipeError(f"{wanted} processes cannot share {there} GPU(s): use --devices {there}, or --device cpu")

@@ -223,7 +223,9 @@ def _choose_for_time(asked: _Question) -> _Chosen:
         # images * GFLOP is what the machine can do; images / GFLOP is what the networks need.
         width = choose_width(asked.build, asked.dataset, (gflops / asked.per_gflop) ** 0.5)
         game = asked.build(width)
-        precision = max(candidates if idle else (precision,), key=lambda each: measured(width, each, batch, full))
+        # The one so far comes first: it stays where there was no time to measure another.
+        others = [each for each in candidates if idle and each != precision]
+        precision = max([precision, *others], key=lambda each: measured(width, each, batch, full))
         found = seconds * cost(game, asked.dataset) * measured(width, precision, batch, full)
         idle = found > IDLE * gflops
         if not idle:

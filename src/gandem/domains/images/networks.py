@@ -70,15 +70,17 @@ def doubled_by_products(images: Tensor) -> Tensor:
     n, channels, height, width = images.shape
     rows, columns = (_doubling(side, images.device, images.dtype) for side in (height, width))
     pixels = images.permute(0, 2, 3, 1).reshape(n * height, width, channels)
-    wide = (columns.expand(n * height, -1, -1) @ pixels).view(n, height, 2 * width * channels)
-    return (rows.expand(n, -1, -1) @ wide).view(n, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
+    with torch.autocast(images.device.type, enabled=False):  # in the precision of the images
+        wide = (columns.expand(n * height, -1, -1) @ pixels).view(n, height, 2 * width * channels)
+        return (rows.expand(n, -1, -1) @ wide).view(n, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
 
 
 @lru_cache(maxsize=64)
 def _doubling(side: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return the matrix (2 side, side) that doubles a row of pixels."""
-    each_pixel = torch.eye(side)[None]
-    return F.interpolate(each_pixel, scale_factor=2, mode="linear", align_corners=False)[0].T.to(device, dtype)
+    with torch.inference_mode(False), torch.no_grad():  # or who asks first in that mode spoils it for trainings
+        each_pixel = torch.eye(side)[None]
+        return F.interpolate(each_pixel, scale_factor=2, mode="linear", align_corners=False)[0].T.to(device, dtype)
 
 
 def linear(inputs: int, outputs: int) -> nn.Linear:

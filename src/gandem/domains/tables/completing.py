@@ -15,7 +15,7 @@ from gandem import latents
 from gandem.domains.given import Frame
 from gandem.domains.tables.codec import TableCodec
 from gandem.domains.tables.columns import Column, Field
-from gandem.domains.tables.completions import COMPLETIONS, chosen, log_weight
+from gandem.domains.tables.completions import COMPLETIONS, chosen, completed, log_weight
 from gandem.domains.tables.following import Choices, follow
 from gandem.domains.tables.keys import different
 from gandem.domains.tables.matching import is_truth, read_as
@@ -48,18 +48,18 @@ def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | F
         given = {name: table.column(name) for name in table.names}
     values = stacked(known, codec)
     filled, gaps = values.copy(), np.isnan(values)
+    unheard = _unheard_of(codec, values, given)
     rng = torch.Generator().manual_seed(seed)
     rows = np.flatnonzero(gaps.any(1))
     for _ in range(TURNS):
         for part in (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE)):
             targets = {name: numbers[part] for name, numbers in known.items() if name not in codec.names}
             filled[part] = _filled(codec, generator, values[part], targets, rng)
-        rows = _repeating(codec, filled, gaps)
+        repeating = _repeating(codec, np.where(np.isnan(unheard), filled, unheard), gaps & np.isnan(unheard))
+        rows = np.flatnonzero(repeating.any(1))
         if not len(rows):
             break
-    in_keys = [codec.names.index(name) for key in codec.keys for name in key.columns]
-    of_keys = np.isin(np.arange(len(codec.names)), in_keys)
-    filled[rows] = np.where(gaps[rows] & of_keys, np.nan, filled[rows])
+    filled[repeating & gaps] = np.nan
     made = codec.given(filled)
     return pl.DataFrame(
         [
@@ -116,16 +116,28 @@ def _drawn(
 
 
 def _repeating(codec: TableCodec, rows: np.ndarray, gaps: np.ndarray) -> np.ndarray:
-    """Return the numbers of rows (n, c) that repeat a key by what was filled; those that had theirs before keep it."""
+    """Return which cells (n, c) make a row repeat a key by what was filled; rows that had theirs before keep it."""
     columns = dict(zip(codec.names, rows.T, strict=True))
-    found = np.zeros(len(rows), bool)
+    found = np.zeros(rows.shape, bool)
     for key in codec.keys:
-        filled = gaps[:, [codec.names.index(name) for name in key.columns]].any(1)
+        places = [codec.names.index(name) for name in key.columns]
+        filled = gaps[:, places].any(1)
         order = np.argsort(filled, kind="stable")
         kept = np.empty(len(rows), bool)
         kept[order] = different(key.hashes(columns)[order, None])
-        found |= filled & ~kept
-    return np.flatnonzero(found)
+        found[:, places] |= (filled & ~kept)[:, None] & gaps[:, places]
+    return found
+
+
+def _unheard_of(codec: TableCodec, values: np.ndarray, given: dict[str, pl.Series]) -> np.ndarray:
+    """Return a number (n, c) for each name that the data never had, which stays in the table; elsewhere NaN."""
+    found = np.full(values.shape, np.nan)
+    for place, column in enumerate(codec.columns):
+        if column.is_category and column.name in given:
+            strange = np.isnan(values[:, place]) & given[column.name].is_not_null().to_numpy()
+            texts = given[column.name].cast(pl.String).filter(pl.Series(strange))
+            found[strange, place] = len(column.categories) + texts.rank("dense").to_numpy()
+    return found
 
 
 def _kept(given: pl.Series, made: pl.Series, column: Column, field: Field) -> pl.Series:
@@ -177,8 +189,8 @@ def scored(codec: TableCodec, generator: TableGenerator, source: str | Path | Fr
     unseen = (~codec.held(values)).sum(1)
     found = _log_likelihood(codec, generator, values)
     found += torch.from_numpy(unseen * math.log(0.5 / codec.rows))
-    new = latents.generate(generator, latents.draw(COMPARED, latents_of(codec.spec), 0), None)
-    usual = _log_likelihood(codec, generator, codec.decode(new)).sort().values
+    new = completed(codec, generator, latents.draw(COMPARED, latents_of(codec.spec), 0), None)
+    usual = _log_likelihood(codec, generator, codec.read(new)).sort().values
     typical = torch.searchsorted(usual, found) / len(usual)
     scores = {"log_likelihood": found.numpy(), "typical": typical.numpy(), "unseen": unseen}
     scores["breaks_rules"] = _contradictions(codec, known, frame)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gandem.domains.tables.codec import TableCodec
+from gandem.domains.tables.keys import hashed, uniform_from
 from gandem.domains.tables.networks import TableGenerator
 
 COMPLETIONS = 4
@@ -27,14 +28,8 @@ def completed(codec: TableCodec, generator: TableGenerator, latent: Tensor, know
         return _in_order(codec, generator, latent)
     if not (codec.orders or _is_other_order(generator, known)):
         return generator.cells(latent, known)
-    unused = int((known[0, : generator.columns] >= 0).int().argmax())
-    others = torch.cat([latent[:, :unused], latent[:, unused + 1 :]], 1)
-
-    def turned(turn: int) -> Tensor:
-        rest = _turned(others, turn)
-        return torch.cat([rest[:, :unused], latent[:, [unused]], rest[:, unused:]], 1)
-
-    rows = torch.stack([generator.cells(turned(turn), known) for turn in range(COMPLETIONS)])
+    unused = int((known[0, : generator.columns] >= 0).int().argmax())  # its latent is free to choose by
+    rows = torch.stack([generator.cells(_other(latent, turn), known) for turn in range(COMPLETIONS)])
     weights = torch.stack([log_weight(codec, generator, each, known) for each in rows])
     return chosen(rows, weights, torch.special.ndtr(latent[:, unused]))
 
@@ -49,13 +44,22 @@ def _in_order(codec: TableCodec, generator: TableGenerator, latent: Tensor) -> T
         wrong = _out_of_order(codec, rows)
         if not wrong.any():
             break
-        rows[wrong] = generator.cells(_turned(latent[wrong], turn))
+        rows[wrong] = generator.cells(_other(latent[wrong], turn))
     return rows
 
 
-def _turned(latent: Tensor, turn: int) -> Tensor:
-    """Return other latents of the same size, and so as truncated: moved along, and negative every other turn."""
-    return latent.roll(turn * latent.shape[1] // COMPLETIONS, 1) * (-1) ** turn
+def _other(latent: Tensor, turn: int) -> Tensor:
+    """Return other latents (n, size) for a turn, as long, and so as truncated, as the first ones, which turn 0 has.
+
+    They are drawn by a hash of those: a row still hangs on its own latents alone, but what these had to do with the
+    row that is drawn again does not come back in other columns.
+    """
+    if not turn:
+        return latent
+    size = latent.shape[1]
+    drawn = uniform_from(hashed([*latent.double().numpy().T]), size, turn * size)
+    other = torch.special.ndtri(torch.from_numpy(drawn)).to(latent.dtype)
+    return other * (latent.norm(dim=1, keepdim=True) / other.norm(dim=1, keepdim=True))
 
 
 def log_weight(codec: TableCodec, generator: TableGenerator, rows: Tensor, known: Tensor) -> Tensor:

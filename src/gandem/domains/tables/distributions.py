@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 TINY = 1e-6
 """What no probability is below."""
@@ -54,15 +55,18 @@ class StraightThrough(torch.autograd.Function):
         return token
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (relaxed,) = ctx.saved_tensors
         pulled = gradient * relaxed
-        return pulled - relaxed * pulled.sum(1, keepdim=True), None, None
+        return (pulled - relaxed * pulled.sum(1, keepdim=True)).to(gradient.dtype), None, None
 
 
 def gumbel_noise(logits: Tensor, places: Tensor) -> Tensor:
     """Return Gumbel noise (n, k) under which the largest of logits + noise is at `places` (n,)."""
-    exponential = torch.rand_like(logits).neg_().log1p_().neg_()  # four times as fast as exponential_()
+    exponential = (
+        torch.rand_like(logits, dtype=torch.float32).neg_().log1p_().neg_()
+    )  # four times as fast as exponential_()
     top = logits.logsumexp(1, keepdim=True) - exponential.gather(1, places[:, None]).clamp_min(1e-20).log()
     others = -torch.log(exponential * torch.exp(-logits) + torch.exp(-top))
     return others.scatter(1, places[:, None], top) - logits

@@ -11,6 +11,7 @@ import numpy as np
 from gandem.domains.tables.rules import Values
 
 _MIXED = (0xBF58476D1CE4E5B9, 30), (0x94D049BB133111EB, 27)
+_STEP = np.uint64(0x9E3779B97F4A7C15)
 """Of splitmix64 (Steele et al. 2014)."""
 
 
@@ -50,11 +51,21 @@ def hashed(values: Sequence[np.ndarray]) -> np.ndarray:
     """Return a number for each row of some columns, float64 (n,) each, uint64 (n,): 8 bytes a row, however many."""
     found = np.zeros(len(values[0]), np.uint64)
     for each in values:
-        found = (found + np.uint64(0x9E3779B97F4A7C15)) ^ (each + 0.0).view(np.uint64)  # one kind of zero
-        for factor, shift in _MIXED:
-            found = (found ^ (found >> np.uint64(shift))) * np.uint64(factor)
-        found ^= found >> np.uint64(31)
+        found = _mixed((found + _STEP) ^ (each + 0.0).view(np.uint64))  # one kind of zero
     return found
+
+
+def uniform_from(hashes: np.ndarray, count: int, skip: int) -> np.ndarray:
+    """Return so many numbers in (0, 1) for each hash (n,), float64 (n, count): of its stream those after `skip`."""
+    places = np.arange(skip + 1, skip + count + 1, dtype=np.uint64) * _STEP
+    numbers: np.ndarray = ((_mixed(hashes[:, None] + places) >> np.uint64(11)) + 0.5) * 2.0**-53
+    return numbers
+
+
+def _mixed(numbers: np.ndarray) -> np.ndarray:
+    for factor, shift in _MIXED:
+        numbers = (numbers ^ (numbers >> np.uint64(shift))) * np.uint64(factor)
+    return numbers ^ (numbers >> np.uint64(31))
 
 
 def different(hashes: np.ndarray) -> np.ndarray:
