@@ -34,6 +34,15 @@ def test_refused_with_advice(text: str) -> None:
         parse_budget(text)
 
 
+def test_said_in_words() -> None:
+    assert [str(Budget(seconds=each)) for each in (30, 60, 90, 120)] == [
+        "30 seconds",
+        "1 minute",
+        "1.5 minutes",
+        "2 minutes",
+    ]
+
+
 def test_what_nobody_lives_to_see_is_still_a_number() -> None:
     assert parse_budget("9" * 401).images == 10**12 and parse_budget("9" * 401 + "d").seconds < float("inf")
 

@@ -23,7 +23,7 @@ from gandem.holdout import digests
 from gandem.judge.judgement import METRICS
 from gandem.judge.verdict import ORDER
 from gandem.run import Run
-from gandem.uses.evaluate import _improvement
+from gandem.uses.evaluate import _improvement, evaluate
 from gandem.uses.export import export
 
 
@@ -251,3 +251,11 @@ def test_what_is_lost_in_a_small_picture_is_seen_in_details() -> None:
     assert found[0] is not None and found[0].low > 0.95
     assert found[1] is not None and found[1].low < 0.5 < found[1].high
     assert told_by_details(flat[:, :32, :32], real[300:, :32, :32], 0) is None
+
+
+def test_slow_comparisons_say_how_far_they_are(fashion: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gandem.uses.evaluate.TELL_SECONDS", -1.0)
+    told: list[str] = []
+    evaluate(fashion.images[:300], fashion.images[300:900], tell=told.append)
+    rounds = [int(text.split()[-3]) for text in told if " round " in text]
+    assert rounds == list(range(50))

@@ -24,6 +24,7 @@ Batch = dict[str, Tensor]
 """Tensors with one row per sample: "real", "latent", "augment" and, when conditional, "label"."""
 
 KINDS = ("real", "fake")
+"""Samples that the discriminator tells apart, in the order in which they are scored."""
 
 MIXING = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 """Layers by which the scores of a batch depend on one another."""

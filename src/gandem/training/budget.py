@@ -45,7 +45,9 @@ class Budget:
         if self.images:
             return f"{self.images:,} images"
         seconds = self.seconds or 0
-        return f"{seconds / 60:g} minutes" if seconds >= 60 else f"{seconds:g} seconds"
+        if seconds == 60:
+            return "1 minute"
+        return f"{seconds / 60:g} minutes" if seconds > 60 else f"{seconds:g} seconds"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

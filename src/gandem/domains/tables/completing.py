@@ -59,7 +59,7 @@ def imputed(codec: TableCodec, generator: TableGenerator, source: str | Path | F
         rows = np.flatnonzero(repeating.any(1))
         if not len(rows):
             break
-    filled[repeating & gaps] = np.nan
+    filled[repeating] = np.nan
     made = codec.given(filled)
     return pl.DataFrame(
         [
